@@ -1,0 +1,4 @@
+//! `fail2ban-client`.
+#![forbid(unsafe_code)]
+
+fn main() {}

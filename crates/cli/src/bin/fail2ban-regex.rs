@@ -1,0 +1,4 @@
+//! `fail2ban-regex`.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! `fail2ban-server`.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! `stockade`.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! Dates of log lines → when they were written; durations as administrators write them → seconds.
+//!
+//! In: a line and the state of its log's [`Detector`]; the current time and zone come from the caller.
+//! Out: a [`Timestamp`] and the part of the line that is its date.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod timestamp;
+
+pub use timestamp::Timestamp;

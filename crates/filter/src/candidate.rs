@@ -1,0 +1,87 @@
+//! A line that matched and is not yet known to count.
+
+use std::collections::BTreeSet;
+
+use stockade_datetime::Timestamp;
+
+use crate::{Address, Id};
+
+/// A line that matched and is not yet known to count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// What is to be counted.
+    pub id: Id,
+    /// The attacker's address where it is known and is not the id itself.
+    pub address: Option<Address>,
+    /// When the line was written; never later than the `now` it was found at.
+    pub time: Timestamp,
+    /// The lines that belong to the failure, oldest first.
+    pub matches: Vec<MatchedLine>,
+    /// What the groups of the expressions captured.
+    pub captured: Captured,
+}
+
+/// One line kept as evidence, cut where its date stands; the three parts together are the whole line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MatchedLine {
+    /// What stands before the date.
+    pub before: String,
+    /// The text of the date, as the line has it.
+    pub date: String,
+    /// What stands after the date.
+    pub after: String,
+}
+
+/// The captured groups by name, in the order in which they were first captured.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Captured(Vec<(String, Data)>);
+
+/// What one group captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// The text of the group.
+    Text(String),
+    /// The users of a session.
+    Set(BTreeSet<String>),
+    /// The parts of a tuple group.
+    Tuple(Vec<Option<String>>),
+}
+
+impl Captured {
+    /// What was captured under `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Data> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, data)| data)
+    }
+
+    /// The text captured under `name`, where it is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Data::Text(text)) => Some(text),
+            Some(Data::Set(_) | Data::Tuple(_)) | None => None,
+        }
+    }
+
+    /// Puts `data` under `name`; a name that is known keeps its place.
+    pub fn insert(&mut self, name: &str, data: Data) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = data,
+            None => self.0.push((name.to_owned(), data)),
+        }
+    }
+
+    /// Takes what is under `name` away.
+    pub fn remove(&mut self, name: &str) -> Option<Data> {
+        let index = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(index).1)
+    }
+
+    /// All names with their data.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Data)> {
+        self.0.iter().map(|(name, data)| (name.as_str(), data))
+    }
+}

@@ -1,0 +1,8 @@
+//! A failregex in the Python dialect with tags → a matcher.
+//!
+//! In: an expression as an administrator writes it, `<HOST>` and its kin included.
+//! Out: a compiled matcher that finds the same groups at the same places as Python's `re` would.
+//!
+//! Invariant: the time that matching takes is bounded, whatever the text.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
