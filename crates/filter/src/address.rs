@@ -1,7 +1,16 @@
 //! What is counted and banned: addresses, networks, and any other text.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A mask that is no prefix, such as `255.0.255.0`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid mask '{mask}', no plen representation")]
+pub struct BadMask {
+    /// The mask as it was written.
+    pub mask: String,
+}
 
 /// An address or a network, host bits cleared; IPv4-mapped IPv6 addresses are IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +38,34 @@ impl fmt::Display for Family {
 }
 
 impl Address {
+    /// Reads an address or a network: `192.0.2.1`, `[2001:db8::1]`, `192.0.2.0/24`, `192.0.2.0/255.255.255.0`.
+    ///
+    /// `None` where the text is neither: leading zeros, short forms, zones and blanks are not accepted.
+    ///
+    /// # Errors
+    ///
+    /// The mask of a network has a hole.
+    pub fn parse(text: &str) -> Result<Option<Self>, BadMask> {
+        let text = without_brackets(text);
+        if let Some((base, rest)) = text.split_once('/') {
+            let Some(ip) = base_of_network(base) else {
+                return Ok(None);
+            };
+            return Ok(prefix_of(rest)?.map(|prefix| Self::network(ip, prefix)));
+        }
+        Ok(text.parse().ok().map(Self::single))
+    }
+
+    /// Reads `text` as a single address of `family`; an IPv4-mapped IPv6 address becomes IPv4.
+    #[must_use]
+    pub fn parse_as(family: Family, text: &str) -> Option<Self> {
+        let ip = match family {
+            Family::Inet4 => IpAddr::V4(text.parse().ok()?),
+            Family::Inet6 => IpAddr::V6(text.parse().ok()?),
+        };
+        Some(Self::single(ip))
+    }
+
     /// The single address `ip`; an IPv4-mapped one becomes the IPv4 address it carries.
     #[must_use]
     pub fn single(ip: IpAddr) -> Self {
@@ -92,6 +129,25 @@ impl Address {
         }
     }
 
+    /// The name under which a reverse lookup asks for it: `1.2.0.192.`.
+    #[must_use]
+    pub fn reversed(&self) -> String {
+        let mut name = String::new();
+        match self.ip {
+            IpAddr::V4(ip) => {
+                for octet in ip.octets().iter().rev() {
+                    write!(name, "{octet}.").expect("a string takes everything");
+                }
+            }
+            IpAddr::V6(ip) => {
+                for octet in ip.octets().iter().rev() {
+                    write!(name, "{:x}.{:x}.", octet & 0xf, octet >> 4).expect("a string takes everything");
+                }
+            }
+        }
+        name
+    }
+
     /// Whether `other`, masked with this network's prefix, begins where this network does.
     ///
     /// A wider network with the same first address counts as inside, as it does in the reference.
@@ -104,11 +160,18 @@ impl Address {
 /// The canonical text: lower case, compressed, with `/prefix` unless it is a single address or the prefix is 0.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_single() || self.prefix == 0 {
-            write!(f, "{}", self.ip)
-        } else {
-            write!(f, "{}/{}", self.ip, self.prefix)
+        match self.ip {
+            // As the C library prints it: six zero groups and no seventh leave room for a dotted address.
+            IpAddr::V6(ip) if matches!(ip.segments(), [0, 0, 0, 0, 0, 0, group, _] if group != 0) => {
+                let [.., a, b, c, d] = ip.octets();
+                write!(f, "::{}", Ipv4Addr::new(a, b, c, d))?;
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => write!(f, "{}", self.ip)?,
         }
+        if self.is_single() || self.prefix == 0 {
+            return Ok(());
+        }
+        write!(f, "/{}", self.prefix)
     }
 }
 
@@ -124,6 +187,17 @@ pub enum Id {
 }
 
 impl Id {
+    /// The id that `text` names: the address or network it spells, else the text, without paired brackets.
+    ///
+    /// A network with a mask that has a hole stays text.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match Address::parse(text) {
+            Ok(Some(address)) => Self::Address(address),
+            Ok(None) | Err(BadMask { .. }) => Self::Text(without_brackets(text).to_owned()),
+        }
+    }
+
     /// The address or network, where it is one.
     #[must_use]
     pub const fn address(&self) -> Option<&Address> {
@@ -154,4 +228,52 @@ impl fmt::Display for Id {
             }
         }
     }
+}
+
+/// Takes away `[` and `]` around a text, where both are there and something is between them.
+fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .filter(|inner| !inner.is_empty())
+        .unwrap_or(text)
+}
+
+/// The address part of a network, which has to look as the address tags of a failregex have it.
+///
+/// They know neither an IPv6 address that ends in a dotted IPv4 one, nor one that begins with `::` and leaves
+/// out a single group.
+fn base_of_network(text: &str) -> Option<IpAddr> {
+    let ip: IpAddr = text.parse().ok()?;
+    let unknown = ip.is_ipv6()
+        && (text.contains('.')
+            || (text.starts_with("::") && text.bytes().filter(|&byte| byte == b':').count() > 7));
+    (!unknown).then_some(ip)
+}
+
+/// The prefix that stands behind the slash of a network, as a number or as a mask.
+///
+/// A mask that looks like an address and is none counts as no bits at all, as it does in the reference.
+fn prefix_of(text: &str) -> Result<Option<u8>, BadMask> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(Some(text.parse().unwrap_or(u8::MAX)));
+    }
+    let bits = match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(mask)) => (u128::from(mask.to_bits()) << 96, mask.to_bits().count_ones()),
+        Ok(IpAddr::V6(mask)) => (mask.to_bits(), mask.to_bits().count_ones()),
+        Err(_) => {
+            let parts: Vec<&str> = text.split('.').collect();
+            let dotted = parts.len() == 4
+                && parts.iter().all(|part| {
+                    (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+                });
+            return Ok(dotted.then_some(0));
+        }
+    };
+    let (mask, ones) = bits;
+    if mask.leading_ones() != ones {
+        return Err(BadMask {
+            mask: text.to_owned(),
+        });
+    }
+    Ok(Some(u8::try_from(ones).expect("at most 128 bits")))
 }

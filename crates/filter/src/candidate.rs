@@ -1,10 +1,11 @@
 //! A line that matched and is not yet known to count.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use stockade_datetime::Timestamp;
 
-use crate::{Address, Id};
+use crate::Id;
 
 /// A line that matched and is not yet known to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +13,9 @@ pub struct Candidate {
     /// What is to be counted.
     pub id: Id,
     /// The attacker's address where it is known and is not the id itself.
-    pub address: Option<Address>,
+    ///
+    /// It is a text where names are kept raw, and where what the expression took for an address is none.
+    pub address: Option<Id>,
     /// When the line was written; never later than the `now` it was found at.
     pub time: Timestamp,
     /// The lines that belong to the failure, oldest first.
@@ -30,6 +33,12 @@ pub struct MatchedLine {
     pub date: String,
     /// What stands after the date.
     pub after: String,
+}
+
+impl fmt::Display for MatchedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.before, self.date, self.after)
+    }
 }
 
 /// The captured groups by name, in the order in which they were first captured.
@@ -78,6 +87,12 @@ impl Captured {
     pub fn remove(&mut self, name: &str) -> Option<Data> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(index).1)
+    }
+
+    /// Whether nothing was captured.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All names with their data.

@@ -8,5 +8,5 @@
 mod address;
 mod candidate;
 
-pub use address::{Address, Family, Id};
+pub use address::{Address, BadMask, Family, Id};
 pub use candidate::{Candidate, Captured, Data, MatchedLine};
