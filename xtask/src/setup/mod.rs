@@ -1,0 +1,43 @@
+//! What the tests need of the machine, and having it.
+//!
+//! In: the machine. Out: a list of what is still missing, each with what is skipped for it.
+//!
+//! Invariant: nothing that is there already is touched, no service is started or stopped, and the
+//! reference is never installed, only unpacked below `target/`.
+
+pub(crate) mod packages;
+pub(crate) mod reference;
+
+use crate::trouble::Trouble;
+use crate::workspace::Workspace;
+
+/// Something that the tests want and this machine does not have.
+pub(crate) struct Missing {
+    /// What it is, and how to come by it.
+    pub(crate) what: String,
+    /// What is not tested without it.
+    pub(crate) skipped: &'static str,
+}
+
+/// The chore: everything still missing, as sentences.
+pub(crate) fn chore(workspace: &Workspace) -> Result<Vec<String>, Trouble> {
+    let missing = provide(workspace)?;
+    Ok(missing
+        .iter()
+        .map(|Missing { what, skipped }| format!("{what}; skipped: {skipped}"))
+        .collect())
+}
+
+/// Installs and unpacks what it may; what is missing then.
+pub(crate) fn provide(workspace: &Workspace) -> Result<Vec<Missing>, Trouble> {
+    let mut missing = packages::provide()?;
+    match reference::unpack(workspace) {
+        Ok(()) => {}
+        Err(trouble) => missing.push(Missing {
+            what: trouble.chain(),
+            skipped: "conformance with the reference, and the clean room",
+        }),
+    }
+    missing.extend(packages::namespaces()?);
+    Ok(missing)
+}

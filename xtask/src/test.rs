@@ -1,0 +1,358 @@
+//! `cargo xtask test`: every check and every test, in the order in which a mistake is cheapest to find.
+//!
+//! In: the checkout. Out: each step with its duration, what failed in full, and as the last line
+//! `N passed, N failed, N skipped`.
+//!
+//! The tests are built once, for the whole workspace, and their programs run from here: one way on every
+//! machine, whatever runner is installed, and no step that builds the same crates with other features.
+//!
+//! Invariant: with `CI=true` in the environment a skipped test is a failure.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::trouble::Trouble;
+use crate::workspace::{Workspace, cargo};
+use crate::{arrows, clean_room, licences, process, setup};
+
+/// How long cargo may take to check or to build everything from nothing.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
+
+/// How long one test program may take; the longest one waits for bans to end.
+const TEST_LIMIT: Duration = Duration::from_secs(600);
+
+/// The crate whose tests compare with the reference, and run end to end.
+const CONFORMANCE: &str = "conformance";
+
+/// The crate whose tests run the loop on a simulated world.
+const SIMULATION: &str = "sim";
+
+/// What the names of the end-to-end tests begin with.
+const END_TO_END: &str = "e2e::";
+
+/// The file in which a test that cannot run here leaves its name and the reason; see the conformance crate.
+const SKIPPED: &str = "STOCKADE_SKIPPED";
+
+/// How many of what a step did went how.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Tally {
+    const PASSED: Self = Self {
+        passed: 1,
+        failed: 0,
+        skipped: 0,
+    };
+    const FAILED: Self = Self {
+        passed: 0,
+        failed: 1,
+        skipped: 0,
+    };
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// One program full of tests.
+struct TestProgram {
+    /// The directory of its crate, below the root.
+    krate: String,
+    manifest_directory: PathBuf,
+    executable: PathBuf,
+}
+
+/// Runs everything; whether all is well.
+pub(crate) fn chore() -> Result<bool, Trouble> {
+    let workspace = Workspace::load()?;
+    let mut run = Run {
+        ci: ci(),
+        total: Tally::default(),
+        summary: Vec::new(),
+    };
+    run.everything(&workspace);
+    println!("\n== summary");
+    for line in &run.summary {
+        println!("{line}");
+    }
+    let Tally {
+        passed,
+        failed,
+        skipped,
+    } = run.total;
+    if run.ci && skipped > 0 {
+        println!("CI=true: what was skipped counts as failed");
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    Ok(failed == 0 && !(run.ci && skipped > 0))
+}
+
+/// Whether we run where nothing may be skipped.
+fn ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
+/// The steps so far.
+struct Run {
+    ci: bool,
+    total: Tally,
+    summary: Vec<String>,
+}
+
+impl Run {
+    fn everything(&mut self, workspace: &Workspace) {
+        let root = workspace.root.clone();
+        self.step("setup", || {
+            let missing = setup::provide(workspace)?;
+            for setup::Missing { what, skipped } in &missing {
+                println!("{what}; skipped: {skipped}");
+            }
+            let skipped = u64::try_from(missing.len()).unwrap_or(u64::MAX);
+            Ok(Tally {
+                skipped,
+                ..Tally::default()
+            })
+        });
+        self.step("format", || cargo_step(&root, &["fmt", "--all", "--check"]));
+        self.step("clippy", || {
+            let words = [
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ];
+            cargo_step(&root, &words)
+        });
+        self.step("arrows", || Ok(found(&arrows::check(workspace)?)));
+        self.step("licences", || Ok(found(&licences::check(workspace)?)));
+        self.step("clean room", || {
+            if workspace.reference().exists() {
+                Ok(found(&clean_room::check(workspace)?))
+            } else {
+                Ok(Tally {
+                    skipped: 1,
+                    ..Tally::default()
+                })
+            }
+        });
+        let mut programs = Vec::new();
+        self.step("build", || {
+            programs = build(&root)?;
+            cargo_step(&root, &["build", "--quiet", "--workspace", "--bins"])
+        });
+        let special = |program: &&TestProgram| program.krate == CONFORMANCE || program.krate == SIMULATION;
+        self.step("unit and table tests", || {
+            let ordinary = programs.iter().filter(|program| !special(program));
+            run_tests(&root, ordinary, &[])
+        });
+        self.step("documentation tests", || {
+            let mut command = Command::new(cargo());
+            command
+                .current_dir(&root)
+                .args(["test", "--quiet", "--workspace", "--doc"]);
+            run_program(&mut command)
+        });
+        self.step("simulation", || run_tests(&root, of(&programs, SIMULATION), &[]));
+        self.step("conformance", || {
+            run_tests(&root, of(&programs, CONFORMANCE), &["--skip", END_TO_END])
+        });
+        self.step("end to end", || {
+            // They mostly wait for bans to end, so more of them run than there are processors.
+            let words = [END_TO_END, "--test-threads", "8"];
+            run_tests(&root, of(&programs, CONFORMANCE), &words)
+        });
+    }
+
+    /// Does one step and writes down how it went and how long it took.
+    fn step(&mut self, name: &str, act: impl FnOnce() -> Result<Tally, Trouble>) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let tally = act().unwrap_or_else(|trouble| {
+            println!("{}", trouble.chain());
+            Tally::FAILED
+        });
+        let Tally {
+            passed,
+            failed,
+            skipped,
+        } = tally;
+        let verdict = if failed > 0 || (self.ci && skipped > 0) {
+            "FAILED"
+        } else {
+            "ok"
+        };
+        let line = format!(
+            "{name:<22}{verdict:<8}{:>7.1} s   {passed} passed, {failed} failed, {skipped} skipped",
+            start.elapsed().as_secs_f64(),
+        );
+        println!("{line}");
+        self.summary.push(line);
+        self.total.add(tally);
+    }
+}
+
+/// What a check found is one failure, however long its list.
+fn found(list: &[String]) -> Tally {
+    for line in list {
+        println!("{line}");
+    }
+    if list.is_empty() {
+        Tally::PASSED
+    } else {
+        Tally::FAILED
+    }
+}
+
+fn cargo_step(root: &Path, words: &[&str]) -> Result<Tally, Trouble> {
+    let mut command = Command::new(cargo());
+    let good = process::succeeds(command.current_dir(root).args(words), BUILD_LIMIT)?;
+    Ok(if good { Tally::PASSED } else { Tally::FAILED })
+}
+
+/// Builds the tests of the whole workspace; where their programs are.
+fn build(root: &Path) -> Result<Vec<TestProgram>, Trouble> {
+    let mut command = Command::new(cargo());
+    command.current_dir(root).args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]);
+    let mut programs = Vec::new();
+    let status = process::lines(&mut command, BUILD_LIMIT, |line| {
+        programs.extend(serde_json::from_str(line).ok().and_then(|value| program(&value)));
+    })?;
+    if !status.success() {
+        let why = status.to_string();
+        return Err(Trouble::Failed {
+            program: "cargo test --no-run".to_owned(),
+            why,
+        });
+    }
+    Ok(programs)
+}
+
+/// The test program that one of cargo's messages announces.
+fn program(message: &Value) -> Option<TestProgram> {
+    let executable = message.get("executable")?.as_str()?;
+    let test = message.get("profile")?.get("test")?.as_bool()?;
+    let manifest = Path::new(message.get("manifest_path")?.as_str()?);
+    let manifest_directory = manifest.parent()?;
+    test.then(|| TestProgram {
+        krate: manifest_directory
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        manifest_directory: manifest_directory.to_owned(),
+        executable: PathBuf::from(executable),
+    })
+}
+
+fn of<'a>(programs: &'a [TestProgram], krate: &'a str) -> impl Iterator<Item = &'a TestProgram> {
+    programs.iter().filter(move |program| program.krate == krate)
+}
+
+/// Runs test programs one after another; their threads keep the processors busy.
+fn run_tests<'a>(
+    root: &Path,
+    programs: impl Iterator<Item = &'a TestProgram>,
+    words: &[&str],
+) -> Result<Tally, Trouble> {
+    let mut total = Tally::default();
+    for program in programs {
+        println!("-- {}: {}", program.krate, program.executable.display());
+        let skips = root
+            .join("target")
+            .join(format!("skipped-{}", std::process::id()));
+        let mut command = Command::new(&program.executable);
+        command
+            .args(words)
+            .current_dir(&program.manifest_directory)
+            .env("CARGO_MANIFEST_DIR", &program.manifest_directory)
+            .env(SKIPPED, &skips);
+        let outcome = run_program(&mut command);
+        let reasons = std::fs::read_to_string(&skips).unwrap_or_default();
+        drop(std::fs::remove_file(&skips));
+        let mut tally = outcome?;
+        for reason in reasons.lines() {
+            println!("skipped: {reason}");
+            // The harness knows only passed and failed, and took the early return for the former.
+            tally.passed = tally.passed.saturating_sub(1);
+            tally.skipped += 1;
+        }
+        total.add(tally);
+    }
+    Ok(total)
+}
+
+/// Runs one command that speaks as the standard test harness does.
+fn run_program(command: &mut Command) -> Result<Tally, Trouble> {
+    let mut tally = Tally::default();
+    let status = process::lines(command, TEST_LIMIT, |line| {
+        if let Some(result) = result(line) {
+            tally.add(result);
+        } else if !line.is_empty() && !line.ends_with("... ok") && !line.starts_with("running ") {
+            println!("{line}");
+        }
+    })?;
+    if !status.success() && tally.failed == 0 {
+        println!("{status}");
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
+/// The counts of the harness's own summary, if `line` is that.
+fn result(line: &str) -> Option<Tally> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |what: &str| {
+        let words = counts.split(';').map(str::trim);
+        words
+            .filter_map(|word| word.strip_suffix(what)?.trim().parse::<u64>().ok())
+            .next()
+    };
+    Some(Tally {
+        passed: count("passed")?,
+        failed: count("failed")?,
+        skipped: count("ignored")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::result;
+
+    #[test]
+    fn counts_what_the_harness_says() {
+        let cases = [
+            (
+                "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s",
+                Some((5, 0, 1)),
+            ),
+            (
+                "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out",
+                Some((12, 3, 0)),
+            ),
+            ("test e2e::ssh ... ok", None),
+            ("test result: ok", None),
+        ];
+        for (line, expected) in cases {
+            let counted = result(line).map(|tally| (tally.passed, tally.failed, tally.skipped));
+            assert_eq!(counted, expected, "{line}");
+        }
+    }
+}
