@@ -23,7 +23,11 @@ pub(crate) fn chore(workspace: &Workspace) -> Result<Vec<String>, Trouble> {
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>, Trouble> {
     let theirs = lines(&workspace.reference().join("etc/fail2ban"))?;
     let config = workspace.root.join("config");
-    let ours = if config.exists() { lines(&config)? } else { BTreeMap::new() };
+    let ours = if config.exists() {
+        lines(&config)?
+    } else {
+        BTreeMap::new()
+    };
     Ok(ours
         .iter()
         .filter_map(|(line, at)| Some((line, at, theirs.get(line)?)))
