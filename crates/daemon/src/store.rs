@@ -1,0 +1,579 @@
+//! What survives a restart: bans, and how far each log was read, in the reference's SQLite file.
+//!
+//! In: rows, from the loop, which does not wait for them. Out: the rows of before, at the start of a jail.
+//!
+//! The database has a thread of its own and a queue of limited length. Everything takes effect in the order
+//! it was handed over, and questions are answered in that same order. When [`Store::commit_pending`] has said
+//! yes, what was handed over before is in the file and outlives the death of the process at any later
+//! instant; so a ban is handed over, then committed, then announced. The death of the machine may cost what
+//! was committed in its last second or so.
+//!
+//! Invariant: a file closed by us is one the reference opens as its own, and the other way round.
+
+mod ban;
+mod schema;
+mod writer;
+
+use std::cell::Cell;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use stockade_datetime::Timestamp;
+use stockade_protocol::Value;
+
+pub use ban::{BanData, BanRow, Match, PERMANENT};
+use writer::{Queue, Task};
+
+use crate::log::Level;
+
+/// Where the store says what the reference logs as `fail2ban.database`. It is called from two threads.
+pub type Report = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// The name of a journal in the table of logs, in place of a path.
+const JOURNAL: &str = "systemd-journal";
+
+/// How long a question may take. The longest is a jail's start with all its bans on a slow disk.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the end of the daemon waits for what is still to be written.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The database, or none where `dbfile` is `none`: then nothing is kept and nothing is known.
+pub struct Store {
+    open: Option<Open>,
+}
+
+struct Open {
+    path: String,
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory of the file cannot be made.
+    #[error("[Errno {}] {}: '{}'", .error.raw_os_error().unwrap_or(0), os_text(.error), .directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A later version of the program wrote the file.
+    #[error("Attempt to travel to future version of database ...how did you get here??")]
+    FutureVersion,
+    /// There is no room for a copy of the file, without which it is not touched.
+    #[error("Cannot copy the database before it is changed: {0}")]
+    Backup(#[source] io::Error),
+    /// The thread of the database cannot be started.
+    #[error("Cannot start a thread for the database: {0}")]
+    Thread(#[source] io::Error),
+    /// Whatever SQLite says.
+    #[error("{}", schema::reason(.0))]
+    Sqlite(#[from] rusqlite::Error),
+    /// No answer within the time a question may take.
+    #[error("the database does not answer")]
+    NoAnswer,
+}
+
+impl StoreError {
+    /// The exception that the reference answers with on the control socket.
+    #[must_use]
+    pub fn exception(&self) -> Value {
+        let (module, class) = match self {
+            Self::Directory { error, .. } => {
+                return Value::Exception {
+                    module: "builtins".to_owned(),
+                    class: if error.kind() == io::ErrorKind::NotFound {
+                        "FileNotFoundError"
+                    } else if error.kind() == io::ErrorKind::PermissionDenied {
+                        "PermissionError"
+                    } else {
+                        "OSError"
+                    }
+                    .to_owned(),
+                    args: vec![
+                        Value::Int(error.raw_os_error().unwrap_or(0).into()),
+                        Value::Str(os_text(error)),
+                    ],
+                };
+            }
+            Self::FutureVersion => ("builtins", "NotImplementedError"),
+            Self::Backup(_) | Self::Thread(_) => ("builtins", "OSError"),
+            Self::Sqlite(_) | Self::NoAnswer => ("sqlite3", "OperationalError"),
+        };
+        Value::Exception {
+            module: module.to_owned(),
+            class: class.to_owned(),
+            args: vec![Value::Str(self.to_string())],
+        }
+    }
+}
+
+/// The system's text for an error, without the number that the standard library puts behind it.
+fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
+    }
+}
+
+/// How far a log was read when the daemon last ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPosition {
+    /// The hash of the log's first line; empty where that was not complete.
+    pub hash: String,
+    /// The offset behind the last complete line.
+    pub offset: u64,
+}
+
+/// What a jail's settings say about the bans of before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RestoreLimits {
+    /// The jail's bantime, [`PERMANENT`] for ever.
+    pub bantime: f64,
+    /// Whether `bantime.increment` is on.
+    pub increment: bool,
+    /// `bantime.maxtime`.
+    pub maxtime: Option<f64>,
+    /// `maxmatches`.
+    pub max_matches: usize,
+}
+
+/// What is known of the earlier bans of an id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct History {
+    /// How often it was banned.
+    pub bancount: i64,
+    /// When it was banned last.
+    pub timeofban: Timestamp,
+    /// How long that ban lasts.
+    pub bantime: f64,
+}
+
+impl Store {
+    /// Opens the database at `dbfile`, a path, `:memory:`, or `none` in any case.
+    ///
+    /// The file is created, brought up to date or, where it is damaged, moved aside; `report` is told in the
+    /// words of the reference. Every jail is then marked as not enabled, until it is added.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be used; the start of the daemon fails then.
+    pub fn open(dbfile: &str, now: Timestamp, report: &Report) -> Result<Self, StoreError> {
+        if dbfile.eq_ignore_ascii_case("none") {
+            return Ok(Self { open: None });
+        }
+        let connection = schema::open(dbfile, now, report)?;
+        let queue = Arc::new(Queue::default());
+        let thread = {
+            let (queue, report) = (Arc::clone(&queue), Arc::clone(report));
+            std::thread::Builder::new()
+                .name("database".to_owned())
+                .spawn(move || writer::run(&queue, connection, &report))
+                .map_err(StoreError::Thread)?
+        };
+        Ok(Self {
+            open: Some(Open {
+                path: dbfile.to_owned(),
+                queue,
+                thread: Some(thread),
+            }),
+        })
+    }
+
+    /// Where the database is; `None` where there is none.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.open.as_ref().map(|open| open.path.as_str())
+    }
+
+    /// A jail was added, or added again on reload.
+    pub fn add_jail(&self, jail: &str) {
+        self.push(|| Task::AddJail(jail.to_owned()));
+    }
+
+    /// A jail was stopped; what it has in the database stays.
+    pub fn disable_jail(&self, jail: &str) {
+        self.push(|| Task::DisableJail(jail.to_owned()));
+    }
+
+    /// An id was banned, for the first time or again; not for bans that were restored.
+    pub fn record_ban(&self, jail: &str, row: &BanRow) {
+        self.push(|| Task::Ban {
+            jail: jail.to_owned(),
+            row: row.clone(),
+        });
+    }
+
+    /// Removes every row of `id`, or of every id, in `jail`, or in every jail: its history is forgotten.
+    pub fn forget(&self, jail: Option<&str>, id: Option<&str>) {
+        self.push(|| Task::Forget {
+            jail: jail.map(str::to_owned),
+            id: id.map(str::to_owned),
+        });
+    }
+
+    /// A log was added to a jail: takes it in where it is not yet known.
+    pub fn add_log(&self, jail: &str, path: &str, position: &LogPosition) {
+        self.push(|| Task::AddLog {
+            jail: jail.to_owned(),
+            path: path.to_owned(),
+            hash: position.hash.clone(),
+            position: offset_to_sql(position.offset),
+        });
+    }
+
+    /// Keeps how far a log was read.
+    pub fn save_position(&self, jail: &str, path: &str, position: &LogPosition) {
+        self.push(|| Task::SavePosition {
+            jail: jail.to_owned(),
+            path: path.to_owned(),
+            hash: position.hash.clone(),
+            position: offset_to_sql(position.offset),
+        });
+    }
+
+    /// Keeps the time of the last entry a jail has read from the journal, and that time as the line shows it.
+    pub fn save_journal_position(&self, jail: &str, time: Timestamp, text: &str) {
+        self.push(|| Task::SavePosition {
+            jail: jail.to_owned(),
+            path: JOURNAL.to_owned(),
+            hash: text.to_owned(),
+            position: Sql::Real(seconds(time)),
+        });
+    }
+
+    /// How far `jail` has read the log at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn log_position(&self, jail: &str, path: &str) -> Result<Option<LogPosition>, StoreError> {
+        let (jail, path) = (jail.to_owned(), path.to_owned());
+        self.ask(None, move |connection| {
+            connection
+                .prepare_cached("SELECT firstlinemd5, lastfilepos FROM logs WHERE jail=?1 AND path=?2")?
+                .query_row([&jail, &path], |row| {
+                    Ok(LogPosition {
+                        hash: text(row, 0)?,
+                        offset: number(row, 1)?
+                            .micros()
+                            .div_euclid(1_000_000)
+                            .try_into()
+                            .unwrap_or(0),
+                    })
+                })
+                .optional()
+        })
+    }
+
+    /// The time of the last entry that `jail` has read from the journal.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn journal_position(&self, jail: &str) -> Result<Option<Timestamp>, StoreError> {
+        let jail = jail.to_owned();
+        self.ask(None, move |connection| {
+            connection
+                .prepare_cached("SELECT lastfilepos FROM logs WHERE jail=?1 AND path=?2")?
+                .query_row([&jail, JOURNAL], |row| number(row, 0))
+                .optional()
+        })
+    }
+
+    /// The bans of `jail` that are to be in force again, in the order of their ids' texts.
+    ///
+    /// Each has its full bantime, counted from its `timeofban`, and at most as many lines as the jail keeps.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn restore(
+        &self,
+        jail: &str,
+        now: Timestamp,
+        limits: RestoreLimits,
+    ) -> Result<Vec<BanRow>, StoreError> {
+        let jail = jail.to_owned();
+        self.ask(Vec::new(), move |connection| {
+            restore(connection, &jail, now, limits)
+        })
+    }
+
+    /// The earlier bans of `id` in `jail`, or in all jails together.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn history(&self, id: &str, jail: Option<&str>) -> Result<Option<History>, StoreError> {
+        let (id, jail) = (id.to_owned(), jail.map(str::to_owned));
+        self.ask(None, move |connection| history(connection, &id, jail.as_deref()))
+    }
+
+    /// Like [`Store::history`], without the wait: `reply` is called in the thread of the database.
+    ///
+    /// It is called with `None` at once where there is no database.
+    pub fn ask_history(
+        &self,
+        id: &str,
+        jail: Option<&str>,
+        reply: impl FnOnce(Option<History>) + Send + 'static,
+    ) {
+        let Some(open) = &self.open else {
+            return reply(None);
+        };
+        let (id, jail) = (id.to_owned(), jail.map(str::to_owned));
+        open.queue
+            .push(Task::Ask(Cell::new(Some(Box::new(move |connection| {
+                reply(history(connection, &id, jail.as_deref()).unwrap_or(None));
+            })))));
+    }
+
+    /// All bans of `id` in `jail`, or in all jails, put together for the tags `<ipmatches>` and its kin.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn merged(
+        &self,
+        id: &str,
+        jail: Option<&str>,
+        max_matches: usize,
+    ) -> Result<Option<BanData>, StoreError> {
+        let (id, jail) = (id.to_owned(), jail.map(str::to_owned));
+        self.ask(None, move |connection| {
+            merged(connection, &id, jail.as_deref(), max_matches)
+        })
+    }
+
+    /// Removes what ended more than `age_seconds` ago.
+    pub fn purge(&self, now: Timestamp, age_seconds: i64) {
+        self.push(|| Task::Purge {
+            before: writer::purge_limit(now, age_seconds),
+        });
+    }
+
+    /// Waits until everything handed over so far is in the file, at most for `limit`; whether it is.
+    ///
+    /// To be called between handing bans over and announcing them. On a healthy disk this takes the time of
+    /// one write, some tens of microseconds, for all the bans of a round together.
+    #[must_use]
+    pub fn commit_pending(&self, limit: Duration) -> bool {
+        self.open
+            .as_ref()
+            .is_none_or(|open| open.queue.wait_for_commit(limit))
+    }
+
+    /// How many changes are not yet in the file.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.queue.pending())
+    }
+
+    /// Writes what is left and closes the file, so that nothing but it remains.
+    pub fn close(mut self) {
+        self.shut();
+    }
+
+    fn shut(&mut self) {
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        let ended = open.queue.close(CLOSE_LIMIT);
+        if let Some(thread) = open.thread.take()
+            && ended
+        {
+            drop(thread.join());
+        }
+    }
+
+    fn push(&self, task: impl FnOnce() -> Task) {
+        if let Some(open) = &self.open {
+            open.queue.push(task());
+        }
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        without: T,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(open) = &self.open else {
+            return Ok(without);
+        };
+        let (sender, receiver) = mpsc::sync_channel(1);
+        open.queue
+            .push(Task::Ask(Cell::new(Some(Box::new(move |connection| {
+                // A caller that has stopped waiting is none of the database's concern.
+                drop(sender.send(question(connection)));
+            })))));
+        match receiver.recv_timeout(ANSWER_LIMIT) {
+            Ok(answer) => Ok(answer?),
+            Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {
+                Err(StoreError::NoAnswer)
+            }
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+fn restore(
+    connection: &Connection,
+    jail: &str,
+    now: Timestamp,
+    limits: RestoreLimits,
+) -> rusqlite::Result<Vec<BanRow>> {
+    let forever = limits.bantime <= PERMANENT;
+    let longest = match (limits.increment, limits.maxtime) {
+        (true, maxtime) => maxtime,
+        (false, _) if forever => None,
+        (false, _) => Some(limits.bantime),
+    };
+    let since = if limits.increment || forever {
+        f64::NEG_INFINITY
+    } else {
+        seconds(now) - limits.bantime
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT ip, timeofban, bantime, bancount, data FROM bips \
+         WHERE jail=?1 AND (timeofban + bantime > ?2 OR bantime <= -1) AND timeofban > ?3 ORDER BY ip",
+    )?;
+    let mut rows = statement.query(params![jail, seconds(now), since])?;
+    let mut bans = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut ban = ban_row(row)?;
+        if ban.bantime < PERMANENT {
+            ban.bantime = limits.bantime;
+        } else if let Some(longest) = longest
+            && (ban.bantime < 0.0 || ban.bantime > longest)
+        {
+            ban.bantime = longest;
+        }
+        if ban.bantime >= 0.0 && seconds(ban.timeofban) + ban.bantime <= seconds(now) {
+            continue;
+        }
+        let mut data = BanData::from_json(&ban.data);
+        if data.matches.len() > limits.max_matches {
+            data.limit_matches(limits.max_matches);
+            ban.data = data.to_json(limits.max_matches);
+        }
+        bans.push(ban);
+    }
+    Ok(bans)
+}
+
+fn history(connection: &Connection, id: &str, jail: Option<&str>) -> rusqlite::Result<Option<History>> {
+    let read = |row: &Row<'_>| {
+        Ok(History {
+            bancount: row.get(0)?,
+            timeofban: number(row, 1)?,
+            bantime: row.get(2)?,
+        })
+    };
+    match jail {
+        Some(jail) => connection
+            .prepare_cached("SELECT bancount, timeofban, bantime FROM bips WHERE ip=?1 AND jail=?2")?
+            .query_row([id, jail], read)
+            .optional(),
+        None => connection
+            .prepare_cached(
+                "SELECT sum(bancount), max(timeofban), bantime FROM bips WHERE ip=?1 HAVING count(*) > 0",
+            )?
+            .query_row([id], read)
+            .optional(),
+    }
+}
+
+fn merged(
+    connection: &Connection,
+    id: &str,
+    jail: Option<&str>,
+    max_matches: usize,
+) -> rusqlite::Result<Option<BanData>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT data FROM bans WHERE ip=?1 AND (?2 IS NULL OR jail=?2) ORDER BY timeofban DESC, rowid DESC",
+    )?;
+    let mut rows = statement.query(params![id, jail])?;
+    let mut merged: Option<BanData> = None;
+    while let Some(row) = rows.next()? {
+        let mut data = BanData::from_json(&bytes(row, 0)?);
+        match &mut merged {
+            None => {
+                data.limit_matches(max_matches);
+                merged = Some(data);
+            }
+            Some(merged) => merged.add_older(data, max_matches),
+        }
+    }
+    Ok(merged)
+}
+
+fn ban_row(row: &Row<'_>) -> rusqlite::Result<BanRow> {
+    Ok(BanRow {
+        ip: text(row, 0)?,
+        timeofban: number(row, 1)?,
+        bantime: seconds(number(row, 2)?),
+        bancount: row.get(3)?,
+        data: bytes(row, 4)?,
+    })
+}
+
+/// A text or the bytes of one; other programs may have written either.
+fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Vec::new(),
+    })
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(&bytes(row, column)?).into_owned())
+}
+
+/// A number of seconds; columns of whole numbers may hold others, for that is how SQLite is.
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(seconds) => Timestamp::from_seconds(seconds),
+        ValueRef::Real(seconds) => from_seconds(seconds),
+        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => Timestamp::from_seconds(0),
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates, and no time of a log is that far away"
+)]
+fn from_seconds(seconds: f64) -> Timestamp {
+    Timestamp::from_micros((seconds * 1e6).round() as i64)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds fit a float exactly for centuries, and the column holds one"
+)]
+fn seconds(time: Timestamp) -> f64 {
+    time.micros() as f64 / 1e6
+}
+
+/// Offsets beyond the range of the column do not occur; should one, the log is read again from its beginning.
+fn offset_to_sql(offset: u64) -> Sql {
+    Sql::Integer(i64::try_from(offset).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;
