@@ -1,6 +1,12 @@
 //! What the daemon can be told.
+//!
+//! In: a list of words, from the socket or from the configuration. Out: one [`Command`], or the failure that the
+//! reference answers with; and the list of words again.
+//!
+//! Here it is decided whether a command exists and has the words it needs, in the reference's order: an unknown
+//! property or a missing word is reported before an unknown jail. What a value means is the daemon's to say.
 
-use crate::Value;
+use crate::{Failure, Value};
 
 /// A command to the daemon, from the configuration or from the control socket.
 ///
@@ -79,7 +85,8 @@ pub enum Command {
     },
     /// `get OPTION` of the server.
     Get(String),
-    /// `set JAIL PROPERTY ARGUMENT…`, and `multi-set`, which takes lists where `set` takes one value.
+    /// `set JAIL PROPERTY ARGUMENT…`, and `multi-set`, which for `addfailregex`, `addignoreregex` and `action`
+    /// takes a list where `set` takes one value.
     SetJail {
         /// The jail.
         jail: String,
@@ -99,4 +106,786 @@ pub enum Command {
         /// What follows it.
         arguments: Vec<Value>,
     },
+}
+
+/// The options of the server that `set` and `get` know. Each hides a jail of the same name, as in the reference.
+const SERVER_OPTIONS: [&str; 7] = [
+    "loglevel",
+    "logtarget",
+    "syslogsocket",
+    "thread",
+    "dbfile",
+    "dbmaxmatches",
+    "dbpurgeage",
+];
+
+/// An option of the server that can be set and not be read.
+const ALLOW_IPV6: &str = "allowipv6";
+
+/// How many words must follow a property of a jail in `set`; `None` where there is no such property.
+fn words_to_set(property: &str) -> Option<usize> {
+    match property {
+        "addignoreip" | "addjournalmatch" | "deljournalmatch" | "attempt" | "banip" => Some(0),
+        "idle" | "ignoreself" | "delignoreip" | "ignorecommand" | "ignorecache" | "addlogpath"
+        | "dellogpath" | "logencoding" | "prefregex" | "addfailregex" | "delfailregex" | "addignoreregex"
+        | "delignoreregex" | "usedns" | "findtime" | "bantime" | "datepattern" | "logtimezone"
+        | "maxmatches" | "maxretry" | "maxlines" | "unbanip" | "addaction" | "delaction" | "action" => {
+            Some(1)
+        }
+        _ if property.starts_with("bantime.") => Some(1),
+        _ => None,
+    }
+}
+
+/// How many words must follow a property of a jail in `get`; `None` where there is no such property.
+fn words_to_get(property: &str) -> Option<usize> {
+    match property {
+        "banned" | "banip" | "ignoreself" | "ignoreip" | "ignorecommand" | "ignorecache" | "logpath"
+        | "logencoding" | "journalmatch" | "prefregex" | "failregex" | "ignoreregex" | "usedns"
+        | "findtime" | "bantime" | "datepattern" | "logtimezone" | "maxmatches" | "maxretry" | "maxlines"
+        | "actions" => Some(0),
+        "actionproperties" | "actionmethods" => Some(1),
+        "action" => Some(2),
+        _ if property.starts_with("bantime.") => Some(0),
+        _ => None,
+    }
+}
+
+impl Command {
+    /// Understands a list of words.
+    ///
+    /// # Errors
+    ///
+    /// What the reference answers: `Invalid command`, `list index out of range` where a word is missing, and so on.
+    pub fn from_value(value: &Value) -> Result<Self, Failure> {
+        let words = Words(words_of(value)?);
+        let Some(name) = words.value(0)?.as_str() else {
+            return Err(Failure::invalid_command());
+        };
+        match name {
+            "ping" => Ok(Self::Ping),
+            "version" => Ok(Self::Version),
+            "echo" => Ok(Self::Echo(words.rest(1).to_vec())),
+            "sleep" => Ok(Self::Sleep(words.value(1)?.clone())),
+            "server-status" => Ok(Self::ServerStatus),
+            "server-stream" => stream(words.value(1)?).map(Self::ServerStream),
+            "config-error" => Ok(Self::ConfigError(words.value(1)?.text())),
+            "flushlogs" => Ok(Self::FlushLogs),
+            "status" => status(&words),
+            "stats" | "statistic" | "statistics" => Ok(Self::Statistics),
+            "banned" => Ok(Self::Banned(words.texts(1))),
+            "unban" => match words.rest(1) {
+                [] => Err(Failure::invalid_command()),
+                [first, ..] if first.as_str() == Some("--all") => Ok(Self::UnbanAll),
+                _ => Ok(Self::Unban(words.texts(1))),
+            },
+            "stop" => match words.rest(1) {
+                [] => Ok(Self::Stop),
+                [first, ..] if first.as_str() == Some("--all") => Ok(Self::StopJails),
+                [..] => words.jail(1).map(Self::StopJail),
+            },
+            "reload" => reload(&words),
+            "add" => add(&words),
+            "start" => words.jail(1).map(Self::Start),
+            "set" => set(&words, false),
+            "multi-set" => set(&words, true),
+            "get" => get(&words),
+            _ => Err(Failure::invalid_command()),
+        }
+    }
+
+    /// The list of words that [`Command::from_value`] understands as this command.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut words = Vec::new();
+        let mut word = |value: Value| words.push(value);
+        match self {
+            Self::Ping => word("ping".into()),
+            Self::Version => word("version".into()),
+            Self::Echo(rest) => {
+                word("echo".into());
+                words.extend_from_slice(rest);
+            }
+            Self::Sleep(seconds) => {
+                word("sleep".into());
+                word(seconds.clone());
+            }
+            Self::ServerStatus => word("server-status".into()),
+            Self::ServerStream(stream) => {
+                word("server-stream".into());
+                word(stream_value(stream));
+            }
+            Self::ConfigError(message) => {
+                word("config-error".into());
+                word(message.into());
+            }
+            Self::FlushLogs => word("flushlogs".into()),
+            Self::Status { all, flavor } => {
+                word("status".into());
+                if *all {
+                    word("--all".into());
+                    words.extend(flavor.iter().map(Into::into));
+                }
+            }
+            Self::JailStatus { jail, flavor } => {
+                word("status".into());
+                word(jail.into());
+                words.extend(flavor.iter().map(Into::into));
+            }
+            Self::Statistics => word("stats".into()),
+            Self::Banned(ids) => {
+                word("banned".into());
+                words.extend(ids.iter().map(Into::into));
+            }
+            Self::UnbanAll => {
+                word("unban".into());
+                word("--all".into());
+            }
+            Self::Unban(ids) => {
+                word("unban".into());
+                words.extend(ids.iter().map(Into::into));
+            }
+            Self::Stop => word("stop".into()),
+            Self::StopJails => {
+                word("stop".into());
+                word("--all".into());
+            }
+            Self::StopJail(jail) => {
+                word("stop".into());
+                word(jail.into());
+            }
+            Self::Reload {
+                jail,
+                options,
+                stream,
+            } => {
+                word("reload".into());
+                word(jail.as_deref().unwrap_or("--all").into());
+                word(Value::list(options));
+                word(stream_value(stream));
+            }
+            Self::Add { jail, backend } => {
+                word("add".into());
+                word(jail.into());
+                word(backend.into());
+            }
+            Self::Start(jail) => {
+                word("start".into());
+                word(jail.into());
+            }
+            Self::Set { option, value } => {
+                word("set".into());
+                word(option.into());
+                word(value.clone());
+            }
+            Self::Get(option) => {
+                word("get".into());
+                word(option.into());
+            }
+            Self::SetJail {
+                jail,
+                property,
+                arguments,
+                multi,
+            } => {
+                word(if *multi { "multi-set" } else { "set" }.into());
+                word(jail.into());
+                word(property.into());
+                words.extend_from_slice(arguments);
+            }
+            Self::GetJail {
+                jail,
+                property,
+                arguments,
+            } => {
+                word("get".into());
+                word(jail.into());
+                word(property.into());
+                words.extend_from_slice(arguments);
+            }
+        }
+        Value::List(words)
+    }
+}
+
+/// The words of a command, asked for by position.
+struct Words<'a>(&'a [Value]);
+
+impl<'a> Words<'a> {
+    fn value(&self, index: usize) -> Result<&'a Value, Failure> {
+        self.0.get(index).ok_or_else(Failure::missing_argument)
+    }
+
+    fn rest(&self, from: usize) -> &'a [Value] {
+        self.0.get(from..).unwrap_or_default()
+    }
+
+    fn text(&self, index: usize) -> Result<String, Failure> {
+        self.value(index).map(Value::text)
+    }
+
+    fn texts(&self, from: usize) -> Vec<String> {
+        self.rest(from).iter().map(Value::text).collect()
+    }
+
+    /// The name of a jail. Nothing but a text can be one.
+    fn jail(&self, index: usize) -> Result<String, Failure> {
+        match self.value(index)? {
+            Value::Str(name) => Ok(name.clone()),
+            other @ (Value::List(_) | Value::Dict(_) | Value::Set(_)) => Err(Failure::type_error(format!(
+                "unhashable type: '{}'",
+                other.type_name()
+            ))),
+            other @ (Value::None
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::BigInt(_)
+            | Value::Float(_)
+            | Value::Bytes(_)
+            | Value::Tuple(_)
+            | Value::Exception(_)) => Err(Failure::unknown_jail(other.clone())),
+        }
+    }
+}
+
+/// The words of a request, which must be a list; anything else gets what Python says about its first element.
+fn words_of(value: &Value) -> Result<&[Value], Failure> {
+    let index_error = |message: &str| Err(Failure::new("builtins", "IndexError", [message]));
+    match value {
+        Value::List(words) => Ok(words),
+        Value::Tuple(words) if words.is_empty() => index_error("tuple index out of range"),
+        Value::Tuple(words) => Ok(words),
+        Value::Str(text) if text.is_empty() => index_error("string index out of range"),
+        Value::Bytes(bytes) if bytes.is_empty() => index_error("index out of range"),
+        Value::Str(_) | Value::Bytes(_) => Err(Failure::invalid_command()),
+        Value::Dict(_) => Err(Failure::key_error(0)),
+        Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Set(_)
+        | Value::Exception(_) => Err(Failure::type_error(format!(
+            "'{}' object is not subscriptable",
+            value.type_name()
+        ))),
+    }
+}
+
+/// A list of commands. All are understood before any is carried out.
+fn stream(value: &Value) -> Result<Vec<Command>, Failure> {
+    match value {
+        Value::List(commands) | Value::Tuple(commands) | Value::Set(commands) => {
+            commands.iter().map(Command::from_value).collect()
+        }
+        Value::Str(text) if text.is_empty() => Ok(Vec::new()),
+        Value::Dict(pairs) => pairs.iter().map(|(key, _)| Command::from_value(key)).collect(),
+        Value::Str(_) => Err(Failure::invalid_command()),
+        Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Exception(_) => Err(Failure::type_error(format!(
+            "'{}' object is not iterable",
+            value.type_name()
+        ))),
+    }
+}
+
+fn stream_value(stream: &[Command]) -> Value {
+    Value::List(stream.iter().map(Command::to_value).collect())
+}
+
+fn status(words: &Words<'_>) -> Result<Command, Failure> {
+    let flavor = |flavor: Option<&Value>| flavor.map(Value::text);
+    match words.rest(1) {
+        [] => Ok(Command::Status {
+            all: false,
+            flavor: None,
+        }),
+        [all, rest @ ..] if all.as_str() == Some("--all") && rest.len() <= 1 => Ok(Command::Status {
+            all: true,
+            flavor: flavor(rest.first()),
+        }),
+        [_, rest @ ..] if rest.len() <= 1 => Ok(Command::JailStatus {
+            jail: words.jail(1)?,
+            flavor: flavor(rest.first()),
+        }),
+        [..] => Err(Failure::exception("Invalid command (no status)")),
+    }
+}
+
+fn reload(words: &Words<'_>) -> Result<Command, Failure> {
+    let missing = |what: &str| {
+        Err(Failure::type_error(format!(
+            "Server.reloadJails() missing {what}"
+        )))
+    };
+    match words.rest(1) {
+        [] => missing("2 required positional arguments: 'name' and 'opts'"),
+        [_] => missing("1 required positional argument: 'opts'"),
+        [name, options, ..] => {
+            let jail = if name.as_str() == Some("--all") {
+                None
+            } else {
+                Some(words.jail(1)?)
+            };
+            let options = match options.as_str() {
+                Some(option) => vec![option.to_owned()],
+                None => options
+                    .items()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Value::text)
+                    .collect(),
+            };
+            Ok(Command::Reload {
+                jail,
+                options,
+                stream: stream(words.value(3)?)?,
+            })
+        }
+    }
+}
+
+fn add(words: &Words<'_>) -> Result<Command, Failure> {
+    let name = words.value(1)?;
+    let backend = words.value(2).map_or_else(|_| "auto".to_owned(), Value::text);
+    match name.as_str() {
+        Some("--all") => Err(Failure::exception("Reserved name '--all'")),
+        Some(jail) => Ok(Command::Add {
+            jail: jail.to_owned(),
+            backend,
+        }),
+        None => Err(Failure::type_error(format!(
+            "object of type '{}' has no len()",
+            name.type_name()
+        ))),
+    }
+}
+
+fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
+    if let Some(option) = words.value(1)?.as_str()
+        && (SERVER_OPTIONS.contains(&option) || option == ALLOW_IPV6)
+    {
+        return Ok(Command::Set {
+            option: option.to_owned(),
+            value: words.value(2)?.clone(),
+        });
+    }
+    let property = words.text(2)?;
+    let arguments = words.rest(3);
+    let needed = words_to_set(&property).ok_or_else(|| {
+        Failure::exception(format!(
+            "Invalid command {} (no set action or not yet implemented)",
+            Value::from(&property).repr()
+        ))
+    })?;
+    // A Python action is its file and its parameters, or neither.
+    if arguments.len() < needed || (property == "addaction" && arguments.len() == 2) {
+        return Err(Failure::missing_argument());
+    }
+    let multi = multi && ["addfailregex", "addignoreregex", "action"].contains(&property.as_str());
+    Ok(Command::SetJail {
+        jail: words.jail(1)?,
+        property,
+        arguments: arguments.to_vec(),
+        multi,
+    })
+}
+
+fn get(words: &Words<'_>) -> Result<Command, Failure> {
+    if let Some(option) = words.value(1)?.as_str()
+        && SERVER_OPTIONS.contains(&option)
+    {
+        return Ok(Command::Get(option.to_owned()));
+    }
+    let property = words.text(2)?;
+    let arguments = words.rest(3);
+    let needed = words_to_get(&property)
+        .ok_or_else(|| Failure::exception("Invalid command (no get action or not yet implemented)"))?;
+    if arguments.len() < needed {
+        return Err(Failure::missing_argument());
+    }
+    Ok(Command::GetJail {
+        jail: words.jail(1)?,
+        property,
+        arguments: arguments.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Command;
+    use crate::{Failure, Value};
+    use proptest::prelude::*;
+
+    /// A request as a list of texts.
+    fn words(line: &str) -> Value {
+        Value::list(line.split_whitespace())
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let jail = || "j".to_owned();
+        let set = |property: &str, arguments: &[&str], multi| Command::SetJail {
+            jail: jail(),
+            property: property.to_owned(),
+            arguments: arguments.iter().map(|word| Value::from(*word)).collect(),
+            multi,
+        };
+        let get = |property: &str, arguments: &[&str]| Command::GetJail {
+            jail: jail(),
+            property: property.to_owned(),
+            arguments: arguments.iter().map(|word| Value::from(*word)).collect(),
+        };
+        let cases: [(&str, Command); 47] = [
+            ("ping", Command::Ping),
+            ("ping 2 x", Command::Ping),
+            ("version x", Command::Version),
+            ("echo", Command::Echo(vec![])),
+            ("echo a b", Command::Echo(vec!["a".into(), "b".into()])),
+            ("sleep 0.1 x", Command::Sleep("0.1".into())),
+            ("server-status", Command::ServerStatus),
+            ("config-error a b", Command::ConfigError("a".into())),
+            ("flushlogs", Command::FlushLogs),
+            (
+                "status",
+                Command::Status {
+                    all: false,
+                    flavor: None,
+                },
+            ),
+            (
+                "status --all",
+                Command::Status {
+                    all: true,
+                    flavor: None,
+                },
+            ),
+            (
+                "status --all short",
+                Command::Status {
+                    all: true,
+                    flavor: Some("short".into()),
+                },
+            ),
+            (
+                "status j",
+                Command::JailStatus {
+                    jail: jail(),
+                    flavor: None,
+                },
+            ),
+            (
+                "status j --all",
+                Command::JailStatus {
+                    jail: jail(),
+                    flavor: Some("--all".into()),
+                },
+            ),
+            ("stats x y", Command::Statistics),
+            ("statistic", Command::Statistics),
+            ("statistics", Command::Statistics),
+            ("banned", Command::Banned(vec![])),
+            ("banned 192.0.2.1", Command::Banned(vec!["192.0.2.1".into()])),
+            ("unban --all x", Command::UnbanAll),
+            ("unban x --all", Command::Unban(vec!["x".into(), "--all".into()])),
+            ("stop", Command::Stop),
+            ("stop --all x", Command::StopJails),
+            ("stop j x", Command::StopJail(jail())),
+            (
+                "add j",
+                Command::Add {
+                    jail: jail(),
+                    backend: "auto".into(),
+                },
+            ),
+            (
+                "add j polling",
+                Command::Add {
+                    jail: jail(),
+                    backend: "polling".into(),
+                },
+            ),
+            ("start j x", Command::Start(jail())),
+            (
+                "set loglevel info x",
+                Command::Set {
+                    option: "loglevel".into(),
+                    value: "info".into(),
+                },
+            ),
+            (
+                "set allowipv6 auto",
+                Command::Set {
+                    option: "allowipv6".into(),
+                    value: "auto".into(),
+                },
+            ),
+            (
+                "multi-set dbfile none",
+                Command::Set {
+                    option: "dbfile".into(),
+                    value: "none".into(),
+                },
+            ),
+            ("get loglevel x", Command::Get("loglevel".into())),
+            ("set j maxretry 5", set("maxretry", &["5"], false)),
+            ("set j addignoreip", set("addignoreip", &[], false)),
+            ("set j attempt", set("attempt", &[], false)),
+            ("set j banip", set("banip", &[], false)),
+            ("set j bantime.whatever 1", set("bantime.whatever", &["1"], false)),
+            ("set j addaction a", set("addaction", &["a"], false)),
+            (
+                "set j addaction a f.py {}",
+                set("addaction", &["a", "f.py", "{}"], false),
+            ),
+            (
+                "set j action a timeout 5",
+                set("action", &["a", "timeout", "5"], false),
+            ),
+            ("multi-set j addfailregex x", set("addfailregex", &["x"], true)),
+            ("multi-set j action a x", set("action", &["a", "x"], true)),
+            ("multi-set j maxretry 5", set("maxretry", &["5"], false)),
+            ("get j maxretry x", get("maxretry", &["x"])),
+            ("get j banip --with-time", get("banip", &["--with-time"])),
+            ("get j bantime.increment", get("bantime.increment", &[])),
+            ("get j action a timeout", get("action", &["a", "timeout"])),
+            ("get j actionmethods a", get("actionmethods", &["a"])),
+        ];
+        for (line, command) in cases {
+            assert_eq!(Command::from_value(&words(line)), Ok(command), "{line}");
+        }
+        let ping = || Value::List(vec!["ping".into()]);
+        assert_eq!(
+            Command::from_value(&Value::Tuple(vec![
+                "server-stream".into(),
+                Value::Tuple(vec![ping(), ping()])
+            ])),
+            Ok(Command::ServerStream(vec![Command::Ping, Command::Ping]))
+        );
+        assert_eq!(
+            Command::from_value(&Value::List(vec![
+                "reload".into(),
+                "j".into(),
+                Value::list(["--unban"]),
+                Value::List(vec![ping()])
+            ])),
+            Ok(Command::Reload {
+                jail: Some(jail()),
+                options: vec!["--unban".into()],
+                stream: vec![Command::Ping]
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_command_is_said_as_the_reference_says_it() {
+        let index = "IndexError('list index out of range')";
+        let invalid = "Exception('Invalid command')";
+        let no_get = "Exception('Invalid command (no get action or not yet implemented)')";
+        let no_set = "Exception(\"Invalid command 'bogus' (no set action or not yet implemented)\")";
+        let no_status = "Exception('Invalid command (no status)')";
+        let text = |line: &str| words(line);
+        let list = |items: Vec<Value>| Value::List(items);
+        let cases: [(Value, &str); 54] = [
+            (text("foo"), invalid),
+            (text("PING"), invalid),
+            (text("stat"), invalid),
+            (text("help"), invalid),
+            (text("restart"), invalid),
+            (text("unban"), invalid),
+            (text("start"), index),
+            (text("sleep"), index),
+            (text("config-error"), index),
+            (text("server-stream"), index),
+            (text("add"), index),
+            (text("add --all"), "Exception(\"Reserved name '--all'\")"),
+            (text("status a b c"), no_status),
+            (text("status --all a b"), no_status),
+            (text("set"), index),
+            (text("set j"), index),
+            (text("set loglevel"), index),
+            (text("set j maxretry"), index),
+            (text("set j bantime."), index),
+            (text("set j unbanip"), index),
+            (text("set j addaction a f.py"), index),
+            (text("set j action"), index),
+            (text("set j bogus"), no_set),
+            (text("multi-set"), index),
+            (text("multi-set j bogus x"), no_set),
+            (text("multi-set j addfailregex"), index),
+            (text("get"), index),
+            (text("get j"), index),
+            (text("get allowipv6"), index),
+            (text("get allowipv6 x"), no_get),
+            (text("get j bogus"), no_get),
+            (text("get j idle"), no_get),
+            (text("get j action a"), index),
+            (text("get j actionproperties"), index),
+            (
+                text("reload"),
+                "TypeError(\"Server.reloadJails() missing 2 required positional arguments: 'name' and 'opts'\")",
+            ),
+            (
+                text("reload --all"),
+                "TypeError(\"Server.reloadJails() missing 1 required positional argument: 'opts'\")",
+            ),
+            (text("reload --all x"), index),
+            (list(vec![]), index),
+            (Value::Tuple(vec![]), "IndexError('tuple index out of range')"),
+            ("".into(), "IndexError('string index out of range')"),
+            ("ping".into(), invalid),
+            (Value::Bytes(b"ping".into()), invalid),
+            (Value::Dict(vec![]), "KeyError(0)"),
+            (5.into(), "TypeError(\"'int' object is not subscriptable\")"),
+            (
+                Value::None,
+                "TypeError(\"'NoneType' object is not subscriptable\")",
+            ),
+            (
+                Value::Set(vec![]),
+                "TypeError(\"'set' object is not subscriptable\")",
+            ),
+            (list(vec![1.into()]), invalid),
+            (list(vec![list(vec!["ping".into()])]), invalid),
+            (list(vec!["status".into(), 5.into()]), "UnknownJailException(5)"),
+            (
+                list(vec!["status".into(), list(vec![])]),
+                "TypeError(\"unhashable type: 'list'\")",
+            ),
+            (
+                list(vec!["add".into(), 5.into()]),
+                "TypeError(\"object of type 'int' has no len()\")",
+            ),
+            (
+                list(vec!["server-stream".into(), list(vec!["ping".into()])]),
+                invalid,
+            ),
+            (
+                list(vec![
+                    "server-stream".into(),
+                    list(vec![text("ping"), text("set j bogus 1")]),
+                ]),
+                no_set,
+            ),
+            (
+                list(vec!["server-stream".into(), 5.into()]),
+                "TypeError(\"'int' object is not iterable\")",
+            ),
+        ];
+        for (value, expected) in cases {
+            let found = Command::from_value(&value).map_err(|failure| failure.repr());
+            assert_eq!(found, Err(expected.to_owned()), "{}", value.repr());
+        }
+    }
+
+    fn command() -> impl Strategy<Value = Command> {
+        let name = || {
+            "[a-z0-9-]{1,8}".prop_filter("reserved", |name| {
+                name != "--all"
+                    && !super::SERVER_OPTIONS.contains(&name.as_str())
+                    && name != super::ALLOW_IPV6
+            })
+        };
+        let value = || {
+            prop_oneof![
+                any::<String>().prop_map(Value::Str),
+                any::<i64>().prop_map(Value::Int),
+                any::<bool>().prop_map(Value::Bool),
+                proptest::collection::vec("[a-z]{0,3}", 0..3).prop_map(Value::from),
+            ]
+        };
+        let texts = || proptest::collection::vec("[a-z0-9.:]{1,12}", 1..4);
+        let flavor = || proptest::option::of("[a-z]{1,6}");
+        let plain = prop_oneof![
+            prop_oneof![
+                Just(Command::Ping),
+                Just(Command::Version),
+                Just(Command::ServerStatus),
+                Just(Command::FlushLogs),
+                Just(Command::Statistics),
+                Just(Command::UnbanAll),
+                Just(Command::Stop),
+                Just(Command::StopJails),
+                Just(Command::Status {
+                    all: false,
+                    flavor: None
+                }),
+                proptest::collection::vec(value(), 0..3).prop_map(Command::Echo),
+                value().prop_map(Command::Sleep),
+                any::<String>().prop_map(Command::ConfigError),
+                flavor().prop_map(|flavor| Command::Status { all: true, flavor }),
+                (name(), flavor()).prop_map(|(jail, flavor)| Command::JailStatus { jail, flavor }),
+            ],
+            texts().prop_map(Command::Banned),
+            texts().prop_map(Command::Unban),
+            name().prop_map(Command::StopJail),
+            name().prop_map(Command::Start),
+            (name(), "[a-z]{1,8}").prop_map(|(jail, backend)| Command::Add { jail, backend }),
+            (prop::sample::select(super::SERVER_OPTIONS.to_vec()), value()).prop_map(|(option, value)| {
+                Command::Set {
+                    option: option.to_owned(),
+                    value,
+                }
+            }),
+            prop::sample::select(super::SERVER_OPTIONS.to_vec())
+                .prop_map(|option| Command::Get(option.to_owned())),
+            (
+                name(),
+                prop::sample::select(vec!["maxretry", "bantime.factor", "addignoreip"]),
+                value()
+            )
+                .prop_map(|(jail, property, value)| Command::SetJail {
+                    jail,
+                    property: property.to_owned(),
+                    arguments: vec![value],
+                    multi: false
+                }),
+            (
+                name(),
+                prop::sample::select(vec!["addfailregex", "action"]),
+                value(),
+                any::<bool>()
+            )
+                .prop_map(|(jail, property, value, multi)| Command::SetJail {
+                    jail,
+                    property: property.to_owned(),
+                    arguments: vec!["a".into(), value],
+                    multi
+                }),
+            (name(), value()).prop_map(|(jail, value)| Command::GetJail {
+                jail,
+                property: "banip".to_owned(),
+                arguments: vec![value]
+            }),
+        ];
+        plain.prop_recursive(2, 12, 4, move |inner| {
+            let stream = || proptest::collection::vec(inner.clone(), 0..4);
+            prop_oneof![
+                stream().prop_map(Command::ServerStream),
+                (
+                    proptest::option::of("[a-z]{1,8}"),
+                    proptest::collection::vec("--[a-z]{1,8}", 0..3),
+                    stream()
+                )
+                    .prop_map(|(jail, options, stream)| Command::Reload {
+                        jail,
+                        options,
+                        stream
+                    }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_command_survives_the_socket(command in command()) {
+            let bytes = crate::pickle::encode(&command.to_value());
+            prop_assert_eq!(Command::from_value(&crate::pickle::decode(&bytes).unwrap()), Ok::<_, Failure>(command));
+        }
+    }
 }

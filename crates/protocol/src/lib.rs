@@ -1,13 +1,23 @@
-//! Commands and replies, and how they look on the control socket.
+//! Commands and replies, and how they look on the control socket and on the terminal.
 //!
-//! In: bytes from the socket, or commands from the configuration. Out: typed [`Command`]s, and bytes again.
+//! In: bytes from the socket, or commands from the configuration. Out: typed [`Command`]s, and bytes again;
+//! a [`Reply`], and the text that the client prints for it.
 //!
 //! Invariant: decoding builds plain data and nothing else, whatever the bytes say.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod command;
+mod failure;
+pub mod framing;
+pub mod pickle;
+mod printable;
+mod reply;
+pub mod text;
 mod value;
 
 pub use command::Command;
+pub use failure::Failure;
+pub use framing::{Frame, Framer};
+pub use reply::{Answer, Reply, message};
 pub use value::Value;
