@@ -57,6 +57,12 @@ pub enum Data {
 }
 
 impl Captured {
+    /// Nothing captured.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     /// What was captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Data> {

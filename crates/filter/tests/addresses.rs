@@ -1,5 +1,7 @@
 //! The worked examples of reading, printing and comparing addresses.
 
+#![expect(clippy::indexing_slicing, reason = "a wrong example may panic")]
+
 use serde_json::Value;
 use stockade_filter::{Address, Family, Id};
 

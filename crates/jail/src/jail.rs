@@ -1,0 +1,663 @@
+//! One jail: admits, counts and bans.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use stockade_datetime::Timestamp;
+use stockade_filter::{Address, Candidate, Id};
+
+use crate::answers::Answers;
+use crate::bans::{Added, Ban, Bans};
+use crate::failures::{Failures, Pending};
+use crate::ignore::{IgnoreList, ListFile, Source, Verdict};
+use crate::{BanTime, Match, Setting, Settings, Ticket};
+
+/// How many candidates wait for answers at a time; further ones are dropped and counted.
+///
+/// Only names, list files and commands that the administrator configured are asked about, and answers about the
+/// first two serve everyone who waits, so this many pile up only behind a resolver or a command that hangs.
+pub const MAX_WAITING: usize = 10_000;
+
+/// Something that happened, or an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A line matched.
+    Failure(Candidate),
+    /// A line matched, and the jail has an `ignorecache` whose key is this for it.
+    KeyedFailure(Candidate, String),
+    /// Bans that the database has, with their ban time and count as stored.
+    Restore(Vec<Ticket>),
+    /// What was asked for.
+    Answer(Answer),
+    /// The time that [`Jail::next_wakeup`] named has come.
+    Wakeup,
+}
+
+/// What a jail must know before it can go on; the answer is an [`Input::Answer`], and there must be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Which addresses a host name of `ignoreip` has.
+    Resolve(String),
+    /// What is in the list file at this path, or whether it changed since it was asked for last.
+    Read(String),
+    /// Whether the `ignorecommand` exits with 0 for this ticket.
+    Command {
+        /// By which the answer names it.
+        number: u64,
+        /// What the command is asked about.
+        ticket: Box<Ticket>,
+    },
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The addresses of a host name; none where it has none or the question failed.
+    Resolved(String, Vec<Address>),
+    /// What was found at a path.
+    Read(String, ListFile),
+    /// Whether the command of this number says that its id is to be ignored.
+    Command(u64, bool),
+}
+
+/// What the daemon has to do or to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A failure was counted.
+    Found {
+        /// What failed.
+        id: Id,
+        /// When.
+        time: Timestamp,
+    },
+    /// An `attempt` of a client was counted.
+    Attempt {
+        /// What failed.
+        id: Id,
+        /// When.
+        time: Timestamp,
+    },
+    /// A candidate was ignored.
+    Ignored {
+        /// What is ignored.
+        id: Id,
+        /// Why.
+        source: Source,
+    },
+    /// An id is banned from now on.
+    Ban(Box<Ticket>),
+    /// An id that is banned failed again.
+    AlreadyBanned {
+        /// What is banned.
+        id: Id,
+        /// How long after the begin of the ban, in microseconds; the log level and the check depend on it.
+        behind_micros: i64,
+        /// The epoch that the ban belongs to.
+        epoch: u32,
+    },
+    /// A ban now ends later, for it was renewed; only the ban list knows.
+    Prolonged {
+        /// What is banned.
+        id: Id,
+        /// The new end; [`Timestamp::MAX`] where there is none.
+        end: Timestamp,
+    },
+    /// A ban would have been over already.
+    ExpiredBan(Id),
+    /// An id is banned no more.
+    Unban(Box<Ticket>, Why),
+    /// The whole ban list was emptied; these tickets were in it, in their order.
+    Flush(Vec<Ticket>, Why),
+    /// Everything that the database has about this id in this jail is to be deleted.
+    Forget(Id),
+    /// An id that a client wants unbanned is not banned.
+    NotBanned(Id),
+    /// Something has to be known before a candidate can be judged.
+    Ask(Question),
+}
+
+/// Why a ban ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its time is over.
+    Expired,
+    /// A client asked for it; the database forgets it.
+    Asked,
+    /// The jail stops; the database keeps it.
+    Repealed,
+    /// The list is full, and it would have ended first.
+    Displaced,
+}
+
+/// The numbers of `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Ids with failures and without a ban.
+    pub currently_failed: usize,
+    /// Failures ever counted.
+    pub total_failed: u64,
+    /// Ids in the ban list.
+    pub currently_banned: usize,
+    /// Bans ever added, restored ones included.
+    pub total_banned: u64,
+}
+
+/// How often a limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Losses {
+    /// Ids whose failures were forgotten to make room.
+    pub failures_evicted: u64,
+    /// Bans that ended early to make room.
+    pub bans_displaced: u64,
+    /// Times that lines and captured groups were not kept.
+    pub evidence_dropped: u64,
+    /// Candidates that were dropped since too many waited for answers.
+    pub candidates_dropped: u64,
+}
+
+/// One jail.
+#[derive(Debug)]
+pub struct Jail {
+    name: String,
+    settings: Settings,
+    ignore: IgnoreList,
+    answers: Answers,
+    failures: Failures,
+    bans: Bans,
+    waiting: VecDeque<Waiting>,
+    asked: BTreeSet<String>,
+    next_number: u64,
+    epoch: u32,
+    candidates_dropped: u64,
+}
+
+/// Someone who knocks, and what is still unknown about whether to let them in.
+#[derive(Debug)]
+struct Waiting {
+    admission: Admission,
+    cache_key: Option<String>,
+    wait: Wait,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Wait {
+    Resolve(String),
+    Read(String),
+    Command(u64),
+}
+
+#[derive(Debug)]
+enum Admission {
+    /// A line matched.
+    Failure(Ticket),
+    /// A client said so; this much towards `maxretry`.
+    Attempt(Ticket, u32),
+    /// The database says so.
+    Restored(Ticket),
+}
+
+impl Jail {
+    /// A jail that has seen nothing yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, settings: Settings) -> Self {
+        Self {
+            name: name.into(),
+            settings,
+            ignore: IgnoreList::new(),
+            answers: Answers::default(),
+            failures: Failures::new(),
+            bans: Bans::new(),
+            waiting: VecDeque::new(),
+            asked: BTreeSet::new(),
+            next_number: 0,
+            epoch: 0,
+            candidates_dropped: 0,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is set.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes what is set.
+    pub fn set(&mut self, setting: Setting) {
+        if matches!(setting, Setting::IgnoreCache(_)) {
+            self.answers.clear();
+        }
+        self.settings.set(setting);
+    }
+
+    /// The ids that are never banned.
+    #[must_use]
+    pub const fn ignore(&self) -> &IgnoreList {
+        &self.ignore
+    }
+
+    /// The ids that are never banned, to be changed.
+    pub const fn ignore_mut(&mut self) -> &mut IgnoreList {
+        &mut self.ignore
+    }
+
+    /// Takes one input at `now` and appends what must be done about it to `effects`.
+    pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
+        self.expire(now, effects);
+        match input {
+            Input::Failure(candidate) => {
+                self.admit(now, Admission::Failure(candidate.into()), None, effects);
+            }
+            Input::KeyedFailure(candidate, key) => {
+                self.admit(now, Admission::Failure(candidate.into()), Some(key), effects);
+            }
+            Input::Restore(tickets) => self.restore(now, tickets, effects),
+            Input::Answer(answer) => self.answer(now, answer, effects),
+            Input::Wakeup => {}
+        }
+        if self.failures.next_clean().is_some_and(|due| due <= now) {
+            self.failures.clean(now, self.settings.findtime_micros);
+        }
+    }
+
+    /// When [`Input::Wakeup`] is next due.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        // A ban is over when its end lies in the past, which is so the smallest step later.
+        let end = self
+            .bans
+            .next_end(self.settings.bantime)
+            .filter(|_| !self.settings.idle);
+        let end = end
+            .filter(|&end| end < Timestamp::MAX)
+            .map(|end| end.plus_micros(1));
+        [end, self.failures.next_clean()].into_iter().flatten().min()
+    }
+
+    /// Bans `ids` on the word of a client, whatever the ignore list says; returns how many were not banned yet.
+    pub fn ban(&mut self, now: Timestamp, ids: &[Id], effects: &mut Vec<Effect>) -> usize {
+        ids.iter()
+            .filter(|&id| self.decide(now, Ticket::new(id.clone(), now), effects))
+            .count()
+    }
+
+    /// Unbans what `id` stands for and has its history deleted; returns how many bans ended.
+    ///
+    /// That is the id itself; where it is not banned and is a network, whatever the list has inside.
+    pub fn unban(&mut self, id: &Id, effects: &mut Vec<Effect>) -> usize {
+        effects.push(Effect::Forget(id.clone()));
+        if let Some(ticket) = self.bans.remove(id) {
+            effects.push(Effect::Unban(Box::new(ticket), Why::Asked));
+            return 1;
+        }
+        let network = id.address().filter(|address| !address.is_single());
+        let inside: Vec<Id> = match network {
+            None => Vec::new(),
+            Some(network) => self
+                .bans()
+                .filter(|ban| ban.id.address().is_some_and(|address| network.contains(address)))
+                .map(|ban| ban.id.clone())
+                .collect(),
+        };
+        if inside.is_empty() {
+            effects.push(Effect::NotBanned(id.clone()));
+        }
+        inside.iter().map(|id| self.unban(id, effects)).sum()
+    }
+
+    /// Unbans those of `addresses` that are banned, which a host name was found to have; returns how many.
+    pub fn unban_addresses(&mut self, addresses: &[Address], effects: &mut Vec<Effect>) -> usize {
+        let ids = addresses.iter().map(|&address| Id::Address(address));
+        let banned: Vec<Id> = ids.filter(|id| self.bans.contains(id)).collect();
+        banned.iter().map(|id| self.unban(id, effects)).sum()
+    }
+
+    /// Empties the ban list; returns how many bans ended.
+    pub fn unban_all(&mut self, why: Why, effects: &mut Vec<Effect>) -> usize {
+        let tickets = self.bans.take_all();
+        let count = tickets.len();
+        effects.push(Effect::Flush(tickets, why));
+        count
+    }
+
+    /// Counts a failure of `id` on the word of a client; returns whether it was not ignored.
+    pub fn attempt(&mut self, now: Timestamp, id: Id, lines: Vec<String>, effects: &mut Vec<Effect>) -> bool {
+        let count = u32::try_from(lines.len()).unwrap_or(u32::MAX).max(1);
+        let ticket = Ticket {
+            failures: 1,
+            matches: lines.into_iter().map(Match::Text).collect(),
+            ..Ticket::new(id, now)
+        };
+        self.admit(now, Admission::Attempt(ticket, count), None, effects)
+    }
+
+    /// The numbers of `status`.
+    #[must_use]
+    pub fn status(&self) -> Counts {
+        Counts {
+            currently_failed: self.failures.len(),
+            total_failed: self.failures.total(),
+            currently_banned: self.bans.len(),
+            total_banned: self.bans.total(),
+        }
+    }
+
+    /// How often a limit was reached.
+    #[must_use]
+    pub const fn losses(&self) -> Losses {
+        let (failures_evicted, of_failures) = self.failures.lost();
+        let (bans_displaced, of_bans) = self.bans.lost();
+        Losses {
+            failures_evicted,
+            bans_displaced,
+            evidence_dropped: of_failures + of_bans,
+            candidates_dropped: self.candidates_dropped,
+        }
+    }
+
+    /// The ban list, in the order in which it was filled.
+    pub fn bans(&self) -> impl Iterator<Item = Ban<'_>> {
+        self.bans.iter(self.settings.bantime)
+    }
+
+    /// The ban list, what ends first first.
+    #[must_use]
+    pub fn bans_by_end(&self) -> Vec<Ban<'_>> {
+        let mut bans: Vec<Ban<'_>> = self.bans().collect();
+        bans.sort_by_key(|ban| ban.end);
+        bans
+    }
+
+    /// Whether `id` is banned.
+    #[must_use]
+    pub fn is_banned(&self, id: &Id) -> bool {
+        self.bans.contains(id)
+    }
+
+    /// The ticket by which `id` is banned.
+    #[must_use]
+    pub fn ticket(&self, id: &Id) -> Option<Ticket> {
+        self.bans.ticket(id)
+    }
+
+    /// All ids that have failures and no ban, in the order in which they were first seen.
+    pub fn pending(&self) -> impl Iterator<Item = Pending> {
+        self.failures.iter()
+    }
+
+    /// Whether `id` has failures and no ban.
+    #[must_use]
+    pub fn is_pending(&self, id: &Id) -> bool {
+        self.failures.contains(id)
+    }
+
+    /// Gives the ban of `id` this ban time and count; `false` where it is not banned.
+    pub fn prolong(&mut self, id: &Id, bantime: BanTime, bancount: u32) -> bool {
+        self.bans.set_bantime(id, bantime, bancount)
+    }
+
+    /// The number of repairs of this jail's actions, to which bans refer.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Counts an attempt to repair an action: bans from before may be missing in the firewall.
+    pub const fn begin_epoch(&mut self) -> u32 {
+        self.epoch = self.epoch.saturating_add(1);
+        self.epoch
+    }
+
+    /// Notes that the actions have `id` banned as of now.
+    pub fn is_in_force(&mut self, id: &Id) {
+        self.bans.set_epoch(id, self.epoch);
+    }
+
+    /// Ends the bans whose time is over.
+    fn expire(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.settings.idle {
+            return;
+        }
+        while let Some(ticket) = self.bans.take_expired(now, self.settings.bantime) {
+            effects.push(Effect::Unban(Box::new(ticket), Why::Expired));
+        }
+    }
+
+    /// Lets someone in, sends them away, or has them wait; returns whether they were not sent away.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        admission: Admission,
+        cache_key: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let cached = cache_key.as_deref().and_then(|key| self.answers.get(now, key));
+        match cached {
+            Some(true) => return false,
+            Some(false) => {
+                self.enter(now, admission, effects);
+                return true;
+            }
+            None => {}
+        }
+        let wait = match self.ignore.check(now, &admission.ticket().id) {
+            Verdict::Listed => {
+                // Quick to find again, so the reference does not keep it.
+                effects.push(Effect::Ignored {
+                    id: admission.into_ticket().id,
+                    source: Source::Address,
+                });
+                return false;
+            }
+            Verdict::Ignored(source) => {
+                self.keep(now, cache_key, true);
+                let id = admission.into_ticket().id;
+                effects.push(Effect::Ignored { id, source });
+                return false;
+            }
+            Verdict::Resolve(name) => Wait::Resolve(name),
+            Verdict::Read(path) => Wait::Read(path),
+            Verdict::Counts if self.settings.ignorecommand.is_some() => {
+                self.next_number += 1;
+                Wait::Command(self.next_number)
+            }
+            Verdict::Counts => {
+                self.keep(now, cache_key, false);
+                self.enter(now, admission, effects);
+                return true;
+            }
+        };
+        self.wait(wait, admission, cache_key, effects);
+        true
+    }
+
+    /// Has someone wait until an answer comes.
+    fn wait(
+        &mut self,
+        wait: Wait,
+        admission: Admission,
+        cache_key: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.waiting.len() >= MAX_WAITING {
+            self.candidates_dropped += 1;
+            return;
+        }
+        match &wait {
+            Wait::Resolve(name) if self.asked.insert(format!("resolve {name}")) => {
+                effects.push(Effect::Ask(Question::Resolve(name.clone())));
+            }
+            Wait::Read(path) if self.asked.insert(format!("read {path}")) => {
+                effects.push(Effect::Ask(Question::Read(path.clone())));
+            }
+            Wait::Resolve(_) | Wait::Read(_) => {}
+            Wait::Command(number) => effects.push(Effect::Ask(Question::Command {
+                number: *number,
+                ticket: Box::new(admission.ticket().clone()),
+            })),
+        }
+        self.waiting.push_back(Waiting {
+            admission,
+            cache_key,
+            wait,
+        });
+    }
+
+    /// Takes an answer, and judges again whoever waited for it.
+    fn answer(&mut self, now: Timestamp, answer: Answer, effects: &mut Vec<Effect>) {
+        let wait = match answer {
+            Answer::Resolved(name, addresses) => {
+                self.asked.remove(&format!("resolve {name}"));
+                self.ignore.resolved(now, &name, addresses);
+                Wait::Resolve(name)
+            }
+            Answer::Read(path, found) => {
+                self.asked.remove(&format!("read {path}"));
+                self.ignore.read(now, &path, found);
+                Wait::Read(path)
+            }
+            Answer::Command(number, ignored) => {
+                self.command_answered(now, number, ignored, effects);
+                return;
+            }
+        };
+        let (served, others) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|waiting| waiting.wait == wait);
+        self.waiting = others;
+        for waiting in served {
+            self.admit(now, waiting.admission, waiting.cache_key, effects);
+        }
+    }
+
+    fn command_answered(&mut self, now: Timestamp, number: u64, ignored: bool, effects: &mut Vec<Effect>) {
+        let at = self
+            .waiting
+            .iter()
+            .position(|waiting| waiting.wait == Wait::Command(number));
+        let Some(waiting) = at.and_then(|at| self.waiting.remove(at)) else {
+            return;
+        };
+        self.keep(now, waiting.cache_key, ignored);
+        if ignored {
+            effects.push(Effect::Ignored {
+                id: waiting.admission.into_ticket().id,
+                source: Source::Command,
+            });
+        } else {
+            self.enter(now, waiting.admission, effects);
+        }
+    }
+
+    fn keep(&mut self, now: Timestamp, key: Option<String>, ignored: bool) {
+        if let (Some(key), Some(cache)) = (key, &self.settings.ignorecache) {
+            self.answers.put(now, cache, key, ignored);
+        }
+    }
+
+    /// Counts or bans someone who is not ignored.
+    fn enter(&mut self, now: Timestamp, admission: Admission, effects: &mut Vec<Effect>) {
+        let (mut ticket, count) = match admission {
+            Admission::Restored(ticket) => {
+                self.decide(now, ticket, effects);
+                return;
+            }
+            Admission::Failure(ticket) => {
+                let (id, time) = (ticket.id.clone(), ticket.time.min(now));
+                effects.push(Effect::Found { id, time });
+                (ticket, 1)
+            }
+            Admission::Attempt(ticket, count) => {
+                let (id, time) = (ticket.id.clone(), ticket.time);
+                effects.push(Effect::Attempt { id, time });
+                (ticket, count)
+            }
+        };
+        ticket.time = ticket.time.min(now);
+        if let Some(ticket) = self.failures.add(&self.settings, ticket, count) {
+            self.decide(now, ticket, effects);
+            self.failures.clean(now, self.settings.findtime_micros);
+        }
+    }
+
+    /// Bans; returns whether the id was not banned yet and is now.
+    fn decide(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) -> bool {
+        let id = ticket.id.clone();
+        match self.bans.add(now, ticket, self.settings.bantime, self.epoch) {
+            Added::New(ticket, displaced) => {
+                effects.extend(displaced.map(|ticket| Effect::Unban(ticket, Why::Displaced)));
+                effects.push(Effect::Ban(ticket));
+                true
+            }
+            Added::Expired => {
+                effects.push(Effect::ExpiredBan(id));
+                false
+            }
+            Added::Present {
+                behind_micros,
+                epoch,
+                end,
+            } => {
+                effects.extend(end.map(|end| Effect::Prolonged { id: id.clone(), end }));
+                effects.push(Effect::AlreadyBanned {
+                    id,
+                    behind_micros,
+                    epoch,
+                });
+                false
+            }
+        }
+    }
+
+    /// Takes over those bans of the database that are not over and not ignored, in the order of their ids' text.
+    fn restore(&mut self, now: Timestamp, tickets: Vec<Ticket>, effects: &mut Vec<Effect>) {
+        let mut tickets: Vec<(String, Ticket)> = tickets
+            .into_iter()
+            .filter_map(|ticket| self.restorable(now, ticket))
+            .map(|ticket| (ticket.id.to_string(), ticket))
+            .collect();
+        tickets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, ticket) in tickets {
+            self.admit(now, Admission::Restored(ticket), None, effects);
+        }
+    }
+
+    /// The ban as it is to be restored, where it is not over: no longer than the jail's bans are now.
+    fn restorable(&self, now: Timestamp, mut ticket: Ticket) -> Option<Ticket> {
+        let of_jail = self.settings.bantime;
+        let own = ticket.bantime_in(of_jail);
+        let cut = match (own, of_jail) {
+            (own, BanTime::Forever) => own,
+            (BanTime::Forever, most @ BanTime::Micros(_)) => most,
+            (BanTime::Micros(own), BanTime::Micros(most)) => BanTime::Micros(own.min(most)),
+        };
+        if cut.end(ticket.time) <= now {
+            return None;
+        }
+        let surplus = ticket.matches.len().saturating_sub(self.settings.maxmatches);
+        ticket.matches.drain(..surplus);
+        Some(Ticket {
+            bantime: Some(cut),
+            restored: true,
+            ..ticket
+        })
+    }
+}
+
+impl Admission {
+    const fn ticket(&self) -> &Ticket {
+        match self {
+            Self::Failure(ticket) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
+        }
+    }
+
+    fn into_ticket(self) -> Ticket {
+        match self {
+            Self::Failure(ticket) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A failure-id that is to be banned or unbanned, with all that actions and the database want to know.
+
+use std::fmt;
+
+use stockade_datetime::Timestamp;
+use stockade_filter::{Candidate, Captured, Id, MatchedLine};
+
+use crate::BanTime;
+
+/// A failure-id that is to be banned or unbanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// What is banned.
+    pub id: Id,
+    /// The attacker's address where it is known and is not the id itself.
+    pub address: Option<Id>,
+    /// The time of the last failure, with which the ban begins.
+    pub time: Timestamp,
+    /// How long the ban lasts; `None` where the jail's current `bantime` says so.
+    pub bantime: Option<BanTime>,
+    /// How often the id has been banned, this time included.
+    pub bancount: u32,
+    /// Whether the ban was taken over from the database.
+    pub restored: bool,
+    /// How many failures were found.
+    pub failures: u32,
+    /// The count that was compared with `maxretry`.
+    pub retry: u32,
+    /// The newest matched lines, oldest first.
+    pub matches: Vec<Match>,
+    /// What the expressions captured in the first failure.
+    pub captured: Captured,
+}
+
+impl Ticket {
+    /// A ticket of `id` that nothing else is known of.
+    #[must_use]
+    pub const fn new(id: Id, time: Timestamp) -> Self {
+        Self {
+            id,
+            address: None,
+            time,
+            bantime: None,
+            bancount: 0,
+            restored: false,
+            failures: 0,
+            retry: 0,
+            matches: Vec::new(),
+            captured: Captured::new(),
+        }
+    }
+
+    /// The ban time in force, given the one the jail has now.
+    #[must_use]
+    pub fn bantime_in(&self, of_jail: BanTime) -> BanTime {
+        self.bantime.unwrap_or(of_jail)
+    }
+}
+
+/// The first failure of an id, as a ticket.
+impl From<Candidate> for Ticket {
+    fn from(candidate: Candidate) -> Self {
+        let Candidate {
+            id,
+            address,
+            time,
+            matches,
+            captured,
+        } = candidate;
+        Self {
+            address,
+            failures: 1,
+            retry: 1,
+            matches: matches.into_iter().map(Match::Parts).collect(),
+            captured,
+            ..Self::new(id, time)
+        }
+    }
+}
+
+/// A line kept as evidence.
+///
+/// The database has the lines of a first failure in three parts and later ones whole; cutting to `maxmatches`
+/// makes all of them whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// What stands before, in and after the date.
+    Parts(MatchedLine),
+    /// The whole line.
+    Text(String),
+}
+
+impl Match {
+    /// The same line in one piece.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        match self {
+            Self::Parts(line) => Self::Text(line.to_string()),
+            Self::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parts(line) => line.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
