@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use stockade_filter::{Captured, Data, Id, MatchedLine};
+use stockade_filter::{Data, Id, MatchedLine};
 
 use crate::{Match, Ticket};
 
