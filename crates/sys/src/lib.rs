@@ -6,6 +6,8 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod inotify;
+mod netlink;
+pub mod nftables;
 pub mod poller;
 pub mod signals;
 pub mod timer;
