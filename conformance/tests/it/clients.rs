@@ -1,0 +1,266 @@
+//! Clients and servers, ours and the reference's, crosswise.
+//!
+//! One session of commands is held with each pairing of a server and a client. What the reference's own pair
+//! prints, and the exit status of each command, is what every other pair has to print and exit with.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use stockade_conformance::{Ran, Subject, has_reference, run, spawn, until, within};
+use tempfile::TempDir;
+
+/// How long anything may take that should take less than a second, on a machine busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn their_client_and_our_server() {
+    check(Pair {
+        server: Subject::under_test(),
+        client: Subject::Reference,
+    });
+}
+
+#[test]
+fn our_client_and_their_server() {
+    check(Pair {
+        server: Subject::Reference,
+        client: Subject::under_test(),
+    });
+}
+
+#[test]
+fn our_client_and_our_server() {
+    check(Pair {
+        server: Subject::under_test(),
+        client: Subject::under_test(),
+    });
+}
+
+/// A command of a session, and whether somebody is there to hear it.
+type Step = (&'static str, &'static [&'static str]);
+
+/// Before the server is started, and again after it was stopped.
+const ALONE: [Step; 4] = [
+    ("ping nobody", &["ping"]),
+    ("status of nobody", &["status"]),
+    ("ban by nobody", &["set", "one", "banip", "192.0.2.1"]),
+    ("stop nobody", &["stop"]),
+];
+
+/// While it runs; the last one ends it.
+const SESSION: [Step; 47] = [
+    ("ping", &["ping"]),
+    ("ping with a time", &["ping", "5"]),
+    ("ping with no time", &["ping", "soon"]),
+    ("status", &["status"]),
+    ("status of a quiet jail", &["status", "one"]),
+    ("status of no jail", &["status", "none"]),
+    ("status of two jails", &["status", "one", "two"]),
+    ("a word that is no command", &["frobnicate"]),
+    ("a word that is no subcommand", &["set", "one", "frobnicate", "1"]),
+    ("a set of nothing", &["set"]),
+    ("a get of nothing", &["get", "one"]),
+    ("ban", &["set", "one", "banip", "192.0.2.1"]),
+    ("ban again", &["set", "one", "banip", "192.0.2.1"]),
+    (
+        "ban several",
+        &[
+            "set",
+            "one",
+            "banip",
+            "192.0.2.9",
+            "192.0.2.3",
+            "198.51.100.77",
+            "192.0.2.9",
+        ],
+    ),
+    ("ban in upper case", &["set", "one", "banip", "2001:DB8::A"]),
+    (
+        "ban a mapped address",
+        &["set", "one", "banip", "::ffff:203.0.113.5"],
+    ),
+    ("ban in brackets", &["set", "one", "banip", "[2001:db8::b]"]),
+    ("ban a network", &["set", "one", "banip", "198.51.100.99/24"]),
+    (
+        "ban a network by its mask",
+        &["set", "one", "banip", "203.0.113.200/255.255.255.192"],
+    ),
+    ("ban a word", &["set", "one", "banip", "not-an-address"]),
+    ("ban no address", &["set", "one", "banip"]),
+    ("ban in no jail", &["set", "none", "banip", "192.0.2.1"]),
+    (
+        "ban in the other jail",
+        &["set", "two", "banip", "192.0.2.1", "192.0.2.200"],
+    ),
+    ("status of a jail with bans", &["status", "one"]),
+    ("status of the other jail", &["status", "two"]),
+    ("a short status", &["status", "one", "short"]),
+    ("unban", &["set", "one", "unbanip", "192.0.2.3"]),
+    ("unban again", &["set", "one", "unbanip", "192.0.2.3"]),
+    (
+        "unban as written otherwise",
+        &["set", "one", "unbanip", "2001:db8:0:0::a"],
+    ),
+    (
+        "unban several",
+        &["set", "one", "unbanip", "192.0.2.9", "192.0.2.10", "2001:db8::b"],
+    ),
+    (
+        "unban a banned network",
+        &["set", "one", "unbanip", "198.51.100.0/24"],
+    ),
+    (
+        "unban all in a network",
+        &["set", "one", "unbanip", "198.51.100.0/24"],
+    ),
+    (
+        "unban what is absent, and say so",
+        &["set", "one", "unbanip", "--report-absent", "192.0.2.3"],
+    ),
+    (
+        "unban what is there, and say so",
+        &["set", "one", "unbanip", "--report-absent", "203.0.113.5"],
+    ),
+    ("unban a word", &["set", "one", "unbanip", "not-an-address"]),
+    ("unban no address", &["set", "one", "unbanip"]),
+    ("unban in no jail", &["set", "none", "unbanip", "192.0.2.1"]),
+    ("status after that", &["status", "one"]),
+    ("unban everywhere", &["unban", "192.0.2.1"]),
+    ("unban nobody everywhere", &["unban", "192.0.2.1", "192.0.2.2"]),
+    ("unban without a word", &["unban"]),
+    (
+        "ban for the end",
+        &["set", "two", "banip", "192.0.2.44", "192.0.2.45"],
+    ),
+    ("unban all", &["unban", "--all"]),
+    ("unban all again", &["unban", "--all"]),
+    ("status of the emptied jail", &["status", "two"]),
+    ("status at the end", &["status"]),
+    ("stop", &["stop"]),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pair {
+    server: Subject,
+    client: Subject,
+}
+
+const THE_REFERENCE: Pair = Pair {
+    server: Subject::Reference,
+    client: Subject::Reference,
+};
+
+/// What a command printed and how it ended, under its name.
+type Exchange = (&'static str, Ran);
+
+/// Compares a session of `pair` with one of the reference's own.
+fn check(pair: Pair) {
+    static EXPECTED: OnceLock<Vec<Exchange>> = OnceLock::new();
+    if !has_reference() {
+        return;
+    }
+    let expected = EXPECTED.get_or_init(|| session(THE_REFERENCE));
+    let found = session(pair);
+    assert_eq!(expected.len(), found.len(), "a session is as long as the other");
+    let differences: Vec<String> = expected
+        .iter()
+        .zip(&found)
+        .filter(|(expected, found)| expected != found)
+        .map(|((name, expected), (_, found))| {
+            format!("{name}:\n  the reference: {expected:?}\n  this pair:     {found:?}")
+        })
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Holds one session, in a directory of its own.
+fn session(pair: Pair) -> Vec<Exchange> {
+    let directory = TempDir::with_prefix("stockade-clients-").expect("a directory can be made");
+    let directory = directory.path();
+    write_configuration(directory);
+    let say = |words: &[&str]| {
+        let mut command = pair.client.client(Some(directory));
+        plain(run(command.args(words), PATIENCE), directory)
+    };
+    let mut exchanges: Vec<Exchange> = ALONE.iter().map(|(name, words)| (*name, say(words))).collect();
+    let mut server = spawn(&mut pair.server.server(Some(directory)), &directory.join("said"));
+    let state = || {
+        let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
+        format!(
+            "{log}{}",
+            fs::read_to_string(directory.join("said")).unwrap_or_default()
+        )
+    };
+    until("the server to be ready", PATIENCE, state, || {
+        let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
+        log.contains("Jail 'one' started").then_some(())?;
+        log.contains("Jail 'two' started").then_some(())
+    });
+    exchanges.extend(SESSION.iter().map(|(name, words)| (*name, say(words))));
+    let status = server.wait(PATIENCE);
+    assert_eq!(
+        status,
+        Some(0),
+        "a server that was told to stop ends well\n{}",
+        state()
+    );
+    let gone = within(PATIENCE, || (!directory.join("sock").exists()).then_some(()));
+    assert!(gone.is_some(), "a server that ended leaves no socket behind");
+    exchanges.extend(ALONE.iter().map(|(name, words)| (*name, say(words))));
+    exchanges
+}
+
+/// Two jails that watch quiet files and do nothing, everything within `directory`.
+fn write_configuration(directory: &Path) {
+    let at = directory.display();
+    let server = format!(
+        "[Definition]\nloglevel = INFO\nlogtarget = {at}/log\nsyslogsocket = auto\nsocket = {at}/sock\n\
+         pidfile = {at}/pid\ndbfile = {at}/bans.sqlite3\ndbpurgeage = 1d\ndbmaxmatches = 10\nallowipv6 = auto\n"
+    );
+    let jails = format!(
+        "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 5\nusedns = no\nenabled = true\n\
+         filter = simple\n[one]\nlogpath = {at}/one.log\n[two]\nlogpath = {at}/two.log\n"
+    );
+    let filter = "[Definition]\nfailregex = ^login from <HOST> failed$\nignoreregex =\n".to_owned();
+    for name in ["filter.d", "action.d"] {
+        fs::create_dir(directory.join(name)).expect("a directory of our own");
+    }
+    let files = [
+        ("fail2ban.conf", server),
+        ("jail.conf", jails),
+        ("filter.d/simple.conf", filter),
+        ("one.log", String::new()),
+        ("two.log", String::new()),
+    ];
+    for (name, text) in files {
+        fs::write(directory.join(name), text).expect("a directory of our own");
+    }
+}
+
+/// Takes out of the texts what differs between any two sessions: the directory, the time and the process.
+fn plain(ran: Ran, directory: &Path) -> Ran {
+    let plain = |text: String| {
+        let text = text.replace(&directory.display().to_string(), "DIR");
+        text.split_inclusive('\n').map(without_time).collect()
+    };
+    Ran {
+        status: ran.status,
+        stdout: plain(ran.stdout),
+        stderr: plain(ran.stderr),
+    }
+}
+
+/// A line of log without its time and process id: `2026-11-21 23:29:28,260 name   [123]: …`.
+fn without_time(line: &str) -> String {
+    let stamped = line.starts_with("20") && line.get(10..11) == Some(" ") && line.get(19..20) == Some(",");
+    match line.split_once('[').filter(|_| stamped) {
+        Some((before, after)) => {
+            let name = before.get(24..).unwrap_or_default();
+            let rest = after.trim_start_matches(|character: char| character.is_ascii_digit());
+            format!("TIME {name}[PID{rest}")
+        }
+        None => line.to_owned(),
+    }
+}

@@ -1,0 +1,4 @@
+//! The scenarios: each runs real programs, ours or the reference's, and looks at what an administrator sees.
+
+mod clients;
+mod e2e;
