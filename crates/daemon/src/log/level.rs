@@ -21,7 +21,7 @@ const NAMES: [(Level, &str); 9] = [
     (Level::HEAVY, "HEAVY"),
 ];
 
-/// Other spellings that the option `loglevel` takes.
+/// Other spellings that the option `loglevel` takes; two levels are not set by the name they print.
 const ALIASES: [(Level, &str); 5] = [
     (Level::TRACE, "TRACEDEBUG"),
     (Level::HEAVY, "HEAVYDEBUG"),
@@ -74,7 +74,8 @@ impl Level {
         let named = NAMES
             .iter()
             .chain(ALIASES.iter())
-            .find(|(_, name)| *name == upper);
+            .find(|(_, name)| *name == upper)
+            .filter(|_| upper != "TRACE" && upper != "HEAVY");
         match named {
             Some((level, _)) => Ok(*level),
             None if !upper.is_empty() && upper.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -126,7 +127,7 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "BOGUS", "-1", "1x"] {
+        for text in ["", "BOGUS", "-1", "1x", "trace"] {
             let error = Level::parse(text).expect_err(text).to_string();
             assert_eq!(error, format!("Invalid log level '{}'", text.to_uppercase()));
         }
