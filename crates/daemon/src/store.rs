@@ -25,7 +25,7 @@ use std::time::Duration;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use stockade_datetime::Timestamp;
-use stockade_protocol::Value;
+use stockade_protocol::{Failure, Value};
 
 pub use ban::{BanData, BanRow, Match, PERMANENT};
 use writer::{Queue, Task};
@@ -86,34 +86,26 @@ pub enum StoreError {
 impl StoreError {
     /// The exception that the reference answers with on the control socket.
     #[must_use]
-    pub fn exception(&self) -> Value {
-        let (module, class) = match self {
+    pub fn failure(&self) -> Failure {
+        let class = match self {
             Self::Directory { error, .. } => {
-                return Value::Exception {
-                    module: "builtins".to_owned(),
-                    class: if error.kind() == io::ErrorKind::NotFound {
-                        "FileNotFoundError"
-                    } else if error.kind() == io::ErrorKind::PermissionDenied {
-                        "PermissionError"
-                    } else {
-                        "OSError"
-                    }
-                    .to_owned(),
-                    args: vec![
-                        Value::Int(error.raw_os_error().unwrap_or(0).into()),
-                        Value::Str(os_text(error)),
-                    ],
+                let class = if error.kind() == io::ErrorKind::NotFound {
+                    "FileNotFoundError"
+                } else if error.kind() == io::ErrorKind::PermissionDenied {
+                    "PermissionError"
+                } else {
+                    "OSError"
                 };
+                let number = Value::Int(error.raw_os_error().unwrap_or(0).into());
+                return Failure::new("builtins", class, [number, Value::Str(os_text(error))]);
             }
-            Self::FutureVersion => ("builtins", "NotImplementedError"),
-            Self::Backup(_) | Self::Thread(_) => ("builtins", "OSError"),
-            Self::Sqlite(_) | Self::NoAnswer => ("sqlite3", "OperationalError"),
+            Self::FutureVersion => "NotImplementedError",
+            Self::Backup(_) | Self::Thread(_) => "OSError",
+            Self::Sqlite(_) | Self::NoAnswer => {
+                return Failure::new("sqlite3", "OperationalError", [self.to_string()]);
+            }
         };
-        Value::Exception {
-            module: module.to_owned(),
-            class: class.to_owned(),
-            args: vec![Value::Str(self.to_string())],
-        }
+        Failure::new("builtins", class, [self.to_string()])
     }
 }
 
