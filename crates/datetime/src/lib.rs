@@ -5,6 +5,12 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod chars;
+pub mod duration;
+mod number;
 mod timestamp;
+mod zone;
 
+pub use number::Number;
 pub use timestamp::Timestamp;
+pub use zone::{Offset, ZoneError};
