@@ -1,0 +1,297 @@
+//! What is known about a ban: the values of the tags that differ from ban to ban.
+//!
+//! In: the ticket and the state of its jail. Out: a text for each tag of the manual page jail.conf(5).
+
+use std::net::IpAddr;
+
+use stockade_jail::{BanTime, Data, Family, Id, Ticket};
+
+use crate::tags::Facts;
+
+/// What is known about a ban when an action runs for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BanFacts {
+    /// The ban.
+    pub ticket: Ticket,
+    /// The jail that decided it.
+    pub jail: JailFacts,
+}
+
+/// A jail, as actions see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JailFacts {
+    /// Its name.
+    pub name: String,
+    /// How long a ban lasts that has no time of its own.
+    pub bantime: BanTime,
+    /// Banned now.
+    pub banned: usize,
+    /// Banned since the jail was made.
+    pub banned_total: u64,
+    /// Ids with failures now.
+    pub found: usize,
+    /// Failures since the jail was made.
+    pub found_total: u64,
+}
+
+/// What is known where no ban is meant: an action starts, stops, or is looked after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoBan {
+    /// The jail.
+    pub jail: JailFacts,
+    /// The family that is meant, where one is.
+    pub family: Option<Family>,
+    /// Now, as the tag `time` has it.
+    pub time: String,
+}
+
+impl BanFacts {
+    /// The family of what is banned, where it is an address.
+    #[must_use]
+    pub fn family(&self) -> Option<Family> {
+        self.ticket.id.address().map(|address| address.family())
+    }
+
+    /// What the tag `ip` stands for: the attacker's address where it is not the id, else the id.
+    fn shown(&self) -> &Id {
+        self.ticket.address.as_ref().unwrap_or(&self.ticket.id)
+    }
+
+    fn data(&self) -> String {
+        let ticket = &self.ticket;
+        let mut out = format!(
+            "{{'matches': {}, 'failures': {}",
+            list(&lines(ticket)),
+            ticket.failures
+        );
+        for (name, data) in ticket.captured.iter() {
+            out.push_str(&format!(", '{name}': {}", data_repr(data)));
+        }
+        out.push('}');
+        out
+    }
+
+    fn raw(&self) -> String {
+        let ticket = &self.ticket;
+        let bantime = ticket
+            .bantime
+            .map_or_else(|| "None".to_owned(), |bantime| bantime.seconds().to_string());
+        format!(
+            "BanTicket: ip={} time={} bantime={bantime} bancount={} #attempts={} matches={}",
+            ticket.id,
+            ticket.time,
+            ticket.bancount,
+            ticket.failures,
+            list(&lines(ticket)),
+        )
+    }
+
+    /// The value of `<F-NAME>`: empty where the group took no part.
+    fn group(&self, name: &str) -> Option<String> {
+        if name == "*" {
+            return Some(self.data());
+        }
+        let well_formed =
+            |char: char| char.is_ascii_uppercase() || char.is_ascii_digit() || matches!(char, '_' | '-');
+        if name.is_empty() || !name.chars().all(well_formed) {
+            return None;
+        }
+        let key = match name {
+            "ID" => "fid".to_owned(),
+            "PORT" => "fport".to_owned(),
+            other => other.to_lowercase(),
+        };
+        Some(match key.as_str() {
+            "failures" => self.ticket.failures.to_string(),
+            "matches" => list(&lines(&self.ticket)),
+            key => match self.ticket.captured.get(key) {
+                Some(Data::Text(text)) => text.clone(),
+                Some(data) => data_repr(data),
+                None => String::new(),
+            },
+        })
+    }
+}
+
+impl Facts for BanFacts {
+    fn value(&self, name: &str) -> Option<String> {
+        let ticket = &self.ticket;
+        if let Some(group) = name.strip_prefix("F-") {
+            return self.group(group);
+        }
+        Some(match name {
+            "ip" => self.shown().to_string(),
+            "family" => self
+                .family()
+                .map_or_else(|| "None".to_owned(), |family| family.to_string()),
+            "ip-rev" => match self.shown().address() {
+                Some(address) if address.is_single() => reversed(address.ip()),
+                Some(_) | None => String::new(),
+            },
+            // Never looked up: the answer of a name server is the attacker's to choose.
+            "ip-host" => "None".to_owned(),
+            "fid" => ticket.id.to_string(),
+            "failures" | "ipfailures" | "ipjailfailures" => ticket.failures.to_string(),
+            "time" => ticket.time.to_string(),
+            "bantime" => ticket.bantime_in(self.jail.bantime).seconds().to_string(),
+            "bancount" => ticket.bancount.to_string(),
+            "matches" | "ipmatches" | "ipjailmatches" => lines(ticket).join("\n"),
+            "restored" => u8::from(ticket.restored).to_string(),
+            "raw-ticket" => self.raw(),
+            _ => return self.jail.value(name),
+        })
+    }
+}
+
+impl Facts for NoBan {
+    fn value(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "ip" | "fid" | "ip-rev" | "matches" | "ipmatches" | "ipjailmatches" => String::new(),
+            "family" => self.family.map(|family| family.to_string()).unwrap_or_default(),
+            "failures" | "ipfailures" | "ipjailfailures" | "restored" => "0".to_owned(),
+            "bantime" => self.jail.bantime.seconds().to_string(),
+            "bancount" => "1".to_owned(),
+            "time" => self.time.clone(),
+            _ => match name.strip_prefix("F-") {
+                Some(_) => String::new(),
+                None => return self.jail.value(name),
+            },
+        })
+    }
+}
+
+impl JailFacts {
+    fn value(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "jail.name" => self.name.clone(),
+            "jail.banned" => self.banned.to_string(),
+            "jail.banned_total" => self.banned_total.to_string(),
+            "jail.found" => self.found.to_string(),
+            "jail.found_total" => self.found_total.to_string(),
+            _ => return None,
+        })
+    }
+}
+
+fn lines(ticket: &Ticket) -> Vec<String> {
+    ticket.matches.iter().map(ToString::to_string).collect()
+}
+
+/// The address with its parts in reverse, as zones of the DNS have them, with the dot at the end.
+fn reversed(ip: IpAddr) -> String {
+    let parts: Vec<String> = match ip {
+        IpAddr::V4(ip) => ip.octets().iter().map(u8::to_string).collect(),
+        IpAddr::V6(ip) => ip
+            .octets()
+            .iter()
+            .flat_map(|octet| [octet >> 4, octet & 15])
+            .map(|n| format!("{n:x}"))
+            .collect(),
+    };
+    parts.iter().rev().map(|part| format!("{part}.")).collect()
+}
+
+fn list(texts: &[String]) -> String {
+    format!(
+        "[{}]",
+        texts
+            .iter()
+            .map(|text| quoted(text))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
+}
+
+fn data_repr(data: &Data) -> String {
+    match data {
+        Data::Text(text) => quoted(text),
+        Data::Set(texts) => format!(
+            "{{{}}}",
+            texts
+                .iter()
+                .map(|text| quoted(text))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        Data::Tuple(parts) => {
+            let parts = parts
+                .iter()
+                .map(|part| part.as_deref().map_or_else(|| "None".to_owned(), quoted));
+            format!("({})", parts.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// `text` as a literal of one line.
+fn quoted(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .flat_map(|char| match char {
+            '\\' => vec!['\\', '\\'],
+            '\'' => vec!['\\', '\''],
+            '\n' => vec!['\\', 'n'],
+            '\r' => vec!['\\', 'r'],
+            '\t' => vec!['\\', 't'],
+            other => vec![other],
+        })
+        .collect();
+    format!("'{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade_jail::Timestamp;
+    use stockade_jail::{Address, Match};
+
+    use super::*;
+
+    #[test]
+    fn each_tag_of_a_ban_has_its_value() {
+        let mut ticket = Ticket::new(
+            Id::Address(Address::single("192.0.2.31".parse().unwrap())),
+            Timestamp::from_seconds(1_700_000_000),
+        );
+        ticket.failures = 2;
+        ticket.bancount = 1;
+        ticket.matches = vec![Match::Text("one".to_owned()), Match::Text("two".to_owned())];
+        ticket.captured.insert("user", Data::Text("a;b".to_owned()));
+        let jail = JailFacts {
+            name: "sshd".to_owned(),
+            bantime: BanTime::from_seconds(600),
+            banned: 3,
+            banned_total: 4,
+            found: 5,
+            found_total: 6,
+        };
+        let facts = BanFacts { ticket, jail };
+        for (tag, value) in [
+            ("ip", Some("192.0.2.31")),
+            ("ip-rev", Some("31.2.0.192.")),
+            ("family", Some("inet4")),
+            ("failures", Some("2")),
+            ("time", Some("1700000000.0")),
+            ("bantime", Some("600")),
+            ("matches", Some("one\ntwo")),
+            ("restored", Some("0")),
+            ("F-USER", Some("a;b")),
+            ("F-PORT", Some("")),
+            ("F-user", None),
+            (
+                "F-*",
+                Some("{'matches': ['one', 'two'], 'failures': 2, 'user': 'a;b'}"),
+            ),
+            ("jail.banned_total", Some("4")),
+            ("nope", None),
+        ] {
+            assert_eq!(facts.value(tag).as_deref(), value, "{tag}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_reversed_as_the_dns_has_it() {
+        assert_eq!(
+            reversed("2001:db8::7".parse().unwrap()),
+            "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2."
+        );
+    }
+}
