@@ -11,6 +11,7 @@ mod command;
 mod failure;
 pub mod framing;
 pub mod pickle;
+mod pretty;
 mod printable;
 mod reply;
 pub mod text;
