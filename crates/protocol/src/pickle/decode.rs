@@ -49,7 +49,7 @@ pub enum PickleError {
 
 /// The opcode as Python shows it.
 fn key(byte: u8) -> String {
-    if byte.is_ascii_graphic() || byte == b' ' {
+    if (b' '..=b'~').contains(&byte) && byte != b'\'' && byte != b'\\' {
         char::from(byte).to_string()
     } else {
         format!("\\x{byte:02x}")
@@ -844,17 +844,31 @@ fn utf8(bytes: &[u8]) -> Result<String, PickleError> {
                 let (good, bad) = rest.split_at_checked(error.valid_up_to()).unwrap_or((rest, &[]));
                 out.push_str(&String::from_utf8_lossy(good));
                 let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = bad else {
-                    let byte = bad.first().copied().unwrap_or_default();
-                    let position = bytes.len() - bad.len();
-                    return Err(malformed(&format!(
-                        "'utf-8' codec can't decode byte 0x{byte:02x} in position {position}: invalid data"
-                    )));
+                    return Err(not_utf8(bytes, bytes.len() - bad.len(), error.error_len()));
                 };
                 out.push(char::REPLACEMENT_CHARACTER);
                 rest = after;
             }
         }
     }
+}
+
+/// Where and why a text is not UTF-8, in Python's words.
+fn not_utf8(bytes: &[u8], position: usize, length: Option<usize>) -> PickleError {
+    let byte = bytes.get(position).copied().unwrap_or_default();
+    let reason = match (length, byte) {
+        (None, _) => "unexpected end of data",
+        (Some(_), 0x80..=0xc1 | 0xf5..) => "invalid start byte",
+        (Some(_), _) => "invalid continuation byte",
+    };
+    let last = length
+        .map_or(bytes.len(), |length| position + length)
+        .saturating_sub(1);
+    malformed(&if last > position {
+        format!("'utf-8' codec can't decode bytes in position {position}-{last}: {reason}")
+    } else {
+        format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {position}: {reason}")
+    })
 }
 
 /// The argument of INT: decimal, or `00` and `01` for the truth values.
@@ -1101,7 +1115,7 @@ mod tests {
             (
                 "not a text",
                 b"\x8c\x02\xff\xfe.",
-                "'utf-8' codec can't decode byte 0xff in position 0: invalid data",
+                "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
             ),
         ];
         for (name, bytes, message) in cases {
