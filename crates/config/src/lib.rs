@@ -1,5 +1,45 @@
 //! Files → sections with positions → options with provenance → the commands that make the daemon so.
 //!
-//! Nothing here opens a file: the caller passes a [`Files`] to read from.
+//! Nothing here opens a file: the caller passes [`Files`] to read from.
+//!
+//! In: a base directory, the files below it, and what the command line overrides. Out: the list of commands that
+//! `-d` prints and the daemon executes, each with the place it comes from, and what there is to log about it.
+//!
+//! Invariant: the list, the records and the errors are those of the reference; whatever the files say, reading ends
+//! within the limits of `budget`.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod action;
+mod budget;
+mod decode;
+mod definition;
+mod dump;
+mod error;
+mod evaluate;
+mod files;
+mod filter;
+mod glob;
+mod interpolate;
+mod jail;
+mod layers;
+mod log;
+mod model;
+mod options;
+mod ordered;
+mod parse;
+mod reader;
+mod server;
+mod span;
+mod tags;
+mod text;
+mod words;
+
+pub use dump::{dump, dump_pretty};
+pub use error::Error;
+pub use files::{Content, Files, Kind};
+pub(crate) use log::Log;
+pub use log::{Level, Record};
+pub use reader::{Mode, Outcome, Reader, Stream};
+pub use server::{EarlySettings, Overrides, is_level};
+pub use span::{Located, Span};

@@ -1,0 +1,219 @@
+//! Actions: what a jail does when it bans.
+//!
+//! In: one definition of the value of `action`. Out: the commands that set it up.
+
+use std::rc::Rc;
+
+use stockade_protocol::{Command, Value};
+
+use crate::{
+    Error, Located, Span,
+    definition::Definition,
+    evaluate::{Evaluation, Surroundings},
+    layers::Sources,
+    model::{Model, Traced},
+    ordered::Ordered,
+    text::{join, truth, without_extension},
+};
+
+/// The options of an action that are sent resolved, in their order, and whether they are true or false.
+const OPTIONS: [(&str, bool); 13] = [
+    ("actionstart", false),
+    ("actionstart_on_demand", true),
+    ("actionstop", false),
+    ("actionflush", false),
+    ("actionreload", false),
+    ("actioncheck", false),
+    ("actionrepair", false),
+    ("actionrepair_on_unban", true),
+    ("actionban", false),
+    ("actionprolong", false),
+    ("actionreban", false),
+    ("actionunban", false),
+    ("norestored", true),
+];
+
+/// Tags that mean something only when a ticket is there, even if the configuration has such options.
+const AT_RUN_TIME: [&str; 5] = ["matches", "ipmatches", "ipjailmatches", "timeout", "bantime"];
+
+pub(crate) enum Action {
+    /// Given by files.
+    Files {
+        name: String,
+        at: Option<Span>,
+        evaluation: Box<Evaluation>,
+        standard: Ordered<Traced>,
+        surroundings: Box<Surroundings>,
+    },
+    /// A Python module; the reader passes its name and its parameters on.
+    Python {
+        name: String,
+        at: Option<Span>,
+        path: String,
+        parameters: String,
+    },
+}
+
+impl Action {
+    /// An action in Python.
+    pub(crate) fn python(base: &str, definition: &Definition, at: Option<Span>) -> Self {
+        const ACTNAME: &str = "actname";
+        let name = definition
+            .parameters
+            .get(ACTNAME)
+            .map_or_else(|| without_extension(&definition.name), String::as_str);
+        let parameters = definition.parameters.iter().filter(|(name, _)| *name != ACTNAME);
+        let parameters: Vec<String> = parameters
+            .map(|(name, value)| format!("{}: {}", json(name), json(value)))
+            .collect();
+        Self::Python {
+            name: name.to_owned(),
+            at,
+            path: join(&join(base, "action.d"), &definition.name),
+            parameters: format!("{{{}}}", parameters.join(", ")),
+        }
+    }
+
+    /// An action whose files have been read, in a jail with all its options.
+    pub(crate) fn files(
+        sources: &Sources<'_>,
+        model: Rc<Model>,
+        definition: &Definition,
+        at: Option<Span>,
+        jail: &str,
+        jail_options: &Ordered<Traced>,
+    ) -> Result<Self, Error> {
+        let mut parameters = Ordered::default();
+        for (name, value) in definition.parameters.iter() {
+            parameters.insert(name, Traced::new(value.as_str(), at.clone()));
+        }
+        let name = named(&mut parameters, &definition.name, jail, at.as_ref());
+        let mut evaluation = Evaluation::new(model, parameters);
+        let surroundings = evaluation.surroundings(jail_options);
+        let standard = evaluation.read_standard(sources, OPTIONS.map(|(name, _)| name), &surroundings)?;
+        evaluation.read_init(sources, &surroundings)?;
+        Ok(Self::Files {
+            name,
+            at,
+            evaluation: Box::new(evaluation),
+            standard,
+            surroundings: Box::new(surroundings),
+        })
+    }
+
+    /// The commands that set the action up.
+    pub(crate) fn commands(
+        &self,
+        sources: &Sources<'_>,
+        jail: &str,
+        commands: &mut Vec<Located<Command>>,
+    ) -> Result<(), Error> {
+        let mut set = |property: &str, arguments: Vec<Value>, multi: bool, at: &Option<Span>| {
+            let (jail, property) = (jail.to_owned(), property.to_owned());
+            commands.push(Located::new(
+                Command::SetJail {
+                    jail,
+                    property,
+                    arguments,
+                    multi,
+                },
+                at.clone(),
+            ));
+        };
+        match self {
+            Self::Python {
+                name,
+                at,
+                path,
+                parameters,
+            } => {
+                let arguments = [name, path, parameters]
+                    .map(|text| Value::from(text.as_str()))
+                    .to_vec();
+                set("addaction", arguments, false, at);
+            }
+            Self::Files {
+                name,
+                at,
+                evaluation,
+                standard,
+                surroundings,
+            } => {
+                let mut combined = evaluation.overlaid(standard.clone());
+                evaluation.resolve(sources, &mut combined, &AT_RUN_TIME, surroundings)?;
+                let is_standard = |name: &str| OPTIONS.iter().any(|(option, _)| *option == name);
+                let resolved = combined
+                    .iter()
+                    .filter(|(name, _)| is_standard(name))
+                    .map(|(name, value)| {
+                        let is_truth = OPTIONS.contains(&(name, true));
+                        let value = value
+                            .as_text()
+                            .filter(|_| is_truth)
+                            .map_or_else(|| value.value.clone(), |text| truth(text).into());
+                        (name, value)
+                    });
+                let raw = evaluation
+                    .init
+                    .iter()
+                    .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"));
+                let pairs = resolved
+                    .chain(raw.map(|(name, value)| (name, value.value.clone())))
+                    .map(|(name, value)| Value::List(vec![name.into(), value]))
+                    .collect();
+                set("addaction", vec![name.as_str().into()], false, at);
+                set("action", vec![name.as_str().into(), Value::List(pairs)], true, at);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Completes the parameters by `name` and `actname` and returns the latter.
+fn named(parameters: &mut Ordered<Traced>, definition: &str, jail: &str, at: Option<&Span>) -> String {
+    let text = |parameters: &Ordered<Traced>, name: &str| {
+        parameters
+            .get(name)
+            .and_then(|value| value.as_text().map(str::to_owned))
+    };
+    let name = text(parameters, "name").unwrap_or_else(|| {
+        parameters.insert("name", Traced::new(jail, at.cloned()));
+        jail.to_owned()
+    });
+    text(parameters, "actname").unwrap_or_else(|| {
+        let actname = if name == jail {
+            definition.to_owned()
+        } else {
+            match name.strip_prefix(jail) {
+                Some(rest) => format!("{definition}{rest}"),
+                None => format!("{definition}-{name}"),
+            }
+        };
+        parameters.insert("actname", Traced::new(actname.as_str(), at.cloned()));
+        actname
+    })
+}
+
+/// Text as JSON in ASCII.
+fn json(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,223 @@
+//! What filters and actions have in common: parameters, `[Definition]`, `[Init]`, and the tags between them.
+//!
+//! In: the files of one filter or action, the parameters in the jail, and the options of the jail. Out: sets of
+//! options, expanded and with their tags replaced.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use stockade_protocol::Value;
+
+use crate::{
+    Error,
+    interpolate::{Scope, Variables, qualified},
+    layers::Sources,
+    model::{Model, Traced, conditional},
+    options,
+    ordered::Ordered,
+    tags,
+};
+
+pub(crate) const DEFINITION: &str = "Definition";
+const INIT: &str = "Init";
+
+/// One use of a filter or of an action in one jail.
+pub(crate) struct Evaluation {
+    pub(crate) model: Rc<Model>,
+    /// The parameters, then what `[Init]` adds; case counts.
+    pub(crate) init: Ordered<Traced>,
+    /// What a tag outside the set stands for, once it has been looked up.
+    found: RefCell<HashMap<String, Option<String>>>,
+}
+
+/// The options of the jail and the init map, which win over what the files say.
+pub(crate) struct Surroundings {
+    /// With their types and in their spelling.
+    exact: Ordered<Traced>,
+    /// As text under lower-case names, as `%(name)s` sees them.
+    variables: Variables,
+}
+
+impl Surroundings {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.exact.contains(name)
+    }
+}
+
+impl Evaluation {
+    pub(crate) fn new(model: Rc<Model>, parameters: Ordered<Traced>) -> Self {
+        Self {
+            model,
+            init: parameters,
+            found: RefCell::default(),
+        }
+    }
+
+    /// The options of the jail, overlaid by what the init map has by now.
+    pub(crate) fn surroundings(&self, jail: &Ordered<Traced>) -> Surroundings {
+        let mut exact = jail.clone();
+        for (name, value) in self.init.iter() {
+            exact.insert(name, value.clone());
+        }
+        let mut variables = Variables::default();
+        for (name, traced) in exact.iter() {
+            let value = if traced.value == Value::None {
+                Value::None
+            } else {
+                traced.value.text().into()
+            };
+            variables.insert(
+                name.to_lowercase(),
+                Traced {
+                    value,
+                    at: traced.at.clone(),
+                },
+            );
+        }
+        Surroundings { exact, variables }
+    }
+
+    /// Reads those of the named options of `[Definition]` that the surroundings do not give.
+    pub(crate) fn read_standard<'n>(
+        &self,
+        sources: &Sources<'_>,
+        names: impl IntoIterator<Item = &'n str>,
+        surroundings: &Surroundings,
+    ) -> Result<Ordered<Traced>, Error> {
+        let scope = Scope::new(
+            &self.model,
+            DEFINITION,
+            Some(&surroundings.variables),
+            &sources.budget,
+        );
+        let mut options = Ordered::default();
+        for name in names.into_iter().filter(|name| !surroundings.has(name)) {
+            match &scope {
+                None => {
+                    options::no_section(sources, DEFINITION);
+                    options.insert(
+                        name,
+                        Traced {
+                            value: Value::None,
+                            at: None,
+                        },
+                    );
+                }
+                Some(scope) => {
+                    if let Some(value) = scope.read(name)? {
+                        options.insert(name, value);
+                    }
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Adds the options of `[Init]` to the init map: each as `known/NAME`, and as NAME unless there is one.
+    pub(crate) fn read_init(
+        &mut self,
+        sources: &Sources<'_>,
+        surroundings: &Surroundings,
+    ) -> Result<(), Error> {
+        let model = Rc::clone(&self.model);
+        let Some(scope) = Scope::new(&model, INIT, None, &sources.budget) else {
+            return Ok(());
+        };
+        for option in model.own_options(INIT) {
+            let value = scope.read(option)?.ok_or_else(|| Error::NoOption {
+                at: model
+                    .section(INIT)
+                    .and_then(|init| init.options.get(option))
+                    .and_then(|entry| entry.current.at.clone()),
+                section: INIT.to_owned(),
+                option: option.to_lowercase(),
+            })?;
+            self.init.insert(format!("known/{option}"), value.clone());
+            // A plain parameter overrides what the file says under a condition, too.
+            let value = base(option)
+                .and_then(|base| surroundings.exact.get(base))
+                .cloned()
+                .unwrap_or(value);
+            if !self.init.contains(option) {
+                self.init.insert(option, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A set overlaid by the init map.
+    pub(crate) fn overlaid(&self, mut set: Ordered<Traced>) -> Ordered<Traced> {
+        for (name, value) in self.init.iter() {
+            set.insert(name, value.clone());
+        }
+        set
+    }
+
+    /// Replaces the tags of a set.
+    pub(crate) fn resolve(
+        &self,
+        sources: &Sources<'_>,
+        set: &mut Ordered<Traced>,
+        ignored: &[&str],
+        surroundings: &Surroundings,
+    ) -> Result<(), Error> {
+        // What depends on a condition can be resolved only when the condition is known.
+        let conditional: Vec<String> = set.names().filter_map(base).map(str::to_owned).collect();
+        let is_ignored = |name: &str| ignored.contains(&name) || conditional.iter().any(|base| base == name);
+        let mut fallback = |name: &str| {
+            if let Some(found) = self.found.borrow().get(name) {
+                return Ok(found.clone());
+            }
+            let found = self.look_up(sources, name, surroundings)?;
+            self.found.borrow_mut().insert(name.to_owned(), found.clone());
+            Ok(found)
+        };
+        tags::resolve(set, is_ignored, &mut fallback, &sources.budget)
+    }
+
+    /// What a tag outside the set stands for.
+    fn look_up(
+        &self,
+        sources: &Sources<'_>,
+        name: &str,
+        surroundings: &Surroundings,
+    ) -> Result<Option<String>, Error> {
+        let text = |found: Option<Traced>| found.and_then(|found| found.as_text().map(str::to_owned));
+        if let Some((section, option)) = qualified(name) {
+            let scope = |section| Scope::new(&self.model, section, None, &sources.budget);
+            let found = if section.eq_ignore_ascii_case("known") {
+                let known = match Scope::known_definition(&self.model, &sources.budget) {
+                    Some(scope) => scope.read(option)?,
+                    None => None,
+                };
+                match (known, scope(DEFINITION)) {
+                    (None, Some(definition)) => definition.read(option)?,
+                    (known, _) => known,
+                }
+            } else if section.eq_ignore_ascii_case("default") {
+                Scope::defaults(&self.model, &sources.budget).read(option)?
+            } else {
+                match scope(section) {
+                    Some(scope) => scope.read(option)?,
+                    None => None,
+                }
+            };
+            if let Some(found) = text(found) {
+                return Ok(Some(found));
+            }
+        }
+        let Some(scope) = Scope::new(
+            &self.model,
+            DEFINITION,
+            Some(&surroundings.variables),
+            &sources.budget,
+        ) else {
+            return Ok(None);
+        };
+        Ok(text(scope.read(name)?))
+    }
+}
+
+/// The option that a conditional one is a variant of.
+fn base(name: &str) -> Option<&str> {
+    conditional(name).map(|(base, _)| base)
+}

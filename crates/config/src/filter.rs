@@ -1,0 +1,201 @@
+//! Filters: evaluated twice, before and after the options of the jail are read.
+//!
+//! In: the value of `filter`. Out of the first pass: what the jail sees as `known/…`. Out of the second: the options
+//! that are sent.
+
+use std::rc::Rc;
+
+use stockade_protocol::{Command, Value};
+
+use crate::{
+    Error, Level, Located, Span,
+    definition::Definition,
+    evaluate::{DEFINITION, Evaluation, Surroundings},
+    interpolate::Scope,
+    layers::Sources,
+    log::READER,
+    model::{Model, Traced},
+    ordered::Ordered,
+    text::{integer, quote},
+    words,
+};
+
+/// The options of a filter that the daemon understands, in the order in which they are sent.
+pub(crate) const OPTIONS: [&str; 7] = [
+    "usedns",
+    "prefregex",
+    "ignoreregex",
+    "failregex",
+    "maxlines",
+    "datepattern",
+    "journalmatch",
+];
+
+pub(crate) struct Filter {
+    evaluation: Evaluation,
+    /// The second pass: what `[Definition]` gives, and the surroundings it was read in.
+    second: Option<(Ordered<Traced>, Surroundings)>,
+}
+
+impl Filter {
+    /// Prepares a filter whose files have been read.
+    pub(crate) fn new(model: Rc<Model>, definition: Definition, backend: &str, at: Option<&Span>) -> Self {
+        const LOGTYPE: &str = "logtype";
+        let mut parameters = Ordered::default();
+        for (name, value) in definition.parameters.iter() {
+            parameters.insert(name, Traced::new(value.as_str(), at.cloned()));
+        }
+        let given = definition
+            .parameters
+            .get(LOGTYPE)
+            .is_some_and(|value| !value.is_empty());
+        let defined = model
+            .section(DEFINITION)
+            .is_some_and(|section| section.options.contains(LOGTYPE));
+        if !given && !defined {
+            let logtype = if backend.starts_with("systemd") {
+                "journal"
+            } else {
+                "file"
+            };
+            parameters.insert(LOGTYPE, Traced::new(logtype, None));
+        }
+        Self {
+            evaluation: Evaluation::new(model, parameters),
+            second: None,
+        }
+    }
+
+    /// The first pass, with `enabled`, `backend` and `filter` of the jail: all options the jail sees as `known/…`.
+    pub(crate) fn first_pass(
+        &mut self,
+        sources: &Sources<'_>,
+        jail: &Ordered<Traced>,
+    ) -> Result<Ordered<Traced>, Error> {
+        let surroundings = self.evaluation.surroundings(jail);
+        let mut set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        self.evaluation.read_init(sources, &surroundings)?;
+        let model = Rc::clone(&self.evaluation.model);
+        if let Some(scope) = Scope::new(&model, DEFINITION, None, &sources.budget) {
+            for name in model.own_options(DEFINITION) {
+                if set.contains(name) {
+                    continue;
+                }
+                if let Some(value) = scope.read(name)? {
+                    set.insert(name, value);
+                }
+            }
+        }
+        let mut set = self.evaluation.overlaid(set);
+        self.evaluation.resolve(sources, &mut set, &[], &surroundings)?;
+        convert(sources, &mut set);
+        Ok(set)
+    }
+
+    /// The second pass, with all options of the jail.
+    pub(crate) fn second_pass(&mut self, sources: &Sources<'_>, jail: &Ordered<Traced>) -> Result<(), Error> {
+        let surroundings = self.evaluation.surroundings(jail);
+        let set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        self.second = Some((set, surroundings));
+        Ok(())
+    }
+
+    /// The commands of the second pass.
+    pub(crate) fn commands(
+        &self,
+        sources: &Sources<'_>,
+        jail: &str,
+        commands: &mut Vec<Located<Command>>,
+    ) -> Result<(), Error> {
+        let Some((set, surroundings)) = &self.second else {
+            return Ok(());
+        };
+        let mut set = self.evaluation.overlaid(set.clone());
+        self.evaluation.resolve(sources, &mut set, &[], surroundings)?;
+        convert(sources, &mut set);
+        add_commands(
+            jail,
+            set.iter().filter(|(_, option)| option.value != Value::None),
+            commands,
+        )
+    }
+}
+
+/// Gives `maxlines` its type.
+fn convert(sources: &Sources<'_>, set: &mut Ordered<Traced>) {
+    const MAXLINES: &str = "maxlines";
+    if let Some(maxlines) = set.get_mut(MAXLINES)
+        && let Some(text) = maxlines.as_text()
+    {
+        let number = integer(text);
+        if number.is_none() {
+            let (text, option) = (quote(text), quote(MAXLINES));
+            let text = format!("Wrong int value {text} for {option}. Using default one: None");
+            sources.log.add(Level::Warning, READER, text);
+        }
+        maxlines.value = number.unwrap_or(Value::None);
+    }
+}
+
+/// Adds the commands of filter options: three of them go to the front, for the others depend on them.
+pub(crate) fn add_commands<'o>(
+    jail: &str,
+    options: impl IntoIterator<Item = (&'o str, &'o Traced)>,
+    commands: &mut Vec<Located<Command>>,
+) -> Result<(), Error> {
+    let mut in_front = 0;
+    for (name, option) in options {
+        let set = |property: &str, arguments: Vec<Value>, multi: bool| {
+            let (jail, property) = (jail.to_owned(), property.to_owned());
+            Located::new(
+                Command::SetJail {
+                    jail,
+                    property,
+                    arguments,
+                    multi,
+                },
+                option.at.clone(),
+            )
+        };
+        let lines = || {
+            option
+                .as_text()
+                .unwrap_or_default()
+                .split('\n')
+                .filter(|line| !line.is_empty())
+        };
+        match name {
+            "usedns" | "prefregex" | "maxlines" => {
+                let position = if name == "usedns" { 0 } else { in_front };
+                commands.insert(position, set(name, vec![option.value.clone()], false));
+                in_front += 1;
+            }
+            "failregex" | "ignoreregex" => {
+                let mut patterns: Vec<Value> = lines().map(Value::from).collect();
+                let property = format!("add{name}");
+                match patterns.len() {
+                    0 => {}
+                    1 => commands.push(set(&property, patterns, false)),
+                    _ => commands.push(set(
+                        &property,
+                        vec![Value::List(std::mem::take(&mut patterns))],
+                        true,
+                    )),
+                }
+            }
+            "datepattern" => commands.push(set(name, vec![option.value.clone()], false)),
+            "journalmatch" => {
+                for line in lines() {
+                    let words = words::split(line, option.at.as_ref())?;
+                    commands.push(set(
+                        "addjournalmatch",
+                        words.into_iter().map(Value::from).collect(),
+                        false,
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! `%(name)s`: expanded when an option is read, in the section that reads it.
+//!
+//! In: the raw text of an option. Out: its text with every reference replaced, or the reference's error.
+//!
+//! Invariant: expansion ends, at ten levels and within the budget, whatever refers to whatever.
+
+use stockade_protocol::Value;
+
+use crate::{
+    Error, Span,
+    budget::Budget,
+    model::{Model, Options, Traced},
+    ordered::Ordered,
+    text::{head, is_word, tail},
+};
+
+/// The value itself is the first level.
+const LEVELS: usize = 10;
+
+/// Values that win over those of the files, by lower-case name.
+pub(crate) type Variables = Ordered<Traced>;
+
+/// Where an option is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) section: &'a str,
+    pub(crate) variables: Option<&'a Variables>,
+    pub(crate) budget: &'a Budget,
+    own: Own<'a>,
+}
+
+/// The options of the section itself.
+#[derive(Clone, Copy)]
+enum Own<'a> {
+    /// The section is `[DEFAULT]`, or does not exist.
+    Nothing,
+    Current(&'a Options),
+    /// What the section said one layer ago.
+    Known(&'a Options),
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a section, where it exists.
+    pub(crate) fn new(
+        model: &'a Model,
+        section: &'a str,
+        variables: Option<&'a Variables>,
+        budget: &'a Budget,
+    ) -> Option<Self> {
+        let own = Own::Current(&model.section(section)?.options);
+        Some(Self {
+            model,
+            section,
+            variables,
+            budget,
+            own,
+        })
+    }
+
+    /// The scope of `[DEFAULT]` alone.
+    pub(crate) fn defaults(model: &'a Model, budget: &'a Budget) -> Self {
+        Self {
+            model,
+            section: crate::parse::DEFAULT,
+            variables: None,
+            budget,
+            own: Own::Nothing,
+        }
+    }
+
+    /// What `[Definition]` said one layer ago, as a section of its own, where anything has been redefined.
+    pub(crate) fn known_definition(model: &'a Model, budget: &'a Budget) -> Option<Self> {
+        const DEFINITION: &str = "Definition";
+        if !model.has_known(DEFINITION) {
+            return None;
+        }
+        let own = Own::Known(&model.section(DEFINITION)?.options);
+        Some(Self {
+            model,
+            section: "KNOWN/Definition",
+            variables: None,
+            budget,
+            own,
+        })
+    }
+
+    /// Reads an option and expands it; `None` where there is no such option.
+    pub(crate) fn read(&self, option: &str) -> Result<Option<Traced>, Error> {
+        let option = option.to_lowercase();
+        let Some(raw) = self.direct(&option) else {
+            return Ok(None);
+        };
+        self.budget.spend(0)?;
+        if raw.value == Value::None {
+            return Ok(Some(raw.clone()));
+        }
+        let Some(text) = raw.as_text() else {
+            return Err(not_text(&raw.value, raw.at.clone()));
+        };
+        if !text.contains('%') {
+            self.budget.value(text.len())?;
+            return Ok(Some(raw.clone()));
+        }
+        let mut expansion = Expansion {
+            scope: *self,
+            option: &option,
+            raw: text,
+            at: raw.at.as_ref(),
+            levels: Vec::new(),
+            out: String::new(),
+        };
+        expansion.expand(text)?;
+        Ok(Some(Traced::new(expansion.out, raw.at.clone())))
+    }
+
+    /// The raw value under exactly this name: variables, then the section, then `[DEFAULT]`.
+    fn direct(&self, name: &str) -> Option<&'a Traced> {
+        self.variables
+            .and_then(|variables| variables.get(name))
+            .or_else(|| self.own(name))
+            .or_else(|| self.default(name))
+    }
+
+    fn own(&self, name: &str) -> Option<&'a Traced> {
+        match self.own {
+            Own::Nothing => None,
+            Own::Current(options) => options.get(name).map(|entry| &entry.current),
+            Own::Known(options) => options.get(name).and_then(|entry| entry.earlier.last()),
+        }
+    }
+
+    fn default(&self, name: &str) -> Option<&'a Traced> {
+        self.model.defaults.get(name).map(|entry| &entry.current)
+    }
+
+    /// The raw value of an option of another section, of `[DEFAULT]`, or of the layer before.
+    fn elsewhere(&self, key: &str) -> Option<&'a Traced> {
+        let (section, option) = qualified(key)?;
+        match section {
+            "default" => self.default(option),
+            "known" => self.known(option).or_else(|| self.default(option)),
+            _ => None,
+        }
+        .or_else(|| {
+            let options = &self.model.section(section)?.options;
+            options
+                .get(option)
+                .map(|entry| &entry.current)
+                .or_else(|| self.default(option))
+        })
+    }
+
+    fn known(&self, option: &str) -> Option<&'a Traced> {
+        match self.own {
+            Own::Current(_) => self.model.known(self.section, option),
+            Own::Nothing | Own::Known(_) => None,
+        }
+    }
+}
+
+/// `section/option`, where the section is made of word characters and `-`.
+pub(crate) fn qualified(name: &str) -> Option<(&str, &str)> {
+    let (section, option) = name.split_once('/')?;
+    let named = !section.is_empty() && section.chars().all(|c| is_word(c) || c == '-');
+    (named && !option.is_empty()).then_some((section, option))
+}
+
+struct Expansion<'a> {
+    scope: Scope<'a>,
+    option: &'a str,
+    raw: &'a str,
+    at: Option<&'a Span>,
+    /// The texts that are being expanded, the value itself first.
+    levels: Vec<&'a str>,
+    out: String,
+}
+
+impl<'a> Expansion<'a> {
+    fn expand(&mut self, text: &'a str) -> Result<(), Error> {
+        self.levels.push(text);
+        if self.levels.len() > LEVELS {
+            return Err(Error::TooDeep {
+                at: self.at.cloned(),
+                section: self.scope.section.to_owned(),
+                option: self.option.to_owned(),
+                raw: self.raw.to_owned(),
+            });
+        }
+        let mut rest = text;
+        while let Some(percent) = rest.find('%') {
+            self.push(head(rest, percent))?;
+            let reference = tail(rest, percent);
+            let after = tail(reference, 1);
+            if let Some(after) = after.strip_prefix('%') {
+                self.push("%")?;
+                rest = after;
+            } else if let Some(inside) = after.strip_prefix('(') {
+                let closed = inside
+                    .split_once(')')
+                    .and_then(|(key, after)| Some((key, after.strip_prefix('s')?)));
+                let Some((key, after)) = closed.filter(|(key, _)| !key.is_empty()) else {
+                    return Err(Error::BadReference {
+                        at: self.at.cloned(),
+                        found: reference.to_owned(),
+                    });
+                };
+                self.reference(&key.to_lowercase())?;
+                rest = after;
+            } else {
+                return Err(Error::StrayPercent {
+                    at: self.at.cloned(),
+                    found: reference.to_owned(),
+                });
+            }
+        }
+        self.levels.pop();
+        self.push(rest)
+    }
+
+    fn reference(&mut self, key: &str) -> Result<(), Error> {
+        let scope = self.scope;
+        if key == "__name__" {
+            return self.push(scope.section);
+        }
+        // Other sections are found only under a name that is written in lower case, here or on the way here.
+        let written = format!("%({key})s");
+        let elsewhere = || {
+            self.levels
+                .iter()
+                .any(|text| text.contains(&written))
+                .then(|| scope.elsewhere(key))?
+        };
+        let Some(found) = scope.direct(key).or_else(elsewhere) else {
+            return Err(Error::UnknownKey {
+                at: self.at.cloned(),
+                section: scope.section.to_owned(),
+                option: self.option.to_owned(),
+                key: key.to_owned(),
+                raw: self.raw.to_owned(),
+            });
+        };
+        match found.as_text() {
+            Some(text) if text.contains('%') => self.expand(text),
+            Some(text) => self.push(text),
+            None => Err(not_text(&found.value, self.at.cloned())),
+        }
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), Error> {
+        self.scope.budget.spend(text.len())?;
+        self.out.push_str(text);
+        if self.out.len() > crate::budget::VALUE_BYTES {
+            self.scope.budget.value(self.out.len())?;
+        }
+        Ok(())
+    }
+}
+
+fn not_text(value: &Value, at: Option<Span>) -> Error {
+    Error::NotText {
+        at,
+        class: value.type_name().to_owned(),
+    }
+}

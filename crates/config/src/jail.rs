@@ -1,0 +1,457 @@
+//! One jail: its options, its filter, its log files, its actions.
+//!
+//! In: a section of the jail files. Out: the commands that make the jail, or why it is skipped.
+
+use stockade_protocol::{Command, Value};
+
+use crate::{
+    Error, Kind, Level, Located, Mode, Span,
+    action::Action,
+    definition, filter,
+    filter::Filter,
+    glob,
+    layers::Sources,
+    log::JAIL,
+    model::{Model, Traced},
+    options::{self, Known, number, text, truth_of},
+    ordered::Ordered,
+    text::{join, quote, words},
+};
+
+const ENABLED: Known = truth_of("enabled").or("false");
+const BACKEND: Known = text("backend").or("auto");
+const FILTER: Known = text("filter").or("");
+
+/// What is read of every section, jail or not.
+const FIRST: [Known; 3] = [ENABLED, BACKEND, FILTER];
+
+/// What is read of a jail that is enabled. The order decides which mistake is met first.
+const OPTIONS: [Known; 31] = [
+    ENABLED,
+    BACKEND,
+    number("maxretry"),
+    number("maxmatches"),
+    text("findtime"),
+    text("bantime"),
+    truth_of("bantime.increment"),
+    text("bantime.factor"),
+    text("bantime.formula"),
+    text("bantime.multipliers"),
+    text("bantime.maxtime"),
+    text("bantime.rndtime"),
+    truth_of("bantime.overalljails"),
+    text("ignorecommand"),
+    truth_of("ignoreself"),
+    text("ignoreip"),
+    text("ignorecache"),
+    FILTER,
+    text("logtimezone"),
+    text("logencoding"),
+    text("logpath"),
+    truth_of("skip_if_nologs").or("false"),
+    truth_of("systemd_if_nologs").or("true"),
+    text("action").or(""),
+    text("usedns"),
+    text("prefregex"),
+    text("ignoreregex"),
+    text("failregex"),
+    number("maxlines"),
+    text("datepattern"),
+    text("journalmatch"),
+];
+
+/// The options that are sent one by one, in this order.
+const SENT: [&str; 17] = [
+    "maxretry",
+    "maxmatches",
+    "findtime",
+    "bantime",
+    "bantime.increment",
+    "bantime.factor",
+    "bantime.formula",
+    "bantime.multipliers",
+    "bantime.maxtime",
+    "bantime.rndtime",
+    "bantime.overalljails",
+    "ignorecommand",
+    "ignoreself",
+    "ignoreip",
+    "ignorecache",
+    "logtimezone",
+    "logencoding",
+];
+
+/// What `fail2ban-regex` lays over a jail.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overlay {
+    pub(crate) options: Vec<(String, String)>,
+    pub(crate) backend: Option<String>,
+}
+
+/// A jail that has been read.
+pub(crate) struct Jail {
+    name: String,
+    at: Option<Span>,
+    options: Ordered<Traced>,
+    filter: Option<Filter>,
+    actions: Vec<Action>,
+}
+
+/// What a section turns out to be.
+pub(crate) enum Section {
+    /// Not an enabled jail.
+    Off,
+    Jail(Box<Jail>),
+    /// A jail that cannot be used, and why.
+    Bad(String),
+}
+
+/// A mistake while reading a jail.
+enum Failure {
+    /// Nothing can be used any more.
+    Fatal(Box<Error>),
+    /// The jail is skipped.
+    Jail(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Fatal(Box::new(error))
+    }
+}
+
+/// Reads a section; with an overlay it counts as enabled.
+pub(crate) fn read(
+    sources: &Sources<'_>,
+    model: &mut Model,
+    name: &str,
+    overlay: Option<&Overlay>,
+) -> Result<Section, Error> {
+    match read_enabled(sources, model, name, overlay) {
+        Ok(None) => Ok(Section::Off),
+        Ok(Some(jail)) => Ok(Section::Jail(Box::new(jail))),
+        Err(Failure::Fatal(error)) => Err(*error),
+        Err(Failure::Jail(reason)) => {
+            sources.log.add(Level::Error, JAIL, reason.as_str());
+            Ok(Section::Bad(reason))
+        }
+    }
+}
+
+fn read_enabled(
+    sources: &Sources<'_>,
+    model: &mut Model,
+    name: &str,
+    overlay: Option<&Overlay>,
+) -> Result<Option<Jail>, Failure> {
+    let mut first = options::read(sources, model, name, &FIRST)?;
+    lay_over(&mut first, overlay);
+    let enabled = overlay.is_some()
+        || first
+            .get(ENABLED.name)
+            .is_some_and(|enabled| enabled.value == Value::Bool(true));
+    if !enabled {
+        return Ok(None);
+    }
+    let text = |options: &Ordered<Traced>, name: &str| {
+        options
+            .get(name)
+            .map(|option| option.value.text())
+            .unwrap_or_default()
+    };
+    let definition = text(&first, FILTER.name);
+    let mut filter = None;
+    if definition.is_empty() {
+        sources
+            .log
+            .add(Level::Warning, JAIL, format!("No filter set for jail {name}"));
+    } else {
+        let mut prepared = prepare_filter(sources, &definition, &first, overlay)?;
+        for (option, value) in prepared.first_pass(sources, &first)?.iter() {
+            if !option.starts_with("known/") {
+                model.set(name, &format!("known/{option}"), value.clone());
+            }
+        }
+        filter = Some(prepared);
+    }
+    let mut options = options::read(sources, model, name, &OPTIONS)?;
+    lay_over(&mut options, overlay);
+    if let Some(filter) = &mut filter {
+        filter.second_pass(sources, &options)?;
+    }
+    let actions = read_actions(sources, name, &options)?;
+    let at = model.section(name).and_then(|section| section.at.clone());
+    Ok(Some(Jail {
+        name: name.to_owned(),
+        at,
+        options,
+        filter,
+        actions,
+    }))
+}
+
+fn lay_over(options: &mut Ordered<Traced>, overlay: Option<&Overlay>) {
+    let Some(overlay) = overlay else { return };
+    let backend = overlay.backend.iter().map(|backend| (BACKEND.name, backend));
+    for (name, value) in overlay
+        .options
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .chain(backend)
+    {
+        options.insert(name, Traced::new(value.as_str(), None));
+    }
+}
+
+fn prepare_filter(
+    sources: &Sources<'_>,
+    text: &str,
+    jail: &Ordered<Traced>,
+    overlay: Option<&Overlay>,
+) -> Result<Filter, Failure> {
+    let mut definition = definition::parse(text)
+        .map_err(|error| Failure::Jail(format!("Invalid filter definition {}: {error}", quote(text))))?;
+    for (name, value) in overlay.iter().flat_map(|overlay| &overlay.options) {
+        definition.parameters.insert(name.as_str(), value.clone());
+    }
+    let unreadable = || Failure::Jail(format!("Unable to read the filter {}", quote(&definition.name)));
+    let model = sources
+        .model(&file_name(sources, "filter.d", &definition.name))?
+        .ok_or_else(unreadable)?;
+    let at = jail.get(FILTER.name).and_then(|filter| filter.at.clone());
+    let backend = jail
+        .get(BACKEND.name)
+        .map(|backend| backend.value.text())
+        .unwrap_or_default();
+    Ok(Filter::new(model, definition, &backend, at.as_ref()))
+}
+
+/// The name under which a filter or an action is read: within its directory, unless it is absolute or begins
+/// with `./`, which means the working directory.
+pub(crate) fn file_name(sources: &Sources<'_>, directory: &str, name: &str) -> String {
+    if name.starts_with("./") {
+        sources.files.absolute(name)
+    } else {
+        join(directory, name)
+    }
+}
+
+fn read_actions(
+    sources: &Sources<'_>,
+    jail: &str,
+    options: &Ordered<Traced>,
+) -> Result<Vec<Action>, Failure> {
+    let written = options.get("action");
+    let text = written.and_then(Traced::as_text).unwrap_or_default();
+    let at = written.and_then(|written| written.at.clone());
+    let mut actions = Vec::new();
+    for item in definition::split_actions(text) {
+        let definition = definition::parse(item)
+            .map_err(|error| Failure::Jail(format!("Invalid action definition {}: {error}", quote(item))))?;
+        if definition.name.ends_with(".py") {
+            actions.push(Action::python(&sources.base, &definition, at.clone()));
+            continue;
+        }
+        let in_action = |source| Error::InAction {
+            definition: item.to_owned(),
+            source: Box::new(source),
+        };
+        let model = sources
+            .model(&file_name(sources, "action.d", &definition.name))
+            .map_err(in_action)?;
+        let model = model
+            .ok_or_else(|| Failure::Jail(format!("Unable to read action {}", quote(&definition.name))))?;
+        actions
+            .push(Action::files(sources, model, &definition, at.clone(), jail, options).map_err(in_action)?);
+    }
+    if actions.is_empty() {
+        sources.log.add(
+            Level::Warning,
+            JAIL,
+            format!("No actions were defined for {jail}"),
+        );
+    }
+    Ok(actions)
+}
+
+/// What to do where a jail has no log file.
+enum NoLogs {
+    /// It goes on without.
+    Continue,
+    /// It is left out.
+    Skip,
+}
+
+impl Jail {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn at(&self) -> Option<&Span> {
+        self.at.as_ref()
+    }
+
+    /// The commands that make the jail; `None` where it is skipped because it has no log files.
+    pub(crate) fn commands(
+        &self,
+        sources: &Sources<'_>,
+        mode: Mode,
+    ) -> Result<Option<Vec<Located<Command>>>, Error> {
+        let mut commands = self.filter_commands(sources)?;
+        for name in SENT {
+            let Some(option) = self.options.get(name) else {
+                continue;
+            };
+            let (property, arguments) = if name == "ignoreip" {
+                (
+                    "addignoreip",
+                    words(option.as_text().unwrap_or_default())
+                        .map(Value::from)
+                        .collect(),
+                )
+            } else {
+                (name, vec![option.value.clone()])
+            };
+            commands.push(self.set(property, arguments, option.at.as_ref()));
+        }
+        let written = self.options.get(BACKEND.name);
+        let mut backend = written.map(|backend| backend.value.text()).unwrap_or_default();
+        if let Some(logpath) = self.options.get("logpath")
+            && !backend.starts_with("systemd")
+        {
+            let logs = self.log_commands(sources, logpath)?;
+            if logs.is_empty() {
+                if backend.starts_with("auto")
+                    && self.is("systemd_if_nologs")
+                    && self.options.contains("journalmatch")
+                {
+                    let name = &self.name;
+                    let text = format!(
+                        "Have not found any log file for '{name}' jail. Jail will monitor systemd journal."
+                    );
+                    sources.log.add(Level::Warning, JAIL, text);
+                    "systemd".clone_into(&mut backend);
+                } else if let NoLogs::Skip = self.without_logs(sources, mode, logpath)? {
+                    return Ok(None);
+                } else if mode == Mode::Start {
+                    commands.extend(self.awaited_logs(logpath));
+                }
+            }
+            commands.extend(logs);
+        }
+        for action in &self.actions {
+            action.commands(sources, &self.name, &mut commands)?;
+        }
+        let add = Command::Add {
+            jail: self.name.clone(),
+            backend,
+        };
+        let at = written
+            .and_then(|backend| backend.at.clone())
+            .or_else(|| self.at.clone());
+        commands.insert(0, Located::new(add, at));
+        Ok(Some(commands))
+    }
+
+    /// The commands of the filter, and those of the jail's own options of the same names.
+    pub(crate) fn filter_commands(&self, sources: &Sources<'_>) -> Result<Vec<Located<Command>>, Error> {
+        let mut commands = Vec::new();
+        if let Some(filter) = &self.filter {
+            filter.commands(sources, &self.name, &mut commands)?;
+        }
+        let own = filter::OPTIONS
+            .into_iter()
+            .filter_map(|name| Some((name, self.options.get(name)?)));
+        // A number that is none is sent for every option but this one.
+        let own = own.filter(|(name, option)| *name != "maxlines" || option.value != Value::None);
+        filter::add_commands(&self.name, own, &mut commands)?;
+        Ok(commands)
+    }
+
+    fn is(&self, option: &str) -> bool {
+        self.options
+            .get(option)
+            .is_some_and(|option| option.value == Value::Bool(true))
+    }
+
+    fn set(&self, property: &str, arguments: Vec<Value>, at: Option<&Span>) -> Located<Command> {
+        let (jail, property) = (self.name.clone(), property.to_owned());
+        Located::new(
+            Command::SetJail {
+                jail,
+                property,
+                arguments,
+                multi: false,
+            },
+            at.cloned(),
+        )
+    }
+
+    fn log_command(&self, path: &str, position: &str, at: Option<&Span>) -> Located<Command> {
+        self.set("addlogpath", vec![path.into(), position.into()], at)
+    }
+
+    /// A command for every log file that is there.
+    fn log_commands(&self, sources: &Sources<'_>, logpath: &Traced) -> Result<Vec<Located<Command>>, Error> {
+        let mut commands = Vec::new();
+        for (pattern, position) in log_patterns(logpath) {
+            let paths = glob::expand(sources.files, pattern)?;
+            if paths.is_empty() {
+                sources.log.add(
+                    Level::Notice,
+                    JAIL,
+                    format!("No file(s) found for glob {pattern}"),
+                );
+            }
+            for path in paths {
+                if sources.files.kind(&path) == Kind::DanglingLink {
+                    let text = format!("File {path} is a dangling link, thus cannot be monitored");
+                    sources.log.add(Level::Warning, JAIL, text);
+                } else {
+                    commands.push(self.log_command(&path, position, logpath.at.as_ref()));
+                }
+            }
+        }
+        Ok(commands)
+    }
+
+    fn without_logs(&self, sources: &Sources<'_>, mode: Mode, logpath: &Traced) -> Result<NoLogs, Error> {
+        let name = &self.name;
+        let missing = format!("Have not found any log file for '{name}' jail.");
+        let warn = |text: String| sources.log.add(Level::Warning, JAIL, text);
+        if self.is("skip_if_nologs") {
+            warn(missing);
+            warn(skipped(name));
+            return Ok(NoLogs::Skip);
+        }
+        match mode {
+            Mode::Start | Mode::Dump | Mode::DumpAndTest => {
+                warn(missing);
+                Ok(NoLogs::Continue)
+            }
+            Mode::Test => Err(Error::NoLogFile {
+                at: logpath.at.clone(),
+                jail: name.clone(),
+            }),
+        }
+    }
+
+    /// A jail that is started waits for its log files: it is told the patterns themselves.
+    fn awaited_logs(&self, logpath: &Traced) -> Vec<Located<Command>> {
+        log_patterns(logpath)
+            .filter(|(pattern, _)| !pattern.is_empty())
+            .map(|(pattern, position)| self.log_command(pattern, position, logpath.at.as_ref()))
+            .collect()
+    }
+}
+
+/// Why a jail without log files is left out.
+pub(crate) fn skipped(jail: &str) -> String {
+    format!("Jail '{jail}' skipped, because of missing log files.")
+}
+
+/// The lines of a `logpath`: the pattern, and where to begin, which stands behind the last blank.
+fn log_patterns(logpath: &Traced) -> impl Iterator<Item = (&str, &str)> {
+    let lines = logpath.as_text().unwrap_or_default().split('\n');
+    lines.map(|line| line.rsplit_once(' ').unwrap_or((line, "head")))
+}

@@ -1,0 +1,256 @@
+//! Which files make a configuration, and in which order they are read.
+//!
+//! In: a name such as `jail` or `filter.d/sshd`. Out: the merged model of its layers and of everything they include.
+//!
+//! Invariant: a file is read once, whoever includes it, and including always ends.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+
+use crate::{
+    Content, Error, Files, Kind, Level, Log,
+    budget::{Budget, FILE_BYTES, FILES, INCLUDE_DEPTH, NAMES},
+    decode, glob,
+    interpolate::Scope,
+    log::{PARSER, READER},
+    model::Model,
+    parse::{Parsed, parse},
+    text::{dirname, join, quote, without_extension},
+};
+
+/// Where everything is read from, and what has been read.
+pub(crate) struct Sources<'a> {
+    pub(crate) files: &'a dyn Files,
+    /// The base directory as it was given, without trailing slashes.
+    pub(crate) base: String,
+    pub(crate) log: Log,
+    pub(crate) budget: Budget,
+    parsed: RefCell<HashMap<String, Option<Rc<Parsed>>>>,
+    models: RefCell<HashMap<String, Option<Rc<Model>>>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(files: &'a dyn Files, base: &str) -> Self {
+        let trimmed = base.trim_end_matches('/');
+        Self {
+            files,
+            // The root itself keeps its slash.
+            base: if trimmed.is_empty() {
+                base.chars().take(1).collect()
+            } else {
+                trimmed.to_owned()
+            },
+            log: Log::default(),
+            budget: Budget::default(),
+            parsed: RefCell::default(),
+            models: RefCell::default(),
+        }
+    }
+
+    /// Reads all layers of a name; `None`, once it is logged, where there is nothing or not all can be read.
+    pub(crate) fn model(&self, name: &str) -> Result<Option<Rc<Model>>, Error> {
+        if let Some(model) = self.models.borrow().get(name) {
+            return Ok(model.clone());
+        }
+        if self.models.borrow().len() >= NAMES {
+            return Err(Error::Limit {
+                what: "jails, filters and actions",
+                limit: 100_000,
+            });
+        }
+        let model = self.read_model(name)?.map(Rc::new);
+        self.models.borrow_mut().insert(name.to_owned(), model.clone());
+        Ok(model)
+    }
+
+    fn read_model(&self, name: &str) -> Result<Option<Model>, Error> {
+        if !self.exists(&self.base) {
+            return Err(Error::NoBase {
+                base: self.base.clone(),
+            });
+        }
+        self.log.add(
+            Level::Info,
+            READER,
+            format!("Loading configs for {name} under {} ", self.base),
+        );
+        let layers = self.layers(name)?;
+        if layers.is_empty() {
+            let text = format!(
+                "Found no accessible config files for {} under {}",
+                quote(name),
+                self.base
+            );
+            self.log.add(Level::Error, READER, text);
+            return Ok(None);
+        }
+        let mut order = Vec::new();
+        self.read_list(&layers, &mut Vec::new(), &mut order)?;
+        self.log.add(
+            Level::Info,
+            PARSER,
+            loading(order.iter().map(|(path, _)| path.as_str())),
+        );
+        let mut model = Model::default();
+        for (_, parsed) in &order {
+            model.merge(parsed);
+        }
+        let mut unread = Vec::new();
+        for layer in layers {
+            if self.load(&layer)?.is_none() {
+                unread.push(layer);
+            }
+        }
+        if !unread.is_empty() {
+            self.log.add(
+                Level::Error,
+                READER,
+                format!("Could not read config files: {}", unread.join(", ")),
+            );
+            return Ok(None);
+        }
+        Ok(Some(model))
+    }
+
+    /// The files of a name that exist, lowest layer first.
+    fn layers(&self, name: &str) -> Result<Vec<String>, Error> {
+        let path = if name.starts_with("./") {
+            name.to_owned()
+        } else {
+            join(&self.base, name)
+        };
+        let mut layers = Vec::new();
+        for extension in ["conf", "local"] {
+            layers.push(format!("{path}.{extension}"));
+            let mut parts = glob::expand(self.files, &format!("{path}.d/*.{extension}"))?;
+            parts.sort_unstable();
+            layers.append(&mut parts);
+        }
+        layers.retain(|layer| self.exists(layer));
+        Ok(layers)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        match self.files.kind(path) {
+            Kind::File | Kind::Directory => true,
+            Kind::Missing | Kind::DanglingLink => false,
+        }
+    }
+
+    /// Reads a list of files, each with what it includes and followed by its `.local`.
+    fn read_list(
+        &self,
+        list: &[String],
+        chain: &mut Vec<String>,
+        order: &mut Vec<(String, Rc<Parsed>)>,
+    ) -> Result<(), Error> {
+        for path in list {
+            self.read_with_includes(path, chain, order)?;
+            let local = format!("{}.local", without_extension(path));
+            if !list.contains(&local) && self.exists(&local) {
+                self.read_with_includes(&local, chain, order)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_with_includes(
+        &self,
+        path: &str,
+        chain: &mut Vec<String>,
+        order: &mut Vec<(String, Rc<Parsed>)>,
+    ) -> Result<(), Error> {
+        if chain.iter().any(|file| file == path) {
+            return Ok(());
+        }
+        if chain.len() >= INCLUDE_DEPTH {
+            return Err(Error::Limit {
+                what: "files that include each other",
+                limit: 64,
+            });
+        }
+        let Some(parsed) = self.load(path)? else {
+            return Ok(());
+        };
+        if order.len() >= FILES {
+            return Err(Error::Limit {
+                what: "included files",
+                limit: 10_000,
+            });
+        }
+        let (before, after) = self.includes(path, &parsed)?;
+        chain.push(path.to_owned());
+        self.read_list(&before, chain, order)?;
+        order.push((path.to_owned(), parsed));
+        self.read_list(&after, chain, order)?;
+        chain.pop();
+        Ok(())
+    }
+
+    /// The files that a file wants read before and after itself.
+    fn includes(&self, path: &str, parsed: &Parsed) -> Result<(Vec<String>, Vec<String>), Error> {
+        const INCLUDES: &str = "INCLUDES";
+        if !parsed.sections.contains(INCLUDES) {
+            return Ok(Default::default());
+        }
+        let mut alone = Model::default();
+        alone.merge(parsed);
+        let Some(scope) = Scope::new(&alone, INCLUDES, None, &self.budget) else {
+            return Ok(Default::default());
+        };
+        let list = |option: &str| -> Result<Vec<String>, Error> {
+            let names = scope.read(option)?;
+            let names = names
+                .as_ref()
+                .and_then(|names| names.as_text())
+                .map(|names| names.split('\n'));
+            Ok(names
+                .into_iter()
+                .flatten()
+                .map(|name| join(dirname(path), name))
+                .collect())
+        };
+        Ok((list("before")?, list("after")?))
+    }
+
+    /// Reads one file; `None` where it is missing or unusable, which is the caller's to judge.
+    fn load(&self, path: &str) -> Result<Option<Rc<Parsed>>, Error> {
+        if let Some(parsed) = self.parsed.borrow().get(path) {
+            return Ok(parsed.clone());
+        }
+        self.log.add(Level::Info, PARSER, loading([path]));
+        let parsed = match self.files.read(path) {
+            Content::Missing | Content::Unreadable(_) => None,
+            Content::Bytes(bytes) if bytes.len() > FILE_BYTES => {
+                self.log.add(
+                    Level::Error,
+                    PARSER,
+                    format!("Config file {} is longer than {FILE_BYTES} bytes", quote(path)),
+                );
+                None
+            }
+            Content::Bytes(bytes) => {
+                self.budget.spend(bytes.len())?;
+                let (text, error) = decode::utf8(&bytes);
+                // What precedes the mistake by a whole block is read, and its own mistakes come first.
+                let parsed = parse(&Arc::from(path), text, error.is_none())?;
+                match error {
+                    None => Some(Rc::new(parsed)),
+                    Some(error) => {
+                        let text = format!("Error decoding config file {}: {error}", quote(path));
+                        self.log.add(Level::Error, PARSER, text);
+                        None
+                    }
+                }
+            }
+        };
+        self.parsed.borrow_mut().insert(path.to_owned(), parsed.clone());
+        Ok(parsed)
+    }
+}
+
+fn loading<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
+    format!(
+        "  Loading files: [{}]",
+        paths.into_iter().map(quote).collect::<Vec<_>>().join(", ")
+    )
+}

@@ -1,0 +1,160 @@
+//! The merged sections of all files of one name.
+//!
+//! In: parsed files, in reading order. Out: for each section and option what the last file says, and what the
+//! files before it said.
+//!
+//! Invariant: sections and options keep the order in which they first appeared, and nothing is ever removed.
+
+use stockade_protocol::Value;
+
+use crate::{
+    Span,
+    ordered::Ordered,
+    parse::{Parsed, Written},
+    text::is_word,
+};
+
+/// A value and where it is written; text unless the reader itself has put it there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Traced {
+    pub(crate) value: Value,
+    pub(crate) at: Option<Span>,
+}
+
+impl Traced {
+    pub(crate) fn new(value: impl Into<Value>, at: Option<Span>) -> Self {
+        Self {
+            value: value.into(),
+            at,
+        }
+    }
+
+    /// The text, where it is text.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        self.value.as_str()
+    }
+}
+
+/// An option through all layers.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// What counts.
+    pub(crate) current: Traced,
+    /// What it has replaced, oldest first; the last is what `known/…` means.
+    pub(crate) earlier: Vec<Traced>,
+}
+
+pub(crate) type Options = Ordered<Entry>;
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Model {
+    pub(crate) defaults: Options,
+    sections: Ordered<Section>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
+    /// The header that opened it first.
+    pub(crate) at: Option<Span>,
+    pub(crate) options: Options,
+}
+
+impl Model {
+    /// Lays a file over what has been read before it.
+    pub(crate) fn merge(&mut self, file: &Parsed) {
+        for (name, written) in file.defaults.iter() {
+            set_written(&mut self.defaults, name.to_owned(), written);
+        }
+        for (name, section) in file.sections.iter() {
+            let (name, condition) =
+                conditional(name).map_or((name, None), |(name, condition)| (name, Some(condition)));
+            let merged = self.sections.entry(name, || Section {
+                at: Some(section.at.clone()),
+                options: Ordered::default(),
+            });
+            for (option, written) in section.options.iter() {
+                let option =
+                    condition.map_or_else(|| option.to_owned(), |condition| format!("{option}?{condition}"));
+                set_written(&mut merged.options, option, written);
+            }
+        }
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.get(name)
+    }
+
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        self.sections.contains(name)
+    }
+
+    pub(crate) fn section_names(&self) -> impl Iterator<Item = &str> {
+        self.sections.names()
+    }
+
+    /// The names of a section's own options; `__name__` is not one.
+    pub(crate) fn own_options(&self, section: &str) -> impl Iterator<Item = &str> {
+        self.sections
+            .get(section)
+            .into_iter()
+            .flat_map(|section| section.options.names())
+            .filter(|name| *name != "__name__")
+    }
+
+    /// What the option said before the last file that sets it.
+    pub(crate) fn known(&self, section: &str, option: &str) -> Option<&Traced> {
+        self.sections.get(section)?.options.get(option)?.earlier.last()
+    }
+
+    /// Whether any option of the section has been set by two files.
+    pub(crate) fn has_known(&self, section: &str) -> bool {
+        self.sections
+            .get(section)
+            .is_some_and(|section| section.options.iter().any(|(_, entry)| !entry.earlier.is_empty()))
+    }
+
+    /// Sets an option of a section that exists, as the reader itself does; that is not a layer.
+    pub(crate) fn set(&mut self, section: &str, option: &str, value: Traced) {
+        if let Some(section) = self.sections.get_mut(section) {
+            put(&mut section.options, option, value);
+        }
+    }
+
+    /// Sets a default, as the reader itself does.
+    pub(crate) fn set_default(&mut self, option: &str, value: Traced) {
+        put(&mut self.defaults, option, value);
+    }
+}
+
+fn put(options: &mut Options, name: &str, value: Traced) {
+    match options.get_mut(name) {
+        Some(entry) => entry.current = value,
+        None => options.insert(
+            name,
+            Entry {
+                current: value,
+                earlier: Vec::new(),
+            },
+        ),
+    }
+}
+
+fn set_written(options: &mut Options, name: String, written: &Written) {
+    let value = Traced::new(written.text.as_str(), Some(written.at.clone()));
+    match options.get_mut(&name) {
+        Some(entry) => entry.earlier.push(std::mem::replace(&mut entry.current, value)),
+        None => options.insert(
+            name,
+            Entry {
+                current: value,
+                earlier: Vec::new(),
+            },
+        ),
+    }
+}
+
+/// `NAME?condition`: of a section, whose options go to NAME under names with the condition, or of such an option.
+pub(crate) fn conditional(name: &str) -> Option<(&str, &str)> {
+    let (name, condition) = name.split_once('?')?;
+    (!name.is_empty() && !condition.is_empty() && name.chars().all(is_word)).then_some((name, condition))
+}

@@ -1,0 +1,258 @@
+//! The whole way, from a directory to the list of commands.
+//!
+//! In: a base directory and what the command line says. Out: [`EarlySettings`], then a [`Stream`].
+//!
+//! Invariant: every file is read at most once in the life of a reader, so a client call sees one state of it.
+
+use stockade_protocol::Command;
+
+use crate::{
+    EarlySettings, Error, Files, Level, Located, Overrides, Record,
+    dump::{dump, dump_pretty},
+    jail::{self, Section},
+    layers::Sources,
+    log::{GENERAL, JAILS},
+    model::{Model, Traced},
+    server::{self, General},
+};
+
+/// What the configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `start` and `reload`: a jail without a log file waits for one.
+    Start,
+    /// `-d`.
+    Dump,
+    /// `-t`: a jail without a log file is a mistake.
+    Test,
+    /// `-d -t`.
+    DumpAndTest,
+}
+
+impl Mode {
+    /// Whether jails that are bad make the configuration so.
+    fn is_test(self) -> bool {
+        match self {
+            Self::Test | Self::DumpAndTest => true,
+            Self::Start | Self::Dump => false,
+        }
+    }
+}
+
+/// How the reading has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The commands can be used; some jails may be skipped, which a command each says.
+    Usable {
+        /// How many jails are skipped because of mistakes.
+        bad_jails: usize,
+    },
+    /// All jails that are enabled are bad; nothing is to be started.
+    NoGoodJail,
+    /// A mistake after which there are no commands at all.
+    Failed(Error),
+}
+
+/// The configuration as the daemon is told it.
+#[derive(Debug)]
+pub struct Stream {
+    /// The commands, in order.
+    pub commands: Vec<Located<Command>>,
+    /// What is to be logged about them.
+    pub log: Vec<Record>,
+    /// Whether they can be used.
+    pub outcome: Outcome,
+    mode: Mode,
+}
+
+impl Stream {
+    /// Whether the daemon may be told the commands.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        matches!(self.outcome, Outcome::Usable { .. })
+    }
+
+    /// Whether the test of the configuration is successful.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self.outcome, Outcome::Usable { bad_jails: 0 })
+    }
+
+    /// What the reference's client prints for `-d`, `--dp` and `-t`, and its exit status.
+    #[must_use]
+    pub fn report(&self, is_pretty: bool) -> (String, u8) {
+        let mut text = String::new();
+        let dumps = match self.mode {
+            Mode::Dump | Mode::DumpAndTest => true,
+            Mode::Start | Mode::Test => false,
+        };
+        if dumps {
+            if let Outcome::Failed(_) = self.outcome {
+                text.push_str("ERROR: The configuration stream failed because of the invalid syntax.\n");
+            }
+            for command in &self.commands {
+                let line = if is_pretty {
+                    dump_pretty(&command.value)
+                } else {
+                    dump(&command.value)
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        let good = if self.mode.is_test() {
+            text.push_str(if self.passes() {
+                "OK: configuration test is successful\n"
+            } else {
+                "ERROR: test configuration failed\n"
+            });
+            self.passes()
+        } else {
+            self.is_usable()
+        };
+        (text, if good { 0 } else { 255 })
+    }
+}
+
+/// Reads one configuration.
+pub struct Reader<'a> {
+    sources: Sources<'a>,
+    version: String,
+    variables: Vec<(String, String)>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of the files below a base directory.
+    ///
+    /// `version` is what `fail2ban_version` stands for; `variables` are further values for the `[DEFAULT]` of the
+    /// jails, which win over what is written there.
+    #[must_use]
+    pub fn new(files: &'a dyn Files, base: &str, version: &str, variables: &[(String, String)]) -> Self {
+        Self {
+            sources: Sources::new(files, base),
+            version: version.to_owned(),
+            variables: variables.to_vec(),
+        }
+    }
+
+    /// What must be known before anything is done.
+    ///
+    /// # Errors
+    ///
+    /// Where `fail2ban.conf` cannot be read or used. The reference then prints `ERROR: ` and the error.
+    pub fn early(&self, overrides: &Overrides) -> Result<EarlySettings, Error> {
+        server::early(&self.sources, overrides)
+    }
+
+    /// What there is to log since the last time.
+    pub fn take_log(&self) -> Vec<Record> {
+        self.sources.log.take()
+    }
+
+    /// Reads everything, or of the jails only the named one.
+    #[must_use]
+    pub fn read(&self, early: &EarlySettings, mode: Mode, only_jail: Option<&str>) -> Stream {
+        let (commands, outcome) = self.commands(early, mode, only_jail).unwrap_or_else(|error| {
+            self.sources.log.add(
+                Level::Error,
+                GENERAL,
+                format!("Failed during configuration: {error}"),
+            );
+            (Vec::new(), Outcome::Failed(error))
+        });
+        Stream {
+            commands,
+            log: self.sources.log.take(),
+            outcome,
+            mode,
+        }
+    }
+
+    fn commands(
+        &self,
+        early: &EarlySettings,
+        mode: Mode,
+        only_jail: Option<&str>,
+    ) -> Result<(Vec<Located<Command>>, Outcome), Error> {
+        let sources = &self.sources;
+        let general = sources
+            .model("fail2ban")?
+            .ok_or(Error::Unreadable { what: "fail2ban" })?;
+        let general = General::read(sources, &general)?;
+        let mut model = self.jails()?;
+        let names: Vec<String> = match only_jail {
+            Some(name) if model.has_section(name) => vec![name.to_owned()],
+            Some(name) => {
+                return Err(Error::NoSection {
+                    section: name.to_owned(),
+                });
+            }
+            None => model
+                .section_names()
+                .filter(|name| *name != "INCLUDES")
+                .map(str::to_owned)
+                .collect(),
+        };
+        let mut jails = Vec::new();
+        for name in names {
+            match jail::read(sources, &mut model, &name, None)? {
+                Section::Off => {}
+                Section::Jail(jail) => jails.push(Ok(jail)),
+                Section::Bad(reason) => {
+                    let rest = if mode.is_test() { "" } else { " Skipping..." };
+                    sources
+                        .log
+                        .add(Level::Error, JAILS, format!("Errors in jail '{name}'.{rest}"));
+                    let at = model.section(&name).and_then(|section| section.at.clone());
+                    let text = format!("Jail '{name}' skipped, because of wrong configuration: {reason}");
+                    jails.push(Err(Located::new(Command::ConfigError(text), at)));
+                }
+            }
+        }
+        let bad_jails = jails.iter().filter(|jail| jail.is_err()).count();
+        let outcome = if bad_jails > 0 && bad_jails == jails.len() {
+            Outcome::NoGoodJail
+        } else {
+            Outcome::Usable { bad_jails }
+        };
+        let mut commands = general.commands(early);
+        let mut starts = Vec::new();
+        for jail in jails {
+            let jail = match jail {
+                Ok(jail) => jail,
+                Err(error) => {
+                    commands.push(error);
+                    continue;
+                }
+            };
+            let at = jail.at().cloned();
+            match jail.commands(sources, mode)? {
+                Some(own) => {
+                    commands.extend(own);
+                    starts.push(Located::new(Command::Start(jail.name().to_owned()), at));
+                }
+                None => commands.push(Located::new(Command::ConfigError(jail::skipped(jail.name())), at)),
+            }
+        }
+        commands.append(&mut starts);
+        Ok((commands, outcome))
+    }
+
+    /// The merged jail files with the built-in variables.
+    fn jails(&self) -> Result<Model, Error> {
+        let model = self
+            .sources
+            .model("jail")?
+            .ok_or(Error::Unreadable { what: "jails" })?;
+        let mut model = Model::clone(&model);
+        let builtin = [
+            ("fail2ban_version", &self.version),
+            ("fail2ban_confpath", &self.sources.base),
+        ];
+        let given = self.variables.iter().map(|(name, value)| (name.as_str(), value));
+        for (name, value) in builtin.into_iter().chain(given) {
+            model.set_default(name, Traced::new(value.as_str(), None));
+        }
+        Ok(model)
+    }
+}

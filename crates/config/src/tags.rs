@@ -1,0 +1,160 @@
+//! `<tag>`: replaced by other options of a filter or an action, while the configuration is read.
+//!
+//! In: a set of options, the names that are left alone, and where else to look for a name. Out: the same set with
+//! every tag replaced that anything defines; the others stay, for the regex compiler or for the daemon.
+//!
+//! Invariant: a tag is replaced at most 26 times within one option, and no option outgrows its limit.
+
+use crate::{
+    Error,
+    budget::{Budget, VALUE_BYTES},
+    model::Traced,
+    ordered::Ordered,
+    text::{head, tail},
+};
+
+/// How often one tag is replaced within one option before the reference calls it a recursion.
+const REPLACEMENTS: u32 = 26;
+/// How much of a runaway text is shown.
+const SHOWN: usize = 4096;
+
+/// Looks for a name that is not in the set.
+pub(crate) type Fallback<'a> = &'a mut dyn FnMut(&str) -> Result<Option<String>, Error>;
+
+/// Replaces the tags of all options that are not ignored.
+pub(crate) fn resolve(
+    set: &mut Ordered<Traced>,
+    ignored: impl Fn(&str) -> bool,
+    fallback: Fallback<'_>,
+    budget: &Budget,
+) -> Result<(), Error> {
+    loop {
+        let mut again = false;
+        for position in 0..set.len() {
+            let Some((name, option)) = set.at(position) else {
+                continue;
+            };
+            let Some(text) = option
+                .as_text()
+                .filter(|text| text.contains('<') && !ignored(name))
+            else {
+                continue;
+            };
+            let (name, at) = (name.to_owned(), option.at.clone());
+            let mut resolution = Resolution {
+                name: &name,
+                text: text.to_owned(),
+                at: &at,
+                counts: Vec::new(),
+            };
+            if resolution.run(set, &ignored, fallback, budget)? {
+                again |= find(&resolution.text, 0).is_some();
+                let text = resolution.text;
+                set.insert(name, Traced::new(text, at));
+            }
+        }
+        if !again {
+            return Ok(());
+        }
+    }
+}
+
+/// One option in one pass.
+struct Resolution<'a> {
+    name: &'a str,
+    text: String,
+    at: &'a Option<crate::Span>,
+    counts: Vec<(String, u32)>,
+}
+
+impl Resolution<'_> {
+    /// Returns whether anything was replaced.
+    fn run(
+        &mut self,
+        set: &Ordered<Traced>,
+        ignored: &impl Fn(&str) -> bool,
+        fallback: Fallback<'_>,
+        budget: &Budget,
+    ) -> Result<bool, Error> {
+        let mut from = 0;
+        while let Some((start, end)) = find(&self.text, from) {
+            let tag = tail(head(&self.text, end - 1), start + 1).to_owned();
+            budget.spend(0)?;
+            let count = self
+                .counts
+                .iter()
+                .find(|(name, _)| *name == tag)
+                .map_or(0, |(_, count)| *count);
+            if tag == self.name || count >= REPLACEMENTS {
+                return Err(self.recursion(tag));
+            }
+            let value = if ignored(&tag) {
+                None
+            } else if let Some(option) = set.get(&tag) {
+                option.as_text().map(str::to_owned)
+            } else {
+                fallback(&tag)?
+            };
+            let Some(value) = value else {
+                from = end;
+                continue;
+            };
+            let written = format!("<{tag}>");
+            let grown = self
+                .text
+                .matches(&written)
+                .count()
+                .saturating_mul(value.len())
+                .saturating_add(self.text.len());
+            budget.spend(grown)?;
+            if grown > VALUE_BYTES {
+                // Only what leads to itself grows like this; the reference would go on until its count is up.
+                return Err(self.recursion(tag));
+            }
+            self.text = self.text.replace(&written, &value);
+            match self.counts.iter_mut().find(|(name, _)| *name == tag) {
+                Some((_, count)) => *count += 1,
+                None => self.counts.push((tag, 1)),
+            }
+            from = start;
+        }
+        Ok(!self.counts.is_empty())
+    }
+
+    fn recursion(&self, tag: String) -> Error {
+        let shown = self
+            .text
+            .char_indices()
+            .nth(SHOWN)
+            .map_or(self.text.as_str(), |(at, _)| head(&self.text, at));
+        let value = if shown.len() < self.text.len() {
+            format!("{shown}...")
+        } else {
+            shown.to_owned()
+        };
+        Error::SelfReference {
+            at: self.at.clone(),
+            option: self.name.to_owned(),
+            tag,
+            counts: self.counts.clone(),
+            value,
+        }
+    }
+}
+
+/// The first tag from a position on: where it begins and where it ends.
+///
+/// A tag has no blank and no angle bracket inside, so the innermost of nested ones is found first.
+fn find(text: &str, from: usize) -> Option<(usize, usize)> {
+    let mut start = from + tail(text, from).find('<')?;
+    loop {
+        let inside = tail(text, start + 1);
+        let end = inside.find([' ', '<', '>'])?;
+        let closed = tail(inside, end).starts_with('>') && end > 0;
+        if closed {
+            return Some((start, start + end + 2));
+        }
+        let next = start + 1 + end;
+        start = next + tail(text, next).find('<')?;
+    }
+}

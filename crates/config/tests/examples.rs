@@ -1,0 +1,150 @@
+//! The worked examples of the configuration language, replayed through the library.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests read the examples from the disk"
+)]
+
+mod support;
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+use support::{Called, Disk, Memory, client};
+
+fn examples() -> PathBuf {
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../conformance/examples/config"
+    ))
+}
+
+/// Calls that need a daemon, or in which we differ on purpose.
+const ELSEWHERE: [&str; 1] = [
+    // A jail without a log file waits for it.
+    "073-missing-logs run4",
+];
+
+#[test]
+fn replays_every_example() {
+    let mut cases: Vec<PathBuf> = fs::read_dir(examples())
+        .expect("the examples are there")
+        .map(|entry| entry.expect("a case").path())
+        .filter(|path| path.join("run1.args").exists())
+        .collect();
+    cases.sort();
+    let (mut runs, mut differing) = (0, Vec::new());
+    for case in cases {
+        let files = Disk { root: case.clone() };
+        let name = case.file_name().expect("a name").to_string_lossy().into_owned();
+        for run in 1.. {
+            let read = |what: &str| fs::read_to_string(case.join(format!("run{run}.{what}"))).ok();
+            let Some(arguments) = read("args") else { break };
+            let run = format!("{name} run{run}");
+            if ELSEWHERE.contains(&run.as_str()) {
+                continue;
+            }
+            runs += 1;
+            let expected = Called {
+                status: read("rc").expect("a status").trim().parse().expect("a number"),
+                stdout: read("stdout").expect("an output"),
+                stderr: read("stderr").expect("a log"),
+            };
+            let mut found = client(&files, &arguments.split_whitespace().collect::<Vec<_>>());
+            let mut expected = expected;
+            if case.join("unordered").exists() {
+                found.stdout = sorted(&found.stdout);
+                expected.stdout = sorted(&expected.stdout);
+            }
+            if found != expected {
+                differing.push(format!("{run}\n{}", difference(&expected, &found)));
+            }
+        }
+    }
+    assert!(runs > 120, "only {runs} runs");
+    assert!(
+        differing.is_empty(),
+        "{} of {runs} runs differ\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+}
+
+#[test]
+fn replays_every_generated_configuration() {
+    let text = fs::read_to_string(examples().join("random.jsonl")).expect("the examples are there");
+    let (mut runs, mut differing) = (0, Vec::new());
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).expect("it is JSON");
+        let files = case["files"].as_object().expect("files by path");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let files = Memory(
+            files
+                .iter()
+                .map(|(path, content)| (path.clone(), text(content).into_bytes()))
+                .collect(),
+        );
+        let found = client(&files, &["-c", "conf", "-d"]);
+        let fatal = found
+            .stderr
+            .split_once("Failed during configuration: ")
+            .map(|(_, rest)| {
+                rest.strip_suffix("\nfail2ban ERROR Init of command line failed\n")
+                    .unwrap_or(rest)
+                    .to_owned()
+            });
+        runs += 1;
+        let expected = (
+            case["rc"].as_u64(),
+            text(&case["stdout"]),
+            case["fatal"].as_str().map(str::to_owned),
+        );
+        if (Some(u64::from(found.status)), found.stdout.clone(), fatal.clone()) != expected {
+            let id = text(&case["id"]);
+            differing.push(format!(
+                "{id}\n- {}\n+ {}\n- {:?}\n+ {fatal:?}",
+                expected.1, found.stdout, expected.2
+            ));
+        }
+    }
+    assert!(runs > 280, "only {runs} runs");
+    assert!(
+        differing.is_empty(),
+        "{} of {runs} differ\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+}
+
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+fn difference(expected: &Called, found: &Called) -> String {
+    let mut text = String::new();
+    if expected.status != found.status {
+        text.push_str(&format!(
+            "status {} instead of {}\n",
+            found.status, expected.status
+        ));
+    }
+    for (expected, found) in [
+        (&expected.stdout, &found.stdout),
+        (&expected.stderr, &found.stderr),
+    ] {
+        for line in expected
+            .lines()
+            .filter(|line| !found.lines().any(|other| other == *line))
+        {
+            text.push_str(&format!("- {line}\n"));
+        }
+        for line in found
+            .lines()
+            .filter(|line| !expected.lines().any(|other| other == *line))
+        {
+            text.push_str(&format!("+ {line}\n"));
+        }
+    }
+    text
+}
