@@ -12,7 +12,7 @@ use crate::workspace::{Package, Workspace};
 const DOCUMENT: &str = "docs/dependencies.md";
 
 /// Permissive licences, which ask for nothing beyond keeping their text.
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -24,6 +24,7 @@ const ALLOWED: [&str; 13] = [
     "MIT",
     "MIT-0",
     "Unicode-3.0",
+    "Unicode-DFS-2016",
     "Unlicense",
     "Zlib",
 ];

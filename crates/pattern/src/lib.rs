@@ -6,3 +6,21 @@
 //! Invariant: the time that matching takes is bounded, whatever the text.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod ast;
+mod backtrack;
+mod charset;
+mod error;
+mod limits;
+mod names;
+mod parse;
+mod pattern;
+mod program;
+mod tags;
+mod tokens;
+mod unicode;
+mod unicode_tables;
+
+pub use error::{PatternError, StepLimit};
+pub use pattern::{Captures, Options, Pattern};
+pub use tags::{TagOptions, expand_tags};

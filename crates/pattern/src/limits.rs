@@ -1,0 +1,37 @@
+//! How large anything about a pattern may grow, and why.
+//!
+//! Patterns come from an administrator, texts from an attacker. Nothing here is reached by a pattern or
+//! a line that was meant; each limit turns a mistake or an attack into an error instead of a stall.
+
+/// The longest expression, in bytes, with its tags expanded. Generated lists of names and addresses run
+/// to some ten thousand bytes; the tables built from an expression are a multiple of its length.
+pub(crate) const PATTERN_BYTES: usize = 256 * 1024;
+
+/// How deep groups may nest. Parsing and translating recurse once a level, and the reference itself
+/// gives up (with a `RecursionError`) not far above this.
+pub(crate) const NESTING: usize = 200;
+
+/// The most capturing groups. Captures are stored for each match, so they cost on every line.
+pub(crate) const GROUPS: u32 = 1000;
+
+/// How many instructions a backtracking program may have. Repeats are unrolled only within this.
+pub(crate) const PROGRAM: usize = 200_000;
+
+/// How many instructions one repeat may become by unrolling; past it a counter is kept instead, and the
+/// search can no longer remember where it failed.
+pub(crate) const UNROLLED: usize = 2_000;
+
+/// The steps a backtracking search may take, whatever the text: a few tens of milliseconds.
+pub(crate) const STEPS: u64 = 5_000_000;
+
+/// The choices a backtracking search may have open at once; each takes some 24 bytes.
+pub(crate) const OPEN_CHOICES: usize = 1 << 20;
+
+/// After this many steps and this many a byte of text a search begins to remember where it has failed.
+/// Searches that end sooner, which is nearly all, do not pay for the memory.
+pub(crate) const STEPS_BEFORE_MEMORY: u64 = 512;
+/// See [`STEPS_BEFORE_MEMORY`].
+pub(crate) const STEPS_A_BYTE_BEFORE_MEMORY: u64 = 8;
+
+/// The memory of failed states, in bytes. It is a bit for each instruction that chooses and each position.
+pub(crate) const MEMORY_BYTES: usize = 16 * 1024 * 1024;

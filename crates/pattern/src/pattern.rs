@@ -1,0 +1,233 @@
+//! An expression, ready to search texts.
+//!
+//! In: an expression with its tags expanded. Out: a [`Pattern`] that finds in any text the same match,
+//! with the same groups at the same places, as Python's `re.search`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use regex_automata::util::pool::Pool;
+
+use crate::backtrack::{self, NOWHERE, Scratch};
+use crate::error::{PatternError, StepLimit};
+use crate::parse::parse;
+use crate::program::{self, Program};
+
+/// How an expression is compiled, apart from what it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `^` and `$` hold at every line, as for the failregexes of a filter with `maxlines` above 1.
+    pub multiline: bool,
+    /// Case does not matter, as for date patterns with names of months.
+    pub ignore_case: bool,
+}
+
+/// A compiled expression.
+///
+/// ```
+/// use stockade_pattern::{Options, Pattern, TagOptions, expand_tags};
+///
+/// let expanded = expand_tags("^Failed .* from <HOST>$", &TagOptions { dns: true });
+/// let pattern = Pattern::compile(&expanded, Options::default())?;
+/// let text = "Failed password from 192.0.2.1\n";
+/// let captures = pattern.captures(text)?.expect("it matches");
+/// assert_eq!(captures.name("ip4").map(|span| &text[span]), Some("192.0.2.1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pattern {
+    source: String,
+    options: Options,
+    names: Arc<Names>,
+    program: Program,
+    scratch: Pool<Scratch, fn() -> Scratch>,
+}
+
+impl Pattern {
+    /// Compiles an expression in Python's dialect.
+    ///
+    /// # Errors
+    ///
+    /// What Python's `re.compile` would report, in its words; and expressions past the limits of size.
+    pub fn compile(expanded: &str, options: Options) -> Result<Self, PatternError> {
+        let ast = parse(expanded, options.multiline, options.ignore_case)?;
+        let program = program::compile(&ast)?;
+        Ok(Self {
+            source: expanded.to_owned(),
+            options,
+            names: Arc::new(Names::new(ast.groups.into_iter().map(|group| group.name))),
+            program,
+            scratch: Pool::new(Scratch::default),
+        })
+    }
+
+    /// The expression as it was compiled.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What it was compiled with.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The named groups in order of their numbers.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.names.ordered.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether there is a group of this name.
+    #[must_use]
+    pub fn has_group(&self, name: &str) -> bool {
+        self.names.numbers.contains_key(name)
+    }
+
+    /// The number of a named group; the first group is number 1.
+    #[must_use]
+    pub fn group_number(&self, name: &str) -> Option<usize> {
+        self.names.numbers.get(name).copied()
+    }
+
+    /// How many capturing groups there are, named or not.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.names.count
+    }
+
+    /// Whether the expression matches somewhere in `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when that cannot be told with bounded effort.
+    pub fn is_match(&self, text: &str) -> Result<bool, StepLimit> {
+        self.search(text, 0, |_| ()).map(|found| found.is_some())
+    }
+
+    /// Where the leftmost match from the byte offset `start` on is. See [`Self::captures_at`].
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when that cannot be told with bounded effort.
+    pub fn find_at(&self, text: &str, start: usize) -> Result<Option<Range<usize>>, StepLimit> {
+        let found = self.search(text, start, |slots| span_of(slots, 0))?;
+        Ok(found.flatten())
+    }
+
+    /// The groups of the leftmost match in `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when that cannot be told with bounded effort.
+    pub fn captures(&self, text: &str) -> Result<Option<Captures>, StepLimit> {
+        self.captures_at(text, 0)
+    }
+
+    /// The groups of the leftmost match that begins at the byte offset `start` or later.
+    ///
+    /// What stands before `start` is context: `^` does not hold at `start` (unless after a line feed in
+    /// multi-line mode), `\b` and look-behinds see the character before it. The end of `text` is its end
+    /// for `$`, `\Z` and look-aheads; to search up to an earlier end, pass a shorter `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when that cannot be told with bounded effort.
+    pub fn captures_at(&self, text: &str, start: usize) -> Result<Option<Captures>, StepLimit> {
+        self.search(text, start, |slots| Captures {
+            slots: slots.to_vec(),
+            names: Arc::clone(&self.names),
+        })
+    }
+
+    fn search<T>(
+        &self,
+        text: &str,
+        start: usize,
+        found: impl FnOnce(&[usize]) -> T,
+    ) -> Result<Option<T>, StepLimit> {
+        if !text.is_char_boundary(start) {
+            return Ok(None);
+        }
+        let mut scratch = self.scratch.get();
+        Ok(backtrack::search(&self.program, &mut scratch, text, start)?.then(|| found(scratch.slots())))
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pattern")
+            .field("source", &self.source)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the groups of a match are, as byte offsets into its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captures {
+    /// Two positions a group.
+    slots: Vec<usize>,
+    names: Arc<Names>,
+}
+
+impl Captures {
+    /// Where the whole match is.
+    #[must_use]
+    pub fn whole(&self) -> Range<usize> {
+        self.span(0).unwrap_or(0..0)
+    }
+
+    /// Where group `number` is, if it took part; group 0 is the whole match.
+    #[must_use]
+    pub fn span(&self, number: usize) -> Option<Range<usize>> {
+        span_of(&self.slots, number)
+    }
+
+    /// Where a named group is, if there is one and it took part.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Option<Range<usize>> {
+        self.span(*self.names.numbers.get(name)?)
+    }
+
+    /// The named groups in order of their numbers, those that took no part included.
+    pub fn named(&self) -> impl Iterator<Item = (&str, Option<Range<usize>>)> {
+        self.names
+            .ordered
+            .iter()
+            .map(|(name, number)| (name.as_str(), self.span(*number)))
+    }
+}
+
+fn span_of(slots: &[usize], group: usize) -> Option<Range<usize>> {
+    let slot = group.checked_mul(2)?;
+    let (start, end) = (*slots.get(slot)?, *slots.get(slot + 1)?);
+    (start != NOWHERE && end != NOWHERE).then_some(start..end)
+}
+
+/// The names of the groups of an expression.
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    ordered: Vec<(String, usize)>,
+    numbers: BTreeMap<String, usize>,
+    count: usize,
+}
+
+impl Names {
+    fn new(groups: impl Iterator<Item = Option<String>>) -> Self {
+        let mut names = Self {
+            ordered: Vec::new(),
+            numbers: BTreeMap::new(),
+            count: 0,
+        };
+        for name in groups {
+            names.count += 1;
+            if let Some(name) = name {
+                names.ordered.push((name.clone(), names.count));
+                names.numbers.insert(name, names.count);
+            }
+        }
+        names
+    }
+}
