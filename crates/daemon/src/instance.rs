@@ -1,0 +1,138 @@
+//! One daemon at a time: the control socket's path and the file with the process id.
+//!
+//! Invariant: nothing of a daemon that runs is touched, and what a dead one left is cleared away.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// Why the daemon cannot take its place.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceError {
+    /// Another daemon has the socket.
+    #[error("{}: another server answers on this control socket; stop it first, or choose another socket with -s", .0.display())]
+    Running(PathBuf),
+    /// Something that is no socket stands there.
+    #[error("{}: is in the way of the control socket and is no socket; remove it, or choose another path with -s", .0.display())]
+    InTheWay(PathBuf),
+    /// A file or directory cannot be made.
+    #[error("{}: cannot be {what}; check the directory and its permissions, or choose another path with {option}", .path.display())]
+    Unusable {
+        /// The path.
+        path: PathBuf,
+        /// What failed, as a participle.
+        what: &'static str,
+        /// The option that names another one.
+        option: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Binds the control socket at `path`, clearing a dead one away; says whether it did.
+///
+/// The parent directory is created where it is missing, one level deep. The caller has set the umask.
+///
+/// # Errors
+/// Where another server answers there, or the socket cannot be made.
+pub fn claim_socket(path: &Path) -> Result<(UnixListener, bool), InstanceError> {
+    let unusable = |what| {
+        move |source| InstanceError::Unusable {
+            path: path.to_owned(),
+            what,
+            option: "-s",
+            source,
+        }
+    };
+    create_parent(path).map_err(unusable("created"))?;
+    let mut cleared = false;
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable("looked at")(error)),
+        Ok(meta) if !meta.file_type().is_socket() => return Err(InstanceError::InTheWay(path.to_owned())),
+        Ok(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path).map_err(unusable("removed"))?;
+                cleared = true;
+            }
+            Ok(_) | Err(_) => return Err(InstanceError::Running(path.to_owned())),
+        },
+    }
+    let listener = UnixListener::bind(path).map_err(unusable("bound"))?;
+    listener.set_nonblocking(true).map_err(unusable("prepared"))?;
+    Ok((listener, cleared))
+}
+
+/// Writes the process id to `path`; what a dead daemon left there is overwritten.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write_pid(path: &Path) -> Result<(), InstanceError> {
+    let unusable = |source| InstanceError::Unusable {
+        path: path.to_owned(),
+        what: "written",
+        option: "-p",
+        source,
+    };
+    create_parent(path).map_err(unusable)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(unusable)?;
+    writeln!(file, "{}", std::process::id()).map_err(unusable)
+}
+
+/// Creates the directory that `path` is to stand in, one level deep.
+fn create_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    match fs::DirBuilder::new().mode(0o755).create(parent) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_living_socket_is_left_alone_and_a_dead_one_is_cleared_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run").join("control.sock");
+        let (listener, cleared) = claim_socket(&path).unwrap();
+        assert!(!cleared);
+        assert!(matches!(claim_socket(&path), Err(InstanceError::Running(_))));
+        drop(listener);
+        let (_listener, cleared) = claim_socket(&path).unwrap();
+        assert!(cleared, "nobody listens any more");
+    }
+
+    #[test]
+    fn what_is_no_socket_is_never_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(claim_socket(&path), Err(InstanceError::InTheWay(_))));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn the_process_id_replaces_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stockade.pid");
+        fs::write(&path, "999999999 and more\n").unwrap();
+        write_pid(&path).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! Host names → addresses, off the loop.
+//!
+//! In: names that logs or ignore lists hold. Out: an [`Answer`] each, on a channel, after the loop was woken.
+//!
+//! Invariant: a slow name server delays nothing but its own answers, and a flood of names costs a bounded
+//! amount of memory: what does not fit into the queue is answered with nothing at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use stockade_datetime::Timestamp;
+
+/// How many names may wait; a name server that answers in a second gets through them in some minutes.
+const QUEUE: usize = 1000;
+/// How many answers are kept.
+const CACHE: usize = 1000;
+/// How long an answer is kept, also an empty one.
+const CACHE_SECONDS: i64 = 300;
+/// Look-ups at a time; the system's resolver waits five seconds for a dead server.
+const THREADS: usize = 2;
+/// A name can have any number of addresses; more than these are an attack on the ban list.
+const ADDRESSES: usize = 64;
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The name that was asked for.
+    pub name: String,
+    /// Its addresses, empty where there are none or they could not be had.
+    pub addresses: Vec<IpAddr>,
+    /// Why there are none, in the resolver's words.
+    pub error: Option<String>,
+}
+
+/// Looks names up in threads of its own.
+#[derive(Debug)]
+pub struct Resolver {
+    questions: SyncSender<String>,
+    answers: Receiver<Answer>,
+    asked: BTreeSet<String>,
+    known: BTreeMap<String, (Timestamp, Answer)>,
+    order: VecDeque<String>,
+}
+
+impl Resolver {
+    /// Starts the threads; each calls `wake` after it has put an answer on the channel.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    pub fn start(wake: impl Fn() + Clone + Send + 'static) -> io::Result<Self> {
+        let (questions, waiting) = sync_channel::<String>(QUEUE);
+        let (found, answers) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..THREADS {
+            let (waiting, found, wake) = (Arc::clone(&waiting), found.clone(), wake.clone());
+            thread::Builder::new()
+                .name("stockade/dns".to_owned())
+                .spawn(move || {
+                    look_up_all(&waiting, &found, &wake);
+                })?;
+        }
+        Ok(Self {
+            questions,
+            answers,
+            asked: BTreeSet::new(),
+            known: BTreeMap::new(),
+            order: VecDeque::new(),
+        })
+    }
+
+    /// The answer for `name` where it is known or cannot be had; else it is asked for and comes later.
+    pub fn ask(&mut self, now: Timestamp, name: &str) -> Option<Answer> {
+        if let Some((until, answer)) = self.known.get(name)
+            && *until > now
+        {
+            return Some(answer.clone());
+        }
+        if self.asked.contains(name) {
+            return None;
+        }
+        match self.questions.try_send(name.to_owned()) {
+            Ok(()) => {
+                self.asked.insert(name.to_owned());
+                None
+            }
+            Err(TrySendError::Full(name) | TrySendError::Disconnected(name)) => Some(Answer {
+                name,
+                addresses: Vec::new(),
+                error: Some("too many names are being looked up".to_owned()),
+            }),
+        }
+    }
+
+    /// The answers that have come in since the last call.
+    pub fn answers(&mut self, now: Timestamp) -> Vec<Answer> {
+        let arrived: Vec<Answer> = self.answers.try_iter().collect();
+        for answer in &arrived {
+            self.asked.remove(&answer.name);
+            self.keep(now, answer.clone());
+        }
+        arrived
+    }
+
+    /// Forgets all answers.
+    pub fn forget(&mut self) {
+        self.known.clear();
+        self.order.clear();
+    }
+
+    fn keep(&mut self, now: Timestamp, answer: Answer) {
+        let name = answer.name.clone();
+        if self
+            .known
+            .insert(name.clone(), (now.plus_seconds(CACHE_SECONDS), answer))
+            .is_none()
+        {
+            self.order.push_back(name);
+        }
+        while self.order.len() > CACHE {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn look_up_all(waiting: &Mutex<Receiver<String>>, found: &Sender<Answer>, wake: &impl Fn()) {
+    loop {
+        let question = match waiting.lock() {
+            Ok(waiting) => waiting.recv(),
+            Err(_) => return,
+        };
+        let Ok(name) = question else { return };
+        if found.send(look_up(name)).is_err() {
+            return;
+        }
+        wake();
+    }
+}
+
+fn look_up(name: String) -> Answer {
+    match (name.as_str(), 0_u16).to_socket_addrs() {
+        Ok(sockets) => {
+            let addresses: BTreeSet<IpAddr> = sockets.map(|socket| socket.ip().to_canonical()).collect();
+            Answer {
+                name,
+                addresses: addresses.into_iter().take(ADDRESSES).collect(),
+                error: None,
+            }
+        }
+        Err(error) => Answer {
+            name,
+            addresses: Vec::new(),
+            error: Some(error.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_arrives_after_a_wake_and_is_kept() {
+        let (wake, woken) = channel();
+        let mut resolver = Resolver::start(move || wake.send(()).unwrap()).unwrap();
+        let now = Timestamp::from_seconds(1_000);
+        assert_eq!(resolver.ask(now, "192.0.2.7"), None);
+        assert_eq!(
+            resolver.ask(now, "192.0.2.7"),
+            None,
+            "asked once, while it is under way"
+        );
+        woken.recv_timeout(Duration::from_secs(20)).unwrap();
+        let answers = resolver.answers(now);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0].addresses, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            resolver.ask(now.plus_seconds(299), "192.0.2.7").as_ref(),
+            Some(&answers[0])
+        );
+        assert_eq!(
+            resolver.ask(now.plus_seconds(301), "192.0.2.7"),
+            None,
+            "kept for five minutes"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! The command actions of a jail, each in a thread of its own with a bounded queue.
+//!
+//! In: what is to be done for a jail, in its order. Out: commands that ran, and what the log says of them.
+//!
+//! Invariant: the commands of one action run one after another in the order in which they were asked for,
+//! and a slow action delays nobody but itself.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
+use stockade_action::facts::{BanFacts, NoBan};
+use stockade_action::tags::Script;
+
+use crate::log::{Level, Log};
+use crate::shell;
+
+/// What may wait for one action. Past it a ban is given up and logged as failed: an action that falls so far
+/// behind will not catch up.
+const QUEUE: usize = 10_000;
+
+/// What an action is to do.
+#[derive(Debug, Clone)]
+pub enum Job {
+    /// The jail starts.
+    Start(NoBan),
+    /// A ban.
+    Ban(Box<BanFacts>),
+    /// A ban ends.
+    Unban(Box<BanFacts>),
+    /// All bans end at once; where the action has no command for that, it is told of each.
+    Flush(NoBan, Vec<BanFacts>),
+    /// The configuration was read again.
+    Reload(NoBan),
+    /// The jail stops.
+    Stop(NoBan),
+}
+
+/// One action of one jail at work.
+#[derive(Debug)]
+pub struct Runner {
+    jobs: SyncSender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Runner {
+    /// Starts the thread of `action`, which is called `name` in the jail `jail`.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    pub fn start(
+        jail: &str,
+        name: &str,
+        action: CommandAction,
+        timeout: Duration,
+        log: Arc<Log>,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = sync_channel(QUEUE);
+        let mut worker = Worker {
+            jail: jail.to_owned(),
+            name: name.to_owned(),
+            timeout,
+            log,
+            calls: 0,
+        };
+        let thread = thread::Builder::new()
+            .name(format!("f2b/a.{jail}"))
+            .spawn(move || worker.work(action, &waiting))?;
+        Ok(Self { jobs, thread })
+    }
+
+    /// Asks for `job`; `false` where the action is too far behind to be asked for more.
+    #[must_use]
+    pub fn ask(&self, job: Job) -> bool {
+        match self.jobs.try_send(job) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Asks for `job` as the last one; the thread ends when all is done.
+    pub fn finish(self, job: Job) -> JoinHandle<()> {
+        // A full queue drains at the pace of the commands' time limits; waiting for it would hold up the rest.
+        let _ = self.jobs.try_send(job);
+        self.thread
+    }
+}
+
+struct Worker {
+    jail: String,
+    name: String,
+    timeout: Duration,
+    log: Arc<Log>,
+    calls: u64,
+}
+
+impl Worker {
+    fn work(&mut self, mut action: CommandAction, waiting: &Receiver<Job>) {
+        while let Ok(job) = waiting.recv() {
+            match job {
+                Job::Start(facts) => {
+                    let started = action.start(&facts, self);
+                    self.check(started, |jail, name, error| {
+                        format!("Failed to start jail '{jail}' action '{name}': Error starting action Jail('{jail}')/{name}: '{error}'")
+                    });
+                }
+                Job::Ban(facts) => {
+                    if !(facts.ticket.restored && action.skips_restored()) {
+                        let done = action.ban(facts.family(), &*facts, self);
+                        self.check_ticket(done, "ban", "banning", &facts);
+                    }
+                }
+                Job::Unban(facts) => {
+                    let done = action.unban(facts.family(), &*facts, self);
+                    self.check_ticket(done, "unban", "unbanning", &facts);
+                }
+                Job::Flush(facts, bans) => self.flush(&mut action, &facts, &bans),
+                Job::Reload(facts) => {
+                    let done = action.reload(&facts, self);
+                    self.check(done, |jail, name, error| {
+                        format!("Failed to reload jail '{jail}' action '{name}': {error}")
+                    });
+                }
+                Job::Stop(facts) => {
+                    let done = action.stop(&facts, self);
+                    self.check(done, |jail, name, error| {
+                        format!("Failed to stop jail '{jail}' action '{name}': Error stopping action Jail('{jail}')/{name}: '{error}'")
+                    });
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, action: &mut CommandAction, facts: &NoBan, bans: &[BanFacts]) {
+        if action.can_flush() {
+            let done = action.flush(facts, self);
+            self.check(done, |jail, name, error| {
+                format!("Failed to flush bans in jail '{jail}' action '{name}': Error flushing action Jail('{jail}')/{name}: '{error}'")
+            });
+            return;
+        }
+        for ban in bans {
+            let done = action.unban(ban.family(), ban, self);
+            self.check_ticket(done, "unban", "unbanning", ban);
+        }
+    }
+
+    fn check(&self, result: Result<(), ActionError>, text: impl Fn(&str, &str, &ActionError) -> String) {
+        if let Err(error) = result {
+            let text = text(&self.jail, &self.name, &error);
+            self.log.write(Level::ERROR, "fail2ban.actions", &text);
+        }
+    }
+
+    fn check_ticket(&self, result: Result<(), ActionError>, verb: &str, doing: &str, facts: &BanFacts) {
+        let id = &facts.ticket.id;
+        self.check(result, |jail, name, _| {
+            format!("Failed to execute {verb} jail '{jail}' action '{name}' info 'ActionInfo({{'ip': '{id}'}})': Error {doing} {id}")
+        });
+    }
+}
+
+impl Shell for Worker {
+    fn run(&mut self, script: &Script) -> bool {
+        self.calls += 1;
+        let run = shell::run(script, self.timeout, self.calls);
+        for (level, text) in run.records {
+            self.log.write(level, "fail2ban.utils", &text);
+        }
+        run.ok
+    }
+
+    fn report(&mut self, trouble: Trouble) {
+        let (level, text) = match trouble {
+            Trouble::Repairing => (
+                Level::ERROR,
+                "Invariant check failed. Trying to restore a sane environment",
+            ),
+            Trouble::UnbanImpossible => (Level::ERROR, "Invariant check failed. Unban is impossible."),
+            Trouble::BeyondRepair => (Level::CRITICAL, "Unable to restore environment"),
+        };
+        self.log.write(level, "fail2ban.CommandAction", text);
+    }
+}

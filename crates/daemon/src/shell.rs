@@ -1,0 +1,344 @@
+//! Runs one command of an action: `/bin/sh -c`, with a time limit.
+//!
+//! In: a script. Out: how it ended and what it printed, in the words that the log has for it.
+//!
+//! Invariant: it ends. Past its time the whole process group is told to stop, then killed; what it prints
+//! beyond a limit is read and dropped, so that a talkative command is never blocked.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use stockade_action::tags::Script;
+
+use crate::log::Level;
+
+/// What is kept of each stream of a command, in bytes; an error message is shorter.
+const KEPT_OUTPUT: usize = 64 * 1024;
+/// How long a command has between being told to stop and being killed, and again until it is given up.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How a command went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Whether it ended with status 0.
+    pub(crate) ok: bool,
+    /// What the log is told about it.
+    pub(crate) records: Vec<(Level, String)>,
+}
+
+/// Runs `script` for at most `timeout`; `id` marks the lines of the log that belong together.
+#[must_use]
+pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
+    let mut records = Vec::new();
+    let shown = shown(script);
+    let mut child = match spawn(script) {
+        Ok(child) => child,
+        Err(error) => {
+            records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
+            return Run { ok: false, records };
+        }
+    };
+    let mut output = Output::default();
+    let ended = wait(&mut child, timeout, &mut output);
+    let status = match ended {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            records.push((Level::ERROR, format!("{id:x} -- exec: {shown}")));
+            records.push((
+                Level::ERROR,
+                format!("{id:x} -- timed out after {} seconds.", timeout.as_secs()),
+            ));
+            match stop(&mut child, &mut output) {
+                Ok(status) => {
+                    records.push((Level::ERROR, ending(id, status)));
+                }
+                Err(error) => {
+                    records.push((Level::ERROR, format!("{id:x} -- cannot be waited for: {error}")))
+                }
+            }
+            return Run { ok: false, records };
+        }
+        Err(error) => {
+            records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
+            return Run { ok: false, records };
+        }
+    };
+    let level = if status.success() {
+        Level::DEBUG
+    } else {
+        Level::ERROR
+    };
+    if !status.success() {
+        records.push((level, format!("{id:x} -- exec: {shown}")));
+    }
+    for (name, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        for line in String::from_utf8_lossy(text).lines() {
+            records.push((level, format!("{id:x} -- {name}: {}", quoted(line))));
+        }
+    }
+    records.push((level, ending(id, status)));
+    if status.code() == Some(127) {
+        records.push((Level::INFO, hint(&shown)));
+    }
+    Run {
+        ok: status.success(),
+        records,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+fn spawn(script: &Script) -> io::Result<Child> {
+    let child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(&script.text)
+        .args(&script.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    for fd in [
+        child.stdout.as_ref().map(AsFd::as_fd),
+        child.stderr.as_ref().map(AsFd::as_fd),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        rustix::io::ioctl_fionbio(fd, true)?;
+    }
+    Ok(child)
+}
+
+/// Reads what `child` prints until it has ended; `None` where it has not within `timeout`.
+fn wait(child: &mut Child, timeout: Duration, output: &mut Output) -> io::Result<Option<ExitStatus>> {
+    let pid = Pid::from_child(child);
+    let ended = pidfd_open(pid, PidfdFlags::empty())?;
+    let deadline = Instant::now().checked_add(timeout);
+    let (mut out_open, mut err_open) = (true, true);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(None);
+        }
+        let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
+        if out_open && let Some(stdout) = &child.stdout {
+            fds.push(PollFd::new(stdout, PollFlags::IN));
+        }
+        if err_open && let Some(stderr) = &child.stderr {
+            fds.push(PollFd::new(stderr, PollFlags::IN));
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let over = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        drop(fds);
+        out_open = out_open
+            && child
+                .stdout
+                .as_mut()
+                .is_some_and(|pipe| drain(pipe, &mut output.stdout));
+        err_open = err_open
+            && child
+                .stderr
+                .as_mut()
+                .is_some_and(|pipe| drain(pipe, &mut output.stderr));
+        if over {
+            // A child of the command may keep the pipes open for as long as it likes; nobody waits for it.
+            return child.wait().map(Some);
+        }
+    }
+}
+
+/// Reads what there is; whether there may be more later.
+fn drain(pipe: &mut impl Read, kept: &mut Vec<u8>) -> bool {
+    let mut block = [0; 8192];
+    loop {
+        match pipe.read(&mut block) {
+            Ok(0) => return false,
+            Ok(count) => {
+                let room = KEPT_OUTPUT.saturating_sub(kept.len());
+                kept.extend(block.iter().take(count.min(room)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Ends a command that is past its time, with all that it started.
+fn stop(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus> {
+    let group = Pid::from_child(child);
+    // A group that is gone needs no signal.
+    let _ = kill_process_group(group, Signal::TERM);
+    let ended = wait(child, GRACE, output)?;
+    let _ = kill_process_group(group, Signal::KILL);
+    match ended {
+        Some(status) => Ok(status),
+        None => child.wait(),
+    }
+}
+
+fn ending(id: u64, status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => format!("{id:x} -- returned successfully 0"),
+        (Some(code), _) if code > 128 => {
+            format!(
+                "{id:x} -- killed with {} (return code: {code})",
+                signal_name(code - 128)
+            )
+        }
+        (Some(code), _) => format!("{id:x} -- returned {code}"),
+        (None, signal) => {
+            let signal = signal.unwrap_or_default();
+            format!(
+                "{id:x} -- killed with {} (return code: -{signal})",
+                signal_name(signal)
+            )
+        }
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    let name = match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return format!("signal {number}"),
+    };
+    name.to_owned()
+}
+
+fn hint(shown: &str) -> String {
+    format!(
+        "HINT on 127: \"Command not found\".  Make sure that all commands in {} are in the PATH of the server \
+         process; the packages that the action needs may not be installed.",
+        quoted(shown)
+    )
+}
+
+/// The script as one reads it in the log: with its arguments where it has any.
+fn shown(script: &Script) -> String {
+    if script.arguments.is_empty() {
+        return script.text.clone();
+    }
+    let parts = std::iter::once(&script.text).chain(&script.arguments);
+    format!(
+        "[{}]",
+        parts.map(|part| quoted(part)).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// `text` in quotes and on one line, so that nothing it holds can look like a record of its own.
+fn quoted(text: &str) -> String {
+    stockade_protocol::Value::from(text).repr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(text: &str, arguments: &[&str]) -> Script {
+        Script {
+            text: text.to_owned(),
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_a_command_did_is_told_as_the_reference_tells_it() {
+        let missing = "nosuchcommand-stockade";
+        for (name, script, ok, expected) in [
+            (
+                "success",
+                script("true", &[]),
+                true,
+                &["7 -- returned successfully 0"] as &[&str],
+            ),
+            (
+                "failure",
+                script("echo out; echo err >&2; exit 3", &[]),
+                false,
+                &[
+                    "7 -- exec: echo out; echo err >&2; exit 3",
+                    "7 -- stdout: 'out'",
+                    "7 -- stderr: 'err'",
+                    "7 -- returned 3",
+                ],
+            ),
+            (
+                "signal",
+                script("kill -9 $$", &[]),
+                false,
+                &[
+                    "7 -- exec: kill -9 $$",
+                    "7 -- killed with SIGKILL (return code: -9)",
+                ],
+            ),
+            (
+                "arguments",
+                script("v=$0 \n[ \"$v\" = 'a;b' ]", &["a;b"]),
+                true,
+                &["7 -- returned successfully 0"],
+            ),
+        ] {
+            let run = run(&script, Duration::from_secs(20), 7);
+            let lines: Vec<&str> = run.records.iter().map(|(_, text)| text.as_str()).collect();
+            assert_eq!((run.ok, &lines[..]), (ok, expected), "{name}");
+        }
+        let run = run(&script(missing, &[]), Duration::from_secs(20), 7);
+        assert!(
+            run.records
+                .iter()
+                .any(|(level, text)| *level == Level::INFO && text.starts_with("HINT on 127"))
+        );
+    }
+
+    #[test]
+    fn a_command_past_its_time_is_ended_with_its_children() {
+        let run = run(&script("sleep 600 & sleep 600", &[]), Duration::from_secs(1), 7);
+        assert!(!run.ok);
+        let lines: Vec<&str> = run.records.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            lines,
+            [
+                "7 -- exec: sleep 600 & sleep 600",
+                "7 -- timed out after 1 seconds.",
+                "7 -- killed with SIGTERM (return code: -15)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_talkative_command_is_not_blocked() {
+        let run = run(
+            &script("head -c 3000000 /dev/zero | tr '\\0' x", &[]),
+            Duration::from_secs(30),
+            7,
+        );
+        assert!(run.ok);
+    }
+}
