@@ -4,11 +4,11 @@
 
 use std::rc::Rc;
 
+use stockade_protocol::definition::Definition;
 use stockade_protocol::{Command, Value};
 
 use crate::{
     Error, Located, Span,
-    definition::Definition,
     evaluate::{Evaluation, Surroundings},
     layers::Sources,
     model::{Model, Traced},
@@ -59,10 +59,9 @@ impl Action {
     pub(crate) fn python(base: &str, definition: &Definition, at: Option<Span>) -> Self {
         const ACTNAME: &str = "actname";
         let name = definition
-            .parameters
             .get(ACTNAME)
-            .map_or_else(|| without_extension(&definition.name), String::as_str);
-        let parameters = definition.parameters.iter().filter(|(name, _)| *name != ACTNAME);
+            .unwrap_or_else(|| without_extension(&definition.name));
+        let parameters = definition.parameters.iter().filter(|(name, _)| name != ACTNAME);
         let parameters: Vec<String> = parameters
             .map(|(name, value)| format!("{}: {}", json(name), json(value)))
             .collect();

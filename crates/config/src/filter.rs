@@ -5,11 +5,11 @@
 
 use std::rc::Rc;
 
+use stockade_protocol::definition::Definition;
 use stockade_protocol::{Command, Value};
 
 use crate::{
     Error, Level, Located, Span,
-    definition::Definition,
     evaluate::{DEFINITION, Evaluation, Surroundings},
     interpolate::Scope,
     layers::Sources,
@@ -45,10 +45,7 @@ impl Filter {
         for (name, value) in definition.parameters.iter() {
             parameters.insert(name, Traced::new(value.as_str(), at.cloned()));
         }
-        let given = definition
-            .parameters
-            .get(LOGTYPE)
-            .is_some_and(|value| !value.is_empty());
+        let given = definition.get(LOGTYPE).is_some_and(|value| !value.is_empty());
         let defined = model
             .section(DEFINITION)
             .is_some_and(|section| section.options.contains(LOGTYPE));

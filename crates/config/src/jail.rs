@@ -2,12 +2,13 @@
 //!
 //! In: a section of the jail files. Out: the commands that make the jail, or why it is skipped.
 
+use stockade_protocol::definition;
 use stockade_protocol::{Command, Value};
 
 use crate::{
     Error, Kind, Level, Located, Mode, Span,
     action::Action,
-    definition, filter,
+    filter,
     filter::Filter,
     glob,
     layers::Sources,
@@ -212,7 +213,7 @@ fn prepare_filter(
     let mut definition = definition::parse(text)
         .map_err(|error| Failure::Jail(format!("Invalid filter definition {}: {error}", quote(text))))?;
     for (name, value) in overlay.iter().flat_map(|overlay| &overlay.options) {
-        definition.parameters.insert(name.as_str(), value.clone());
+        definition.set(name, value.clone());
     }
     let unreadable = || Failure::Jail(format!("Unable to read the filter {}", quote(&definition.name)));
     let model = sources

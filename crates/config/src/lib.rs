@@ -13,7 +13,6 @@
 mod action;
 mod budget;
 mod decode;
-mod definition;
 mod dump;
 mod error;
 mod evaluate;

@@ -34,11 +34,6 @@ pub(crate) fn head(text: &str, at: usize) -> &str {
     text.get(..at).unwrap_or(text)
 }
 
-/// The byte after the first character at `at`.
-pub(crate) fn after(text: &str, at: usize) -> usize {
-    at.saturating_add(tail(text, at).chars().next().map_or(0, char::len_utf8))
-}
-
 /// Text as a Python literal.
 pub(crate) fn quote(text: &str) -> String {
     Value::from(text).repr()

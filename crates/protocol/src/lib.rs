@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod command;
+pub mod definition;
 mod failure;
 pub mod framing;
 pub mod pickle;
