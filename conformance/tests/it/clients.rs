@@ -194,6 +194,12 @@ fn session(pair: Pair) -> Vec<Exchange> {
         )
     };
     until("the server to be ready", PATIENCE, state, || {
+        assert_eq!(
+            server.wait(Duration::ZERO),
+            None,
+            "the server has ended\n{}",
+            state()
+        );
         let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
         log.contains("Jail 'one' started").then_some(())?;
         log.contains("Jail 'two' started").then_some(())

@@ -249,27 +249,23 @@ impl<'a> Daemon<'a> {
         daemon
     }
 
-    /// Starts it and waits until its jail is there.
+    /// Starts it and waits until its jail runs and it answers.
     fn start_again(&mut self) {
         let output = self.target.directory().join("daemon");
-        self.running = Some(spawn(
-            &mut self.target.inside(&self.subject.server(None)),
-            &output,
-        ));
-        until(
-            "the daemon to be ready",
-            PATIENCE,
-            || self.log(),
-            || self.client(&["status", "sshd"]).succeeded().then_some(()),
-        );
-        // The reference answers before it reads.
-        let ready = self.times("Jail 'sshd' started").len();
-        until(
-            "the jail to have started",
-            PATIENCE,
-            || self.log(),
-            || (ready > 0).then_some(()),
-        );
+        let log = || self.target.read(Self::LOG) + &fs::read_to_string(&output).unwrap_or_default();
+        let before = self.times("Jail 'sshd' started").len();
+        let mut running = spawn(&mut self.target.inside(&self.subject.server(None)), &output);
+        until("the daemon to be ready", PATIENCE, log, || {
+            assert_eq!(
+                running.wait(Duration::ZERO),
+                None,
+                "the daemon has ended\n{}",
+                log()
+            );
+            let started = self.times("Jail 'sshd' started").len() > before;
+            (started && self.client(&["status", "sshd"]).succeeded()).then_some(())
+        });
+        self.running = Some(running);
     }
 
     /// As the kernel does it when there is no memory left, and no destructor runs.
