@@ -7,4 +7,5 @@ pub mod log;
 pub mod resolver;
 pub mod runner;
 mod shell;
+pub mod source;
 pub mod store;
