@@ -33,8 +33,8 @@ const SIMULATION: &str = "sim";
 /// What the names of the end-to-end tests begin with.
 const END_TO_END: &str = "e2e::";
 
-/// The file in which a test that cannot run here leaves its name and the reason; see the conformance crate.
-const SKIPPED: &str = "STOCKADE_SKIPPED";
+/// What a test that cannot run here prints, followed by the reason, before it returns.
+const SKIPPED: &str = "skipped: ";
 
 /// How many of what a step did went how.
 #[derive(Clone, Copy, Default)]
@@ -155,7 +155,7 @@ impl Run {
         let special = |program: &&TestProgram| program.krate == CONFORMANCE || program.krate == SIMULATION;
         self.step("unit and table tests", || {
             let ordinary = programs.iter().filter(|program| !special(program));
-            run_tests(&root, ordinary, &[])
+            run_tests(ordinary, &[])
         });
         self.step("documentation tests", || {
             let mut command = Command::new(cargo());
@@ -164,14 +164,14 @@ impl Run {
                 .args(["test", "--quiet", "--workspace", "--doc"]);
             run_program(&mut command)
         });
-        self.step("simulation", || run_tests(&root, of(&programs, SIMULATION), &[]));
+        self.step("simulation", || run_tests(of(&programs, SIMULATION), &[]));
         self.step("conformance", || {
-            run_tests(&root, of(&programs, CONFORMANCE), &["--skip", END_TO_END])
+            run_tests(of(&programs, CONFORMANCE), &["--skip", END_TO_END])
         });
         self.step("end to end", || {
             // They mostly wait for bans to end, so more of them run than there are processors.
             let words = [END_TO_END, "--test-threads", "8"];
-            run_tests(&root, of(&programs, CONFORMANCE), &words)
+            run_tests(of(&programs, CONFORMANCE), &words)
         });
     }
 
@@ -267,53 +267,92 @@ fn of<'a>(programs: &'a [TestProgram], krate: &'a str) -> impl Iterator<Item = &
 }
 
 /// Runs test programs one after another; their threads keep the processors busy.
-fn run_tests<'a>(
-    root: &Path,
-    programs: impl Iterator<Item = &'a TestProgram>,
-    words: &[&str],
-) -> Result<Tally, Trouble> {
+fn run_tests<'a>(programs: impl Iterator<Item = &'a TestProgram>, words: &[&str]) -> Result<Tally, Trouble> {
     let mut total = Tally::default();
     for program in programs {
         println!("-- {}: {}", program.krate, program.executable.display());
-        let skips = root
-            .join("target")
-            .join(format!("skipped-{}", std::process::id()));
         let mut command = Command::new(&program.executable);
         command
+            .arg("--show-output")
             .args(words)
             .current_dir(&program.manifest_directory)
-            .env("CARGO_MANIFEST_DIR", &program.manifest_directory)
-            .env(SKIPPED, &skips);
-        let outcome = run_program(&mut command);
-        let reasons = std::fs::read_to_string(&skips).unwrap_or_default();
-        drop(std::fs::remove_file(&skips));
-        let mut tally = outcome?;
-        for reason in reasons.lines() {
-            println!("skipped: {reason}");
-            // The harness knows only passed and failed, and took the early return for the former.
-            tally.passed = tally.passed.saturating_sub(1);
-            tally.skipped += 1;
-        }
-        total.add(tally);
+            .env("CARGO_MANIFEST_DIR", &program.manifest_directory);
+        total.add(run_program(&mut command)?);
     }
     Ok(total)
 }
 
 /// Runs one command that speaks as the standard test harness does.
 fn run_program(command: &mut Command) -> Result<Tally, Trouble> {
-    let mut tally = Tally::default();
+    let mut report = Report::default();
     let status = process::lines(command, TEST_LIMIT, |line| {
-        if let Some(result) = result(line) {
-            tally.add(result);
-        } else if !line.is_empty() && !line.ends_with("... ok") && !line.starts_with("running ") {
+        if let Some(line) = report.read(line) {
             println!("{line}");
         }
     })?;
+    let mut tally = report.tally();
     if !status.success() && tally.failed == 0 {
         println!("{status}");
         tally.failed = 1;
     }
     Ok(tally)
+}
+
+/// What a test program says, line by line: its counts, and of the rest what is worth passing on.
+#[derive(Default)]
+struct Report {
+    counted: Tally,
+    /// How many said that they were skipped; the harness knows only passed and failed, and took the early
+    /// return for the former.
+    skipped: u64,
+    /// Whether we are in what tests that passed have printed.
+    successes: bool,
+    /// Whose output that is.
+    test: String,
+}
+
+impl Report {
+    fn read(&mut self, line: &str) -> Option<String> {
+        if let Some(counted) = result(line) {
+            self.counted.add(counted);
+            self.successes = false;
+            return None;
+        }
+        match line {
+            "successes:" => self.successes = true,
+            "failures:" => self.successes = false,
+            _ => {}
+        }
+        if let Some(test) = line.strip_prefix("---- ") {
+            test.split(' ')
+                .next()
+                .unwrap_or_default()
+                .clone_into(&mut self.test);
+        }
+        match line.strip_prefix(SKIPPED) {
+            Some(why) if self.successes => {
+                self.skipped += 1;
+                Some(format!("skipped: {}: {why}", self.test))
+            }
+            _ => {
+                let dull = line.is_empty() || line.ends_with("... ok") || line.starts_with("running ");
+                (!self.successes && !dull).then(|| line.to_owned())
+            }
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        let Tally {
+            passed,
+            failed,
+            skipped,
+        } = self.counted;
+        Tally {
+            passed: passed.saturating_sub(self.skipped),
+            failed,
+            skipped: skipped + self.skipped,
+        }
+    }
 }
 
 /// The counts of the harness's own summary, if `line` is that.
@@ -334,7 +373,7 @@ fn result(line: &str) -> Option<Tally> {
 
 #[cfg(test)]
 mod tests {
-    use super::result;
+    use super::{Report, result};
 
     #[test]
     fn counts_what_the_harness_says() {
@@ -354,5 +393,54 @@ mod tests {
             let counted = result(line).map(|tally| (tally.passed, tally.failed, tally.skipped));
             assert_eq!(counted, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn passes_on_what_failed_and_what_was_skipped() {
+        let said = "
+running 3 tests
+test one ... ok
+test two ... ok
+test three ... FAILED
+
+successes:
+
+---- one stdout ----
+chatter
+---- two stdout ----
+skipped: no right to do it
+
+successes:
+    one
+    two
+
+failures:
+
+---- three stdout ----
+skipped: this one failed all the same
+
+failures:
+    three
+
+test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+        let mut report = Report::default();
+        let shown: Vec<String> = said.lines().filter_map(|line| report.read(line)).collect();
+        let expected = [
+            "test three ... FAILED",
+            "skipped: two: no right to do it",
+            "failures:",
+            "---- three stdout ----",
+            "skipped: this one failed all the same",
+            "failures:",
+            "    three",
+        ];
+        assert_eq!(shown, expected, "what is shown");
+        let tally = report.tally();
+        assert_eq!(
+            (tally.passed, tally.failed, tally.skipped),
+            (1, 1, 1),
+            "what is counted"
+        );
     }
 }
