@@ -9,4 +9,8 @@
 
 pub mod command;
 pub mod facts;
+mod fingerprints;
+pub mod native;
+pub mod nftables;
+pub mod services;
 pub mod tags;

@@ -1,0 +1,731 @@
+//! What the firewall must be told: bans and their ends, as steps that it can take in one transaction.
+//!
+//! In: addresses to ban until a moment, addresses to admit again, and what the kernel already holds.
+//! Out: a [`Batch`]: plain data, in the order in which it must happen.
+//!
+//! Invariant: after each batch the kernel's sets refuse exactly the addresses that are banned. A set of networks
+//! cannot hold one inside another, so it holds the outermost, and an inner one takes its place when it goes.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use stockade_jail::{Address, Family, Timestamp};
+
+use super::Definition;
+
+/// An address or a network that is banned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ban {
+    /// What is banned.
+    pub address: Address,
+    /// When the ban ends; [`Timestamp::MAX`] where it does not.
+    pub end: Timestamp,
+}
+
+/// What a set holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Elements {
+    /// Single addresses, in a hash table.
+    Addresses,
+    /// Networks, in a tree.
+    Networks,
+}
+
+/// Which of an action's sets is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SetId {
+    /// The family of what it holds.
+    pub family: Family,
+    /// What it holds.
+    pub elements: Elements,
+}
+
+impl SetId {
+    /// All sets that an action may have.
+    pub const ALL: [Self; 4] = [
+        Self::new(Family::Inet4, Elements::Addresses),
+        Self::new(Family::Inet4, Elements::Networks),
+        Self::new(Family::Inet6, Elements::Addresses),
+        Self::new(Family::Inet6, Elements::Networks),
+    ];
+
+    const fn new(family: Family, elements: Elements) -> Self {
+        Self { family, elements }
+    }
+}
+
+/// An element of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Element {
+    /// The address, or the first of the network.
+    pub first: IpAddr,
+    /// The same address, or the last of the network.
+    pub last: IpAddr,
+    /// After how many milliseconds the kernel itself removes it; never, where `None`.
+    pub timeout_ms: Option<u64>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make sure of the table, the chain, the set and its rules; what the set holds stays.
+    Raise(SetId),
+    /// Add elements that are not there, or are there just so.
+    Add(SetId, Vec<Element>),
+    /// Put elements in place that may be there with another timeout.
+    Renew(SetId, Vec<Element>),
+    /// Remove elements; one that is gone already is as good.
+    Remove(SetId, Vec<Element>),
+    /// Remove all elements.
+    Flush(SetId),
+    /// Remove the rules and the set, and the table with the last set in it.
+    Raze(SetId),
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Whose rules and sets they are.
+    pub definition: Arc<Definition>,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Batch {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// What the kernel holds of an action: the sets that exist, each with its elements and the milliseconds they have left.
+pub type Observed = BTreeMap<SetId, Vec<Element>>;
+
+/// An action in the kernel, as far as it has been planned.
+#[derive(Debug, Clone)]
+pub struct NativeFirewall {
+    definition: Arc<Definition>,
+    raised: [bool; SetId::ALL.len()],
+    /// All banned networks, also those inside others.
+    networks: BTreeMap<Address, Timestamp>,
+}
+
+impl NativeFirewall {
+    /// An action of which nothing is in the kernel yet.
+    #[must_use]
+    pub fn new(definition: Definition) -> Self {
+        Self {
+            definition: Arc::new(definition),
+            raised: [false; SetId::ALL.len()],
+            networks: BTreeMap::new(),
+        }
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// Takes over what the kernel holds, left by an earlier run or changed by someone else, so that it refuses exactly
+    /// `bans`. After a batch that failed this is how to go on.
+    ///
+    /// What is banned and there stays untouched: there is no moment in which it is not refused. Where the kernel
+    /// has nothing and nothing is banned there is nothing to do: the first ban of a family sets it up.
+    pub fn adopt(&mut self, now: Timestamp, observed: &Observed, bans: &[Ban]) -> Batch {
+        self.forget();
+        let mut wanted: BTreeMap<SetId, Vec<Element>> = BTreeMap::new();
+        for ban in bans {
+            if let Some((id, element)) = single(now, ban) {
+                wanted.entry(id).or_default().push(element);
+            } else {
+                self.networks.insert(ban.address, ban.end);
+            }
+        }
+        for (address, end) in &self.networks {
+            if !self.is_inside_another(address) {
+                let id = SetId::new(address.family(), Elements::Networks);
+                wanted.entry(id).or_default().push(network(now, address, *end));
+            }
+        }
+        let mut steps = Vec::new();
+        for id in SetId::ALL {
+            let held = observed.get(&id);
+            let wanted = wanted.remove(&id).unwrap_or_default();
+            if held.is_none() && wanted.is_empty() {
+                continue;
+            }
+            self.raise(id, &mut steps);
+            reconcile(id, held.map_or(&[], Vec::as_slice), wanted, &mut steps);
+        }
+        self.batch(steps)
+    }
+
+    /// Bans what is not banned yet.
+    pub fn ban(&mut self, now: Timestamp, bans: &[Ban]) -> Batch {
+        self.put(now, bans, Step::Add)
+    }
+
+    /// Bans again what may be banned already, until another moment.
+    pub fn renew(&mut self, now: Timestamp, bans: &[Ban]) -> Batch {
+        self.put(now, bans, Step::Renew)
+    }
+
+    /// Ends bans. In a family in which nothing was banned there is nothing to do.
+    pub fn unban(&mut self, now: Timestamp, addresses: &[Address]) -> Batch {
+        let mut steps = Vec::new();
+        for address in addresses {
+            let ban = Ban {
+                address: *address,
+                end: Timestamp::MAX,
+            };
+            match single(now, &ban) {
+                Some((id, element)) if self.is_raised(id) => push(&mut steps, Step::Remove, id, element),
+                Some(_) => {}
+                None => self.remove_network(now, address, &mut steps),
+            }
+        }
+        self.batch(steps)
+    }
+
+    /// Ends all bans at once.
+    pub fn flush(&mut self) -> Batch {
+        self.networks.clear();
+        let steps = self.raised_sets().map(Step::Flush).collect();
+        self.batch(steps)
+    }
+
+    /// Takes everything down.
+    pub fn stop(&mut self) -> Batch {
+        let steps = self.raised_sets().map(Step::Raze).collect();
+        self.forget();
+        self.batch(steps)
+    }
+
+    fn put(&mut self, now: Timestamp, bans: &[Ban], step: fn(SetId, Vec<Element>) -> Step) -> Batch {
+        let mut steps = Vec::new();
+        for ban in bans {
+            if let Some((id, element)) = single(now, ban) {
+                self.raise(id, &mut steps);
+                push(&mut steps, step, id, element);
+            } else {
+                self.add_network(now, ban, step, &mut steps);
+            }
+        }
+        self.batch(steps)
+    }
+
+    fn add_network(
+        &mut self,
+        now: Timestamp,
+        ban: &Ban,
+        step: fn(SetId, Vec<Element>) -> Step,
+        steps: &mut Vec<Step>,
+    ) {
+        let id = SetId::new(ban.address.family(), Elements::Networks);
+        self.raise(id, steps);
+        let known = self.networks.insert(ban.address, ban.end).is_some();
+        if self.is_inside_another(&ban.address) {
+            return;
+        }
+        if !known {
+            for (inner, _) in self.outermost_inside(&ban.address) {
+                push(steps, Step::Remove, id, network(now, &inner, Timestamp::MAX));
+            }
+        }
+        let step = if known { Step::Renew } else { step };
+        push(steps, step, id, network(now, &ban.address, ban.end));
+    }
+
+    fn remove_network(&mut self, now: Timestamp, address: &Address, steps: &mut Vec<Step>) {
+        let id = SetId::new(address.family(), Elements::Networks);
+        let known = self.networks.remove(address).is_some();
+        if !known || self.is_inside_another(address) {
+            return;
+        }
+        push(steps, Step::Remove, id, network(now, address, Timestamp::MAX));
+        for (inner, end) in self.outermost_inside(address) {
+            push(steps, Step::Add, id, network(now, &inner, end));
+        }
+    }
+
+    /// Whether a wider network that holds `address` is banned.
+    fn is_inside_another(&self, address: &Address) -> bool {
+        // A prefix of 0 bans the first address alone, see `single`.
+        (1..address.prefix()).any(|prefix| {
+            self.networks
+                .contains_key(&Address::network(address.ip(), prefix))
+        })
+    }
+
+    /// The banned networks inside `address` that are inside no other one there.
+    fn outermost_inside(&self, address: &Address) -> Vec<(Address, Timestamp)> {
+        let last = last_of(address);
+        let mut found: Vec<(Address, Timestamp)> = Vec::new();
+        // In their order a network stands before all that it holds.
+        for (inner, end) in self.networks.range(address..) {
+            if inner.family() != address.family() || inner.ip() > last {
+                break;
+            }
+            let covered = found.last().is_some_and(|(outer, _)| outer.contains(inner));
+            if inner != address && !covered {
+                found.push((*inner, *end));
+            }
+        }
+        found
+    }
+
+    fn raise(&mut self, id: SetId, steps: &mut Vec<Step>) {
+        for (known, raised) in SetId::ALL.iter().zip(&mut self.raised) {
+            if *known == id && !*raised {
+                *raised = true;
+                steps.push(Step::Raise(id));
+            }
+        }
+    }
+
+    fn is_raised(&self, id: SetId) -> bool {
+        self.raised_sets().any(|raised| raised == id)
+    }
+
+    fn raised_sets(&self) -> impl Iterator<Item = SetId> {
+        SetId::ALL
+            .into_iter()
+            .zip(self.raised)
+            .filter(|(_, raised)| *raised)
+            .map(|(id, _)| id)
+    }
+
+    fn forget(&mut self) {
+        self.raised = [false; SetId::ALL.len()];
+        self.networks.clear();
+    }
+
+    fn batch(&self, steps: Vec<Step>) -> Batch {
+        Batch {
+            definition: Arc::clone(&self.definition),
+            steps,
+        }
+    }
+}
+
+/// Appends an element, to the last step where that does the same to the same set.
+fn push(steps: &mut Vec<Step>, step: fn(SetId, Vec<Element>) -> Step, id: SetId, element: Element) {
+    let mut next = step(id, Vec::new());
+    match (steps.last_mut(), &mut next) {
+        (Some(Step::Add(last, elements)), Step::Add(..))
+        | (Some(Step::Renew(last, elements)), Step::Renew(..))
+        | (Some(Step::Remove(last, elements)), Step::Remove(..))
+            if *last == id =>
+        {
+            elements.push(element);
+        }
+        (_, Step::Add(_, elements) | Step::Renew(_, elements) | Step::Remove(_, elements)) => {
+            elements.push(element);
+            steps.push(next);
+        }
+        (_, Step::Raise(_) | Step::Flush(_) | Step::Raze(_)) => {}
+    }
+}
+
+/// The set and the element of a ban that is not one of a network.
+///
+/// A network with the prefix 0 prints as its first address alone, and that is what the commands would ban.
+fn single(now: Timestamp, ban: &Ban) -> Option<(SetId, Element)> {
+    if !ban.address.is_single() && ban.address.prefix() != 0 {
+        return None;
+    }
+    let ip = ban.address.ip();
+    let id = SetId::new(ban.address.family(), Elements::Addresses);
+    Some((
+        id,
+        Element {
+            first: ip,
+            last: ip,
+            timeout_ms: timeout(now, ban.end),
+        },
+    ))
+}
+
+fn network(now: Timestamp, address: &Address, end: Timestamp) -> Element {
+    Element {
+        first: address.ip(),
+        last: last_of(address),
+        timeout_ms: timeout(now, end),
+    }
+}
+
+fn last_of(address: &Address) -> IpAddr {
+    let prefix = u32::from(address.prefix());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            Ipv4Addr::from_bits(ip.to_bits() | u32::MAX.checked_shr(prefix).unwrap_or(0)).into()
+        }
+        IpAddr::V6(ip) => {
+            Ipv6Addr::from_bits(ip.to_bits() | u128::MAX.checked_shr(prefix).unwrap_or(0)).into()
+        }
+    }
+}
+
+/// A ban of a century is one without end; the kernel refuses timeouts of more than some five.
+const CENTURY_SECONDS: u64 = 100 * 365 * 24 * 3600;
+
+/// How long the kernel keeps an element: in whole seconds, rounded up.
+///
+/// The kernel is the safety net. The ban ends by the jail's clock, with an unban in the log; only where the daemon is
+/// gone does the timeout end it, and so it must not come first.
+fn timeout(now: Timestamp, end: Timestamp) -> Option<u64> {
+    let left = end.duration_since(now);
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    (seconds < CENTURY_SECONDS).then_some(seconds.max(1) * 1000)
+}
+
+/// Timeouts that differ by less were meant to be the same when they were set.
+const SAME_TIMEOUT_MS: u64 = 2000;
+
+/// The steps from the elements that a set holds to those that it should hold.
+fn reconcile(id: SetId, held: &[Element], wanted: Vec<Element>, steps: &mut Vec<Step>) {
+    let mut held: BTreeMap<(IpAddr, IpAddr), Option<u64>> = held
+        .iter()
+        .map(|element| ((element.first, element.last), element.timeout_ms))
+        .collect();
+    let mut missing = Vec::new();
+    let mut changed = Vec::new();
+    for element in wanted {
+        match held.remove(&(element.first, element.last)) {
+            None => missing.push(element),
+            Some(timeout) if is_same(timeout, element.timeout_ms) => {}
+            Some(_) => changed.push(element),
+        }
+    }
+    let stale: Vec<_> = held
+        .into_iter()
+        .map(|((first, last), _)| Element {
+            first,
+            last,
+            timeout_ms: None,
+        })
+        .collect();
+    // Networks that go may lie across those that come.
+    for (step, elements) in [
+        (Step::Remove as fn(_, _) -> _, stale),
+        (Step::Renew, changed),
+        (Step::Add, missing),
+    ] {
+        if !elements.is_empty() {
+            steps.push(step(id, elements));
+        }
+    }
+}
+
+const fn is_same(held: Option<u64>, wanted: Option<u64>) -> bool {
+    match (held, wanted) {
+        (None, None) => true,
+        (Some(held), Some(wanted)) => held.abs_diff(wanted) < SAME_TIMEOUT_MS,
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use stockade_jail::{Address, Family, Timestamp};
+
+    use super::{Ban, Batch, Element, Elements, NativeFirewall, Observed, SetId, Step};
+    use crate::native::Kind;
+    use crate::nftables::Definition;
+    use crate::nftables::tests::properties;
+    use crate::services::Services;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+    const ADDRESSES4: SetId = SetId::new(Family::Inet4, Elements::Addresses);
+    const NETWORKS4: SetId = SetId::new(Family::Inet4, Elements::Networks);
+    const ADDRESSES6: SetId = SetId::new(Family::Inet6, Elements::Addresses);
+    const NETWORKS6: SetId = SetId::new(Family::Inet6, Elements::Networks);
+
+    fn native() -> NativeFirewall {
+        let definition = Definition::new(Kind::Multiport, &properties(&[]), &Services::default()).unwrap();
+        NativeFirewall::new(definition)
+    }
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap().unwrap()
+    }
+
+    fn ban(text: &str, seconds: i64) -> Ban {
+        Ban {
+            address: address(text),
+            end: NOW.plus_seconds(seconds),
+        }
+    }
+
+    /// Steps as words, such as `Add inet4 192.0.2.1 600000`.
+    fn words(batch: &Batch) -> Vec<String> {
+        let set = |id: &SetId| match id.elements {
+            Elements::Addresses => id.family.to_string(),
+            Elements::Networks => format!("{}-net", id.family),
+        };
+        let list = |elements: &[Element]| {
+            let words = elements.iter().map(|element| {
+                let last = if element.first == element.last {
+                    String::new()
+                } else {
+                    format!("-{}", element.last)
+                };
+                let timeout = element
+                    .timeout_ms
+                    .map_or_else(String::new, |timeout| format!("/{timeout}ms"));
+                format!("{}{last}{timeout}", element.first)
+            });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        batch
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Raise(id) => format!("raise {}", set(id)),
+                Step::Add(id, elements) => format!("add {} {}", set(id), list(elements)),
+                Step::Renew(id, elements) => format!("renew {} {}", set(id), list(elements)),
+                Step::Remove(id, elements) => format!("remove {} {}", set(id), list(elements)),
+                Step::Flush(id) => format!("flush {}", set(id)),
+                Step::Raze(id) => format!("raze {}", set(id)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_first_ban_of_a_family_sets_it_up() {
+        let mut native = native();
+        assert!(
+            native.unban(NOW, &[address("192.0.2.1")]).is_empty(),
+            "nothing was banned"
+        );
+        assert!(native.flush().is_empty());
+        assert!(native.stop().is_empty());
+
+        let batch = native.ban(NOW, &[ban("192.0.2.1", 600)]);
+        assert_eq!(words(&batch), ["raise inet4", "add inet4 192.0.2.1/600000ms"]);
+        let batch = native.ban(
+            NOW,
+            &[
+                ban("192.0.2.2", 600),
+                ban("192.0.2.3", 60),
+                ban("2001:db8::1", 600),
+            ],
+        );
+        assert_eq!(
+            words(&batch),
+            [
+                "add inet4 192.0.2.2/600000ms 192.0.2.3/60000ms",
+                "raise inet6",
+                "add inet6 2001:db8::1/600000ms"
+            ]
+        );
+        let batch = native.unban(
+            NOW,
+            &[
+                address("192.0.2.1"),
+                address("192.0.2.9"),
+                address("198.51.100.0/24"),
+            ],
+        );
+        assert_eq!(words(&batch), ["remove inet4 192.0.2.1 192.0.2.9"]);
+        let batch = native.renew(NOW, &[ban("192.0.2.2", 6000)]);
+        assert_eq!(words(&batch), ["renew inet4 192.0.2.2/6000000ms"]);
+        assert_eq!(words(&native.flush()), ["flush inet4", "flush inet6"]);
+        assert_eq!(words(&native.stop()), ["raze inet4", "raze inet6"]);
+        assert!(native.stop().is_empty());
+        let batch = native.ban(NOW, &[ban("192.0.2.1", 600)]);
+        assert_eq!(words(&batch), ["raise inet4", "add inet4 192.0.2.1/600000ms"]);
+    }
+
+    #[test]
+    fn the_timeout_is_what_is_left_of_the_ban_in_whole_seconds() {
+        let ends = [
+            ("whole seconds", NOW.plus_seconds(600), Some(600_000)),
+            ("a fraction", NOW.plus_micros(600_000_001), Some(601_000)),
+            ("less than a second", NOW.plus_micros(1), Some(1000)),
+            ("just over", NOW, Some(1000)),
+            ("long over", NOW.plus_seconds(-100), Some(1000)),
+            (
+                "a year",
+                NOW.plus_seconds(365 * 86_400),
+                Some(365 * 86_400 * 1000),
+            ),
+            ("two centuries", NOW.plus_seconds(200 * 365 * 86_400), None),
+            ("never", Timestamp::MAX, None),
+        ];
+        for (name, end, timeout_ms) in ends {
+            let batch = native().ban(
+                NOW,
+                &[Ban {
+                    address: address("192.0.2.1"),
+                    end,
+                }],
+            );
+            let Some(Step::Add(_, elements)) = batch.steps.last() else {
+                panic!("{name}")
+            };
+            assert_eq!(elements[0].timeout_ms, timeout_ms, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_networks_inside_each_other_the_set_holds_the_outermost() {
+        let mut native = native();
+        let batch = native.ban(NOW, &[ban("198.51.100.0/25", 600)]);
+        assert_eq!(
+            words(&batch),
+            [
+                "raise inet4-net",
+                "add inet4-net 198.51.100.0-198.51.100.127/600000ms"
+            ]
+        );
+        let batch = native.ban(NOW, &[ban("198.51.100.64/26", 60), ban("198.51.100.192/27", 70)]);
+        assert_eq!(
+            words(&batch),
+            ["add inet4-net 198.51.100.192-198.51.100.223/70000ms"],
+            "one is inside and waits"
+        );
+        let batch = native.ban(NOW, &[ban("198.51.100.0/24", 50)]);
+        assert_eq!(
+            words(&batch),
+            [
+                "remove inet4-net 198.51.100.0-198.51.100.127 198.51.100.192-198.51.100.223",
+                "add inet4-net 198.51.100.0-198.51.100.255/50000ms"
+            ]
+        );
+        let batch = native.ban(NOW, &[ban("198.51.100.0/24", 55)]);
+        assert_eq!(
+            words(&batch),
+            ["renew inet4-net 198.51.100.0-198.51.100.255/55000ms"]
+        );
+        assert!(
+            native.unban(NOW, &[address("198.51.100.192/27")]).is_empty(),
+            "it was inside"
+        );
+
+        let later = NOW.plus_seconds(50);
+        let batch = native.unban(later, &[address("198.51.100.0/24")]);
+        assert_eq!(
+            words(&batch),
+            [
+                "remove inet4-net 198.51.100.0-198.51.100.255",
+                "add inet4-net 198.51.100.0-198.51.100.127/550000ms"
+            ]
+        );
+        let batch = native.unban(later, &[address("198.51.100.0/25")]);
+        assert_eq!(
+            words(&batch),
+            [
+                "remove inet4-net 198.51.100.0-198.51.100.127",
+                "add inet4-net 198.51.100.64-198.51.100.127/10000ms"
+            ]
+        );
+        let batch = native.ban(NOW, &[ban("2001:db8::/32", 600), ban("240.0.0.0/4", 600)]);
+        assert_eq!(
+            words(&batch),
+            [
+                "raise inet6-net",
+                "add inet6-net 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/600000ms",
+                "add inet4-net 240.0.0.0-255.255.255.255/600000ms"
+            ]
+        );
+        assert_eq!(words(&native.stop()), ["raze inet4-net", "raze inet6-net"]);
+    }
+
+    #[test]
+    fn a_network_of_everything_bans_its_first_address_alone() {
+        let batch = native().ban(NOW, &[ban("0.0.0.0/0", 600)]);
+        assert_eq!(words(&batch), ["raise inet4", "add inet4 0.0.0.0/600000ms"]);
+    }
+
+    fn element(first: &str, last: &str, timeout_ms: Option<u64>) -> Element {
+        Element {
+            first: first.parse().unwrap(),
+            last: last.parse().unwrap(),
+            timeout_ms,
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_taken_over() {
+        let mut native = native();
+        assert!(
+            native.adopt(NOW, &Observed::new(), &[]).is_empty(),
+            "nothing there, nothing banned"
+        );
+
+        let batch = native.adopt(
+            NOW,
+            &Observed::new(),
+            &[ban("192.0.2.1", 600), ban("198.51.100.0/24", 600)],
+        );
+        assert_eq!(
+            words(&batch),
+            [
+                "raise inet4",
+                "add inet4 192.0.2.1/600000ms",
+                "raise inet4-net",
+                "add inet4-net 198.51.100.0-198.51.100.255/600000ms"
+            ]
+        );
+
+        let observed = BTreeMap::from([
+            (
+                ADDRESSES4,
+                vec![
+                    element("192.0.2.1", "192.0.2.1", Some(599_100)),
+                    element("192.0.2.2", "192.0.2.2", Some(10_000)),
+                    element("192.0.2.3", "192.0.2.3", None),
+                    element("192.0.2.4", "192.0.2.4", Some(600_000)),
+                    element("192.0.2.5", "192.0.2.5", None),
+                ],
+            ),
+            (NETWORKS4, vec![element("203.0.113.0", "203.0.113.77", None)]),
+            (ADDRESSES6, vec![]),
+        ]);
+        let bans = [
+            ban("192.0.2.1", 600),
+            ban("192.0.2.2", 600),
+            Ban {
+                address: address("192.0.2.3"),
+                end: Timestamp::MAX,
+            },
+            Ban {
+                address: address("192.0.2.4"),
+                end: Timestamp::MAX,
+            },
+            ban("192.0.2.6", 600),
+            ban("2001:db8::/64", 60),
+            ban("2001:db8::/96", 600),
+        ];
+        let batch = native.adopt(NOW, &observed, &bans);
+        assert_eq!(
+            words(&batch),
+            [
+                "raise inet4",
+                "remove inet4 192.0.2.5",
+                "renew inet4 192.0.2.2/600000ms 192.0.2.4",
+                "add inet4 192.0.2.6/600000ms",
+                "raise inet4-net",
+                "remove inet4-net 203.0.113.0-203.0.113.77",
+                "raise inet6",
+                "raise inet6-net",
+                "add inet6-net 2001:db8::-2001:db8::ffff:ffff:ffff:ffff/60000ms"
+            ]
+        );
+        let batch = native.unban(NOW, &[address("2001:db8::/64")]);
+        assert_eq!(batch.steps.len(), 2, "{:?}", words(&batch));
+        assert_eq!(
+            batch.steps[1],
+            Step::Add(
+                NETWORKS6,
+                vec![element("2001:db8::", "2001:db8::ffff:ffff", Some(600_000))]
+            )
+        );
+    }
+}
