@@ -6,11 +6,23 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod chars;
+mod civil;
+mod clock;
+mod defaults;
+mod detector;
 pub mod duration;
+mod fields;
+mod layout;
 mod number;
+mod swift;
+mod template;
 mod timestamp;
+mod token;
 mod zone;
 
+pub use clock::Clock;
+pub use detector::{Detector, Found, Report, TemplateUse};
+pub use layout::DatePatternError;
 pub use number::Number;
 pub use timestamp::Timestamp;
 pub use zone::{Offset, ZoneError};

@@ -1,0 +1,433 @@
+//! Finds the date of a line among the known formats, and learns which format a log has.
+//!
+//! In: the lines of one log, in order. Out: for each where its date is, and when that was.
+//!
+//! The format used so far keeps winning as long as its surroundings stay the same; a date far to the
+//! right, which is mostly text that users supply, never beats one further left; formats that win move to
+//! the front. What wins depends on all lines before, exactly as in the reference.
+//!
+//! Invariant: the order of the formats is a permutation of that at the start, and the used ones among
+//! them are counted with every line they won.
+
+use crate::clock::Clock;
+use crate::defaults;
+use crate::layout::DatePatternError;
+use crate::swift::Scratch;
+use crate::template::{Place, Template};
+use crate::token::Decades;
+use crate::{Offset, Timestamp, chars};
+use std::ops::Range;
+
+/// How long a format keeps its place against one that is used now, in microseconds.
+const FRESH_MICROS: i64 = 300 * 1_000_000;
+
+/// The date of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What matched, in bytes of the line.
+    pub whole: Range<usize>,
+    /// What is cut out of the line; may be empty, which means that the line needs no date.
+    pub cut: Range<usize>,
+    /// When it was; nothing where the text is no date after all, such as February 30.
+    pub time: Option<Timestamp>,
+    /// Whether the reference has the time as a whole number, which prints without `.0`.
+    pub time_is_whole: bool,
+    /// The format, for [`Detector::name`].
+    pub template: usize,
+}
+
+/// What `get datepattern` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The pattern as written, if it is one and it has a text.
+    pub pattern: Option<String>,
+    /// Its printed name, or `Default Detectors`.
+    pub name: String,
+}
+
+/// How much a format was used, as `fail2ban-regex` lists it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TemplateUse {
+    /// The printed name.
+    pub name: String,
+    /// How many lines it won.
+    pub hits: u64,
+    /// Its weight now.
+    pub weight: f64,
+    /// Its weight for one hit at the line's start.
+    pub own_weight: f64,
+    /// The pattern, for the formats that have one.
+    pub pattern: Option<String>,
+    /// The pattern as a regular expression.
+    pub regex: String,
+}
+
+/// The formats of one log and how they have done so far.
+#[derive(Debug)]
+pub struct Detector {
+    /// The formats, in the order in which they were given.
+    templates: Vec<Template>,
+    /// Their use, in the order in which they are tried.
+    order: Vec<Use>,
+    /// How many from the front of the order have been used.
+    first_unused: usize,
+    last: Option<Last>,
+    /// Where the last winner began, in characters.
+    last_distance: usize,
+    years: Decades,
+    zone: Option<Offset>,
+    scratch: Scratch,
+    /// The captures of the candidate, while others are tried.
+    candidate_captures: Vec<(usize, usize)>,
+}
+
+/// How a format has done.
+#[derive(Debug)]
+struct Use {
+    template: usize,
+    hits: u64,
+    /// Whether it ever matched, even without winning.
+    matched: bool,
+    last_used: Option<Timestamp>,
+    /// Where it last won, in characters; nothing before the first time.
+    distance: Option<usize>,
+}
+
+/// The last winner and its surroundings. Places are in characters.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    /// Its place in the order.
+    index: usize,
+    start: usize,
+    end: usize,
+    before: Option<char>,
+    first: Option<char>,
+    inside_last: Option<char>,
+    after: Option<char>,
+}
+
+/// A match on the current line.
+#[derive(Debug, Clone)]
+struct Hit {
+    index: usize,
+    place: Place,
+    /// The start and the end of the match, in characters.
+    start: usize,
+    end: usize,
+}
+
+impl Detector {
+    /// A detector for this `datepattern`, or for the default formats.
+    ///
+    /// `start_year` is the year in which the program was started; it decides how far in the future the
+    /// years of `%ExY` may be.
+    pub fn new(datepattern: Option<&str>, start_year: i16) -> Result<Self, DatePatternError> {
+        let mut detector = Self {
+            templates: Vec::new(),
+            order: Vec::new(),
+            first_unused: 0,
+            last: None,
+            last_distance: 1,
+            years: Decades::since(start_year),
+            zone: None,
+            scratch: Scratch::default(),
+            candidate_captures: Vec::new(),
+        };
+        detector.set_templates(defaults::layouts(datepattern.unwrap_or_default())?)?;
+        Ok(detector)
+    }
+
+    /// Sets the zone of dates that name none (`logtimezone`); without one they are local.
+    pub fn set_zone(&mut self, zone: Option<Offset>) {
+        self.zone = zone;
+    }
+
+    /// The zone of dates that name none.
+    #[must_use]
+    pub fn zone(&self) -> Option<Offset> {
+        self.zone
+    }
+
+    /// The printed name of a format that was [`Found`].
+    #[must_use]
+    pub fn name(&self, template: usize) -> &str {
+        self.templates
+            .get(template)
+            .map_or("", |template| &template.layout.name)
+    }
+
+    /// What `get datepattern` answers.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        match self.order.first() {
+            Some(first) if self.order.len() <= 2 => Report {
+                pattern: self
+                    .templates
+                    .get(first.template)
+                    .and_then(|template| template.layout.source.clone()),
+                name: self.name(first.template).to_owned(),
+            },
+            _ => Report {
+                pattern: None,
+                name: "Default Detectors".to_owned(),
+            },
+        }
+    }
+
+    /// The formats in the order in which they are tried now, and their use.
+    pub fn templates(&self) -> impl Iterator<Item = TemplateUse> + '_ {
+        self.order.iter().filter_map(|used| {
+            let template = self.templates.get(used.template)?;
+            Some(TemplateUse {
+                name: template.layout.name.clone(),
+                hits: used.hits,
+                weight: self.weight(used),
+                own_weight: template.weight,
+                pattern: template.layout.source.clone(),
+                regex: template.regex(),
+            })
+        })
+    }
+
+    /// Finds the date of `line`, which has no line end, and remembers what that tells of the log.
+    pub fn find(&mut self, line: &str, clock: &Clock) -> Option<Found> {
+        if self.templates.is_empty() {
+            let layouts = defaults::default_layouts().expect("the default formats are patterns");
+            self.set_templates(layouts)
+                .expect("the default formats are supported");
+        }
+        let hit = self.choose(line)?;
+        let template = self.order.get(hit.index)?.template;
+        let moment = self
+            .templates
+            .get(template)
+            .and_then(|template| template.moment(line, &self.scratch.captures, self.zone, clock));
+        self.remember(line, &hit, clock.now());
+        Some(Found {
+            whole: hit.place.whole,
+            cut: hit.place.cut,
+            time: moment.map(|moment| moment.time),
+            time_is_whole: moment.is_some_and(|moment| moment.whole),
+            template,
+        })
+    }
+
+    fn set_templates(&mut self, layouts: Vec<defaults::Weighted>) -> Result<(), DatePatternError> {
+        for (layout, weight) in layouts {
+            let template = Template::new(layout, weight, self.years)?;
+            self.order.push(Use {
+                template: self.templates.len(),
+                hits: 0,
+                matched: false,
+                last_used: None,
+                distance: None,
+            });
+            self.templates.push(template);
+        }
+        Ok(())
+    }
+
+    /// Which format wins on `line`; its captures are in the scratch then.
+    fn choose(&mut self, line: &str) -> Option<Hit> {
+        let mut candidate: Option<Hit> = None;
+        let mut tried = None;
+        if let Some(last) = self.last {
+            let part = if self.is_anchored(last.index) {
+                None
+            } else {
+                same_surroundings(line, &last)
+            };
+            if part.is_none() {
+                tried = Some(last.index);
+            }
+            let within = part.unwrap_or(0..line.len());
+            if let Some(hit) = self.try_template(line, last.index, within) {
+                if self.order.len() == 1
+                    || self.is_anchored(last.index)
+                    || (hit.start, hit.end) == (last.start, last.end)
+                {
+                    return Some(hit);
+                }
+                self.keep_candidate(&mut candidate, hit);
+            }
+        }
+        for index in 0..self.order.len() {
+            if tried == Some(index) {
+                continue;
+            }
+            let Some(hit) = self.try_template(line, index, 0..line.len()) else {
+                continue;
+            };
+            if self.wins_at_once(&hit) {
+                return Some(hit);
+            }
+            if candidate
+                .as_ref()
+                .is_none_or(|candidate| hit.start < candidate.start)
+            {
+                self.keep_candidate(&mut candidate, hit);
+            }
+        }
+        if candidate.is_some() {
+            std::mem::swap(&mut self.scratch.captures, &mut self.candidate_captures);
+        }
+        candidate
+    }
+
+    fn keep_candidate(&mut self, candidate: &mut Option<Hit>, hit: Hit) {
+        self.candidate_captures.clone_from(&self.scratch.captures);
+        *candidate = Some(hit);
+    }
+
+    fn try_template(&mut self, line: &str, index: usize, within: Range<usize>) -> Option<Hit> {
+        let used = self.order.get_mut(index)?;
+        let template = self.templates.get(used.template)?;
+        let place = template.find(line, within, &mut self.scratch)?;
+        used.matched = true;
+        Some(Hit {
+            index,
+            start: characters(line, place.whole.start),
+            end: characters(line, place.whole.end),
+            place,
+        })
+    }
+
+    /// Whether a match ends the search although better ones could follow.
+    fn wins_at_once(&self, hit: &Hit) -> bool {
+        let Some(used) = self.order.get(hit.index) else {
+            return false;
+        };
+        let Some(next) = self.order.get(hit.index + 1) else {
+            return true;
+        };
+        if self.is_anchored(hit.index) || (hit.start == 0 && used.hits > 0 && !next.matched) {
+            return true;
+        }
+        let further = used.distance.is_some_and(|distance| hit.start > distance);
+        !(further || hit.start > self.last_distance)
+    }
+
+    fn is_anchored(&self, index: usize) -> bool {
+        self.order
+            .get(index)
+            .and_then(|used| self.templates.get(used.template))
+            .is_some_and(|template| template.layout.anchored)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "weights are only compared; such counts do not occur"
+    )]
+    fn weight(&self, used: &Use) -> f64 {
+        let own = self
+            .templates
+            .get(used.template)
+            .map_or(1.0, |template| template.weight);
+        let distance = used.distance.unwrap_or(0).max(1);
+        used.hits as f64 * own / distance as f64
+    }
+
+    /// Notes the winner, and moves it up where it has become the better one.
+    fn remember(&mut self, line: &str, hit: &Hit, now: Timestamp) {
+        if let Some(used) = self.order.get_mut(hit.index) {
+            used.hits += 1;
+            used.last_used = Some(now);
+            used.distance = Some(hit.start);
+        }
+        self.last_distance = hit.start;
+        let before = self.last.map(|last| last.index);
+        let mut index = hit.index;
+        if index > 0 && before != Some(index) {
+            index = self.move_up(index, now);
+        }
+        while self
+            .order
+            .get(self.first_unused)
+            .is_some_and(|used| used.hits > 0)
+        {
+            self.first_unused += 1;
+        }
+        let whole = &hit.place.whole;
+        let char_at = |at: usize| line.get(at..).and_then(|rest| rest.chars().next());
+        let char_before = |at: usize| line.get(..at).and_then(|rest| rest.chars().next_back());
+        self.last = Some(Last {
+            index,
+            start: hit.start,
+            end: hit.end,
+            before: char_before(whole.start),
+            first: char_at(whole.start),
+            inside_last: char_before(whole.end),
+            after: char_at(whole.end),
+        });
+    }
+
+    /// Moves a format towards the front if it deserves it; answers its new place.
+    fn move_up(&mut self, index: usize, now: Timestamp) -> usize {
+        let target = if self.first_unused < index {
+            self.first_unused
+        } else {
+            index / 2
+        };
+        for place in [target, index - 1] {
+            if self.is_better(index, place, now) {
+                let used = self.order.remove(index);
+                self.order.insert(place, used);
+                return place;
+            }
+        }
+        index
+    }
+
+    /// Whether the format at `index` may take the place of the one at `other`.
+    fn is_better(&self, index: usize, other: usize, now: Timestamp) -> bool {
+        let (Some(mine), Some(other)) = (self.order.get(index), self.order.get(other)) else {
+            return false;
+        };
+        self.weight(mine) > self.weight(other)
+            || other
+                .last_used
+                .is_none_or(|used| now.micros_since(used) > FRESH_MICROS)
+    }
+}
+
+/// The part of the line, in bytes, where the last winner was, if what is around it looks the same.
+fn same_surroundings(line: &str, last: &Last) -> Option<Range<usize>> {
+    let (start, end) = (bytes(line, last.start), bytes(line, last.end));
+    let char_at = |at: usize| line.get(at..).and_then(|rest| rest.chars().next());
+    let char_before = |at: usize| line.get(..at).and_then(|rest| rest.chars().next_back());
+    // Past the end of a shorter line there are no characters, not the last ones.
+    let (before, first) = match characters(line, start) == last.start {
+        true => (char_before(start), char_at(start)),
+        false => (None, None),
+    };
+    let (inside_last, after) = match characters(line, end) == last.end {
+        true => (char_before(end), char_at(end)),
+        false => (None, None),
+    };
+    let is_mark = |c: Option<char>| !c.is_some_and(|c| c != '_' && chars::is_word(c));
+    let left = before == last.before || (first == last.first && is_mark(first));
+    let right = after == last.after || (inside_last == last.inside_last && is_mark(inside_last));
+    (left && right).then_some(start..end)
+}
+
+/// How many characters the first `bytes` bytes of the line are.
+fn characters(line: &str, bytes: usize) -> usize {
+    let Some(start) = line.get(..bytes) else {
+        return bytes;
+    };
+    if start.is_ascii() {
+        bytes
+    } else {
+        start.chars().count()
+    }
+}
+
+/// How many bytes the first `characters` characters of the line are; all of a shorter line.
+fn bytes(line: &str, characters: usize) -> usize {
+    if line.as_bytes().get(..characters).is_some_and(<[u8]>::is_ascii) {
+        return characters;
+    }
+    line.char_indices()
+        .nth(characters)
+        .map_or(line.len(), |(at, _)| at)
+}

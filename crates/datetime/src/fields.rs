@@ -1,0 +1,279 @@
+//! The fields of a date text → when that was.
+//!
+//! In: the fields that took part in a match, as text, in the order of their groups. Out: a
+//! [`Moment`], or nothing where the text is no date after all.
+//!
+//! What is missing is taken from the present: the year, or the day. Years are never guessed forward.
+//!
+//! Invariant: the present matters only for what the text leaves out.
+
+use crate::chars;
+use crate::civil::{self, Civil};
+use crate::clock::Clock;
+use crate::token::{self, Field};
+use crate::{Offset, Timestamp};
+
+/// A converted date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) time: Timestamp,
+    /// Whether the reference has it as a whole number, which prints without `.0`.
+    pub(crate) whole: bool,
+}
+
+/// What is known of a date so far.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    year_day: Option<i64>,
+    week: Option<Week>,
+    /// 0 for Monday to 6.
+    weekday: Option<i64>,
+    hour: i64,
+    half_day_hour: Option<i64>,
+    half_day: HalfDay,
+    minute: i64,
+    second: i64,
+    zone: Option<Offset>,
+    epoch: Option<Timestamp>,
+    epoch_is_whole: bool,
+    /// A text that its field does not allow.
+    broken: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Week {
+    number: i64,
+    from_monday: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum HalfDay {
+    #[default]
+    Absent,
+    Am,
+    Pm,
+    Other,
+}
+
+impl Fields {
+    /// Adds a field; of two for the same thing the later one counts.
+    pub(crate) fn add(&mut self, field: Field, text: &str) {
+        self.broken |= self.take(field, text).is_none();
+    }
+
+    fn take(&mut self, field: Field, text: &str) -> Option<()> {
+        match field {
+            Field::Year => self.year = Some(number(text)?),
+            Field::ShortYear => self.year = Some(number(text)?.checked_add(2000)?),
+            Field::Month => self.month = Some(number(text)?),
+            Field::MonthName => self.month = Some(token::month_number(text, false)?.into()),
+            Field::LongMonthName => self.month = Some(token::month_number(text, true)?.into()),
+            Field::Day => self.day = Some(number(text)?),
+            Field::YearDay => self.year_day = Some(number(text)?),
+            Field::WeekdayName => self.weekday = Some(i64::from(token::weekday_number(text, false)?) - 1),
+            Field::LongWeekdayName => self.weekday = Some(i64::from(token::weekday_number(text, true)?) - 1),
+            Field::Weekday => self.weekday = Some((number(text)? + 6).rem_euclid(7)),
+            Field::WeekFromSunday | Field::WeekFromMonday => {
+                self.week = Some(Week {
+                    number: number(text)?,
+                    from_monday: field == Field::WeekFromMonday,
+                });
+            }
+            Field::Hour => {
+                self.hour = number(text)?;
+                self.half_day_hour = None;
+            }
+            Field::HalfDayHour => self.half_day_hour = Some(number(text)?),
+            Field::HalfDay => {
+                self.half_day = if text.eq_ignore_ascii_case("am") {
+                    HalfDay::Am
+                } else if text.eq_ignore_ascii_case("pm") {
+                    HalfDay::Pm
+                } else {
+                    HalfDay::Other
+                }
+            }
+            Field::Minute => self.minute = number(text)?,
+            Field::Second => self.second = number(text)?,
+            Field::Zone => self.zone = Some(Offset::of(text)?),
+            Field::Epoch => self.epoch = Some(Timestamp::from_micros(decimal(text, 6)?)),
+            Field::LongEpoch => self.epoch = Some(long_epoch(text)?),
+            Field::Tai64n => {
+                self.epoch = Some(tai64n(text)?);
+                self.epoch_is_whole = true;
+            }
+        }
+        Some(())
+    }
+
+    /// The moment that the fields mean; `default_zone` is the zone of texts without one.
+    pub(crate) fn moment(&self, default_zone: Option<Offset>, clock: &Clock) -> Option<Moment> {
+        if let Some(time) = self.epoch {
+            return Some(Moment {
+                time,
+                whole: self.epoch_is_whole,
+            });
+        }
+        if self.broken {
+            return None;
+        }
+        let hour = self.hour()?;
+        let in_range = |value: i64, most: i64| (0..=most).contains(&value);
+        if !(in_range(hour, 23) && in_range(self.minute, 59) && in_range(self.second, 59)) {
+            return None;
+        }
+        let mut today = None;
+        let mut today = || *today.get_or_insert_with(|| clock.today());
+        let mut year = match self.year {
+            Some(year) => year,
+            None => today().year,
+        };
+        let (mut month, mut day) = (self.month, self.day);
+        if (month.is_none() || day.is_none())
+            && let Some(date) = self.date_of_year_day(year)?
+        {
+            (year, month, day) = (date.year, Some(date.month), Some(date.day));
+        }
+        let day_is_assumed = month.is_none() && day.is_none();
+        let (month, day) = if day_is_assumed {
+            (today().month, today().day)
+        } else {
+            (month?, day?)
+        };
+        let date = Civil::new(year, month, day)?;
+
+        let zone = self.zone.or(default_zone);
+        let shift = zone.map_or(0, Offset::seconds);
+        let of = |date: Civil| {
+            let second = (hour * 60 + self.minute) * 60 + self.second;
+            date.day_number() * civil::DAY + second
+        };
+        let mut time = of(date) - shift;
+        in_calendar(time)?;
+        if day_is_assumed && time > clock.local_now() {
+            time -= civil::DAY;
+            in_calendar(time)?;
+        }
+        if self.year.is_none() && time > clock.local_now().saturating_add(civil::DAY) {
+            // The reference puts month and day of the text back into the shifted time, which loses the
+            // day where the shift went past midnight.
+            let second = time.rem_euclid(civil::DAY);
+            time = Civil::new(year - 1, month, day)?.day_number() * civil::DAY + second;
+        }
+        let seconds = if zone.is_some() {
+            time
+        } else {
+            clock.moment_of_local(time)
+        };
+        Some(Moment {
+            time: Timestamp::from_seconds(seconds),
+            whole: zone.is_some(),
+        })
+    }
+
+    /// The hour of the 24-hour clock.
+    fn hour(&self) -> Option<i64> {
+        let Some(hour) = self.half_day_hour else {
+            return Some(self.hour);
+        };
+        match self.half_day {
+            HalfDay::Absent | HalfDay::Am if hour == 12 => Some(0),
+            HalfDay::Pm if hour != 12 => hour.checked_add(12),
+            HalfDay::Absent | HalfDay::Am | HalfDay::Pm | HalfDay::Other => Some(hour),
+        }
+    }
+
+    /// The date by day of the year, or by week and weekday, if these are known; the outer `None` is for
+    /// one outside of the calendar.
+    #[expect(clippy::option_option, reason = "absent and impossible are different answers")]
+    fn date_of_year_day(&self, year: i64) -> Option<Option<Civil>> {
+        let year_day = match (self.year_day, self.week, self.weekday) {
+            (Some(year_day), _, _) => year_day,
+            (None, Some(week), Some(weekday)) => week.day_of_year(year, weekday)?,
+            (None, _, _) => return Some(None),
+        };
+        let number = Civil::new(year, 1, 1)?
+            .day_number()
+            .checked_add(year_day.checked_sub(1)?)?;
+        in_calendar(number.checked_mul(civil::DAY)?)?;
+        Some(Some(Civil::of_day(number)))
+    }
+}
+
+impl Week {
+    /// The day of the year, from 1, of a weekday of this week; not above zero in the year before.
+    fn day_of_year(self, year: i64, weekday: i64) -> Option<i64> {
+        let mut first = Civil::new(year, 1, 1)?.weekday();
+        let mut weekday = weekday;
+        if !self.from_monday {
+            first = (first + 1) % 7;
+            weekday = (weekday + 1) % 7;
+        }
+        let days = if self.number == 0 {
+            -first
+        } else {
+            (7 - first) % 7 + self.number.checked_sub(1)?.checked_mul(7)?
+        };
+        days.checked_add(1 + weekday)
+    }
+}
+
+/// Whether a local time, in seconds, is in the years 1 to 9999.
+fn in_calendar(seconds: i64) -> Option<()> {
+    (-62_135_596_800..=253_402_300_799)
+        .contains(&seconds)
+        .then_some(())
+}
+
+/// A whole number, with blanks around it, in digits of any script.
+fn number(text: &str) -> Option<i64> {
+    match text.as_bytes() {
+        [ones @ b'0'..=b'9'] => return Some(i64::from(ones - b'0')),
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            return Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0'));
+        }
+        _ => {}
+    }
+    let digits = text.trim_matches(chars::is_space);
+    if digits.is_empty() {
+        return None;
+    }
+    digits.chars().try_fold(0_i64, |value, c| {
+        value.checked_mul(10)?.checked_add(chars::digit(c)?.into())
+    })
+}
+
+/// A decimal number with `places` places, of which missing ones are zero and further ones are rounded.
+fn decimal(text: &str, places: usize) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut value = number(whole)?;
+    let mut digits = fraction.chars();
+    for _ in 0..places {
+        let digit = digits.next().map_or(Some(0), chars::digit)?;
+        value = value.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    let next = digits.next().map_or(Some(0), chars::digit)?;
+    Some(value + i64::from(next >= 5))
+}
+
+/// Seconds, milliseconds or microseconds since the epoch, told apart by the length of the text.
+fn long_epoch(text: &str) -> Option<Timestamp> {
+    let length = text.chars().count();
+    let micros = if length < 13 {
+        decimal(text, 6)
+    } else if length >= 16 && !text.contains('.') {
+        decimal(text, 0)
+    } else {
+        decimal(text, 3)
+    };
+    micros.map(Timestamp::from_micros)
+}
+
+/// The seconds of a TAI64N label; leap seconds and the nanoseconds are left out.
+fn tai64n(text: &str) -> Option<Timestamp> {
+    let seconds = text.get(2..17)?;
+    i64::from_str_radix(seconds, 16).ok().map(Timestamp::from_seconds)
+}
