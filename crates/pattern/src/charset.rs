@@ -95,8 +95,25 @@ impl CharSet {
         }
     }
 
+    /// Whether a character that is not ASCII is in the set.
+    pub(crate) fn has_wide(&self) -> bool {
+        self.ranges.last().is_some_and(|range| range.1 >= 0x80)
+    }
+
+    /// Whether every character that is not ASCII is in the set.
+    pub(crate) fn has_all_wide(&self) -> bool {
+        self.ranges
+            .last()
+            .is_some_and(|range| range.0 <= 0x80 && range.1 == LAST)
+    }
+
     pub(crate) fn ranges(&self) -> &[(u32, u32)] {
         &self.ranges
+    }
+
+    /// The ASCII part, a bit a character.
+    pub(crate) fn ascii(&self) -> u128 {
+        self.ascii
     }
 }
 
@@ -131,6 +148,7 @@ mod tests {
             assert!(!set.contains(c) && not.contains(c), "{c:?}");
         }
         assert_eq!(not.negated(), set);
+        assert!(CharSet::single(0xD800).negated().has_all_wide());
         assert_eq!(CharSet::new([(0x61, 0x61)]).only(), Some('a'));
     }
 }

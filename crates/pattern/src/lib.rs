@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod ast;
+mod automaton;
 mod backtrack;
 mod charset;
 mod error;
@@ -16,6 +17,7 @@ mod names;
 mod parse;
 mod pattern;
 mod program;
+mod simplify;
 mod tags;
 mod tokens;
 mod unicode;

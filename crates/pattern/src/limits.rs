@@ -21,6 +21,13 @@ pub(crate) const PROGRAM: usize = 200_000;
 /// search can no longer remember where it failed.
 pub(crate) const UNROLLED: usize = 2_000;
 
+/// The size of a compiled automaton in bytes (each of two: for ASCII text and for any text). Past it the
+/// pattern is matched by backtracking within the step limit.
+pub(crate) const AUTOMATON_BYTES: usize = 8 * 1024 * 1024;
+
+/// The memory of the states an automaton has met so far, in bytes. A pattern that needs more starts over.
+pub(crate) const AUTOMATON_CACHE_BYTES: usize = 512 * 1024;
+
 /// The steps a backtracking search may take, whatever the text: a few tens of milliseconds.
 pub(crate) const STEPS: u64 = 5_000_000;
 

@@ -6,14 +6,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::util::pool::Pool;
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Input, meta};
 
-use crate::backtrack::{self, NOWHERE, Scratch};
+use crate::ast::{Ast, Group};
+use crate::automaton::{self, Needs, Texts};
+use crate::backtrack::{self, NOWHERE};
 use crate::error::{PatternError, StepLimit};
 use crate::parse::parse;
 use crate::program::{self, Program};
+use crate::simplify::simplify;
 
 /// How an expression is compiled, apart from what it says itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +45,21 @@ pub struct Pattern {
     source: String,
     options: Options,
     names: Arc<Names>,
-    program: Program,
+    ast: Ast,
+    needs: Needs,
+    /// Made when they are first needed; `None` inside if they would be too large.
+    ascii: OnceLock<Option<meta::Regex>>,
+    any: OnceLock<Option<meta::Regex>>,
+    program: OnceLock<Option<Program>>,
     scratch: Pool<Scratch, fn() -> Scratch>,
+}
+
+/// What a search needs and the next one can use again.
+#[derive(Debug, Default)]
+struct Scratch {
+    backtracking: backtrack::Scratch,
+    slots: Vec<Option<NonMaxUsize>>,
+    positions: Vec<usize>,
 }
 
 impl Pattern {
@@ -51,13 +69,18 @@ impl Pattern {
     ///
     /// What Python's `re.compile` would report, in its words; and expressions past the limits of size.
     pub fn compile(expanded: &str, options: Options) -> Result<Self, PatternError> {
-        let ast = parse(expanded, options.multiline, options.ignore_case)?;
-        let program = program::compile(&ast)?;
+        let mut ast = parse(expanded, options.multiline, options.ignore_case)?;
+        simplify(&mut ast.root);
+        program::check_size(&ast)?;
         Ok(Self {
             source: expanded.to_owned(),
             options,
-            names: Arc::new(Names::new(ast.groups.into_iter().map(|group| group.name))),
-            program,
+            names: Arc::new(Names::new(&ast)),
+            needs: Needs::of(&ast.root),
+            ast,
+            ascii: OnceLock::new(),
+            any: OnceLock::new(),
+            program: OnceLock::new(),
             scratch: Pool::new(Scratch::default),
         })
     }
@@ -97,13 +120,22 @@ impl Pattern {
         self.names.count
     }
 
+    /// Whether the expression is regular, so that every text is matched in linear time.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        !self.needs.backtracking
+    }
+
     /// Whether the expression matches somewhere in `text`.
     ///
     /// # Errors
     ///
     /// [`StepLimit`] when that cannot be told with bounded effort.
     pub fn is_match(&self, text: &str) -> Result<bool, StepLimit> {
-        self.search(text, 0, |_| ()).map(|found| found.is_some())
+        match self.automaton_for(text) {
+            (Some(automaton), true) => Ok(automaton.is_match(text)),
+            (Some(_) | None, _) => self.search(text, 0, |_| ()).map(|found| found.is_some()),
+        }
     }
 
     /// Where the leftmost match from the byte offset `start` on is. See [`Self::captures_at`].
@@ -150,9 +182,72 @@ impl Pattern {
         if !text.is_char_boundary(start) {
             return Ok(None);
         }
+        let (automaton, exact) = self.automaton_for(text);
         let mut scratch = self.scratch.get();
-        Ok(backtrack::search(&self.program, &mut scratch, text, start)?.then(|| found(scratch.slots())))
+        let scratch: &mut Scratch = &mut scratch;
+        let Some(automaton) = automaton else {
+            return self.backtrack(&mut scratch.backtracking, text, start, found);
+        };
+        let input = Input::new(text).range(start..);
+        if !exact {
+            // No match of the expression begins before one of its approximation.
+            let Some(near) = automaton.search(&input) else {
+                return Ok(None);
+            };
+            return self.backtrack(&mut scratch.backtracking, text, near.start(), found);
+        }
+        scratch.slots.clear();
+        scratch.slots.resize(2 * (self.names.count + 1), None);
+        if automaton.search_slots(&input, &mut scratch.slots).is_none() {
+            return Ok(None);
+        }
+        scratch.positions.clear();
+        scratch.positions.extend(
+            scratch
+                .slots
+                .iter()
+                .map(|slot| slot.map_or(NOWHERE, NonMaxUsize::get)),
+        );
+        Ok(Some(found(&scratch.positions)))
     }
+
+    fn backtrack<T>(
+        &self,
+        scratch: &mut backtrack::Scratch,
+        text: &str,
+        start: usize,
+        found: impl FnOnce(&[usize]) -> T,
+    ) -> Result<Option<T>, StepLimit> {
+        let program = self.program.get_or_init(|| program::compile(&self.ast).ok());
+        // Its size was checked, so there is one.
+        let program = program.as_ref().ok_or(StepLimit)?;
+        Ok(backtrack::search(program, scratch, text, start)?.then(|| found(scratch.slots())))
+    }
+
+    /// The automaton for a text, if there is one, and whether it is exact for this text.
+    fn automaton_for(&self, text: &str) -> (Option<&meta::Regex>, bool) {
+        let is_ascii = text.is_ascii();
+        let regular = self.is_regular();
+        let automaton = if is_ascii {
+            self.ascii
+                .get_or_init(|| automaton::build(&self.ast.root, Texts::Ascii, regular))
+        } else {
+            let exact = regular && !self.needs.ascii;
+            self.any
+                .get_or_init(|| automaton::build(&self.ast.root, Texts::Any, exact))
+        };
+        let exact = regular
+            && (is_ascii || !self.needs.ascii)
+            && (!self.needs.single_line || is_single_line(text.as_bytes()))
+            // Python finds neither `\b` nor `\B` in an empty text.
+            && !(self.needs.ascii && text.is_empty());
+        (automaton.as_ref(), exact)
+    }
+}
+
+/// Whether only the last byte is a line feed, if any is.
+fn is_single_line(text: &[u8]) -> bool {
+    memchr::memchr(b'\n', text).is_none_or(|at| at + 1 == text.len())
 }
 
 impl fmt::Debug for Pattern {
@@ -215,19 +310,13 @@ struct Names {
 }
 
 impl Names {
-    fn new(groups: impl Iterator<Item = Option<String>>) -> Self {
-        let mut names = Self {
-            ordered: Vec::new(),
-            numbers: BTreeMap::new(),
-            count: 0,
-        };
-        for name in groups {
-            names.count += 1;
-            if let Some(name) = name {
-                names.ordered.push((name.clone(), names.count));
-                names.numbers.insert(name, names.count);
-            }
+    fn new(ast: &Ast) -> Self {
+        let named = |(at, group): (usize, &Group)| Some((group.name.clone()?, at + 1));
+        let ordered: Vec<(String, usize)> = ast.groups.iter().enumerate().filter_map(named).collect();
+        Self {
+            numbers: ordered.iter().cloned().collect(),
+            ordered,
+            count: ast.groups.len(),
         }
-        names
     }
 }

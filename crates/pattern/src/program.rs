@@ -118,6 +118,21 @@ pub(crate) struct Loop {
     pub(crate) again: Address,
 }
 
+/// Whether the program of a tree will not be too large.
+pub(crate) fn check_size(ast: &Ast) -> Result<(), PatternError> {
+    if usize::try_from(size(&ast.root)).is_ok_and(|size| size < limits::PROGRAM) {
+        return Ok(());
+    }
+    Err(too_large())
+}
+
+fn too_large() -> PatternError {
+    PatternError::whole(format!(
+        "expression is too large: more than {} instructions",
+        limits::PROGRAM
+    ))
+}
+
 /// Translates a tree.
 pub(crate) fn compile(ast: &Ast) -> Result<Program, PatternError> {
     let mut compiler = Compiler::default();
@@ -161,11 +176,7 @@ impl Compiler {
     fn push(&mut self, instruction: Instruction) -> Result<Address, PatternError> {
         let at = self.instructions.len();
         if at >= limits::PROGRAM {
-            let message = format!(
-                "expression is too large: more than {} instructions",
-                limits::PROGRAM
-            );
-            return Err(PatternError::whole(message));
+            return Err(too_large());
         }
         self.instructions.push(instruction);
         Ok(at)
@@ -367,8 +378,7 @@ impl Compiler {
                 // An empty round only matters where another one may follow it.
                 let rounds_matter = max.is_none_or(|max| max > min) && max != Some(1);
                 let copies = u64::from(max.unwrap_or(min.saturating_add(1)));
-                let size = copies.saturating_mul(size(node));
-                let fits = usize::try_from(size).is_ok_and(|size| size <= limits::UNROLLED);
+                let fits = fits(copies.saturating_mul(size(node).saturating_add(2)));
                 if fits && !(rounds_matter && node.is_nullable()) {
                     self.emit_unrolled(node, min, max, lazy)
                 } else {
@@ -501,7 +511,7 @@ impl Compiler {
 /// An address that is not known yet.
 const PENDING: Address = usize::MAX;
 
-/// How many instructions a node becomes, roughly and at most.
+/// How many instructions a node becomes at most.
 fn size(node: &Node) -> u64 {
     match node {
         Node::Empty => 0,
@@ -509,7 +519,7 @@ fn size(node: &Node) -> u64 {
         Node::Concat(nodes) => nodes.iter().map(size).fold(0, u64::saturating_add),
         Node::Alternate(nodes) => nodes
             .iter()
-            .map(|node| size(node) + 2)
+            .map(|node| size(node).saturating_add(2))
             .fold(0, u64::saturating_add),
         Node::Capture(_, node) | Node::Atomic(node) | Node::Look { node, .. } => size(node).saturating_add(2),
         Node::Repeat { node, .. } if node.as_set().is_some() => 1,
@@ -517,14 +527,19 @@ fn size(node: &Node) -> u64 {
             let copies = u64::from(max.unwrap_or(min.saturating_add(1)));
             let unrolled = copies.saturating_mul(size(node).saturating_add(2));
             let counted = size(node).saturating_add(4);
-            if usize::try_from(unrolled).is_ok_and(|size| size <= limits::UNROLLED) {
-                unrolled
+            if fits(unrolled) {
+                unrolled.max(counted)
             } else {
                 counted
             }
         }
         Node::Conditional { yes, no, .. } => size(yes).saturating_add(size(no)).saturating_add(2),
     }
+}
+
+/// Whether a repeat that becomes so many instructions is unrolled.
+fn fits(unrolled: u64) -> bool {
+    usize::try_from(unrolled).is_ok_and(|size| size <= limits::UNROLLED)
 }
 
 /// What a node can begin with.
