@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+pub mod firewall;
 pub mod instance;
 pub mod log;
 pub mod resolver;

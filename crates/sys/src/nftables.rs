@@ -85,19 +85,19 @@ pub struct BaseChain {
 }
 
 /// A set of addresses whose elements may have timeouts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set<'a> {
     /// The table it is in.
-    pub table: String,
+    pub table: &'a str,
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// The family of its elements.
     pub family: Family,
     /// Whether it holds networks, and not single addresses in a hash table.
     pub interval: bool,
 }
 
-impl Set {
+impl Set<'_> {
     const fn flags(&self) -> u32 {
         NFT_SET_TIMEOUT | if self.interval { NFT_SET_INTERVAL } else { 0 }
     }
@@ -138,12 +138,18 @@ pub struct ListedSet {
 impl ListedSet {
     /// Whether the kernel has it as [`Transaction::add_set`] would make it.
     #[must_use]
-    pub fn is(&self, set: &Set) -> bool {
+    pub fn is(&self, set: &Set<'_>) -> bool {
         let kind = match set.family {
             Family::Inet4 => TYPE_IPADDR,
             Family::Inet6 => TYPE_IP6ADDR,
         };
         self.name == set.name && self.key_type == kind && self.flags == set.flags()
+    }
+
+    /// Whether its elements may have timeouts; those of the sets that the `nft` command makes for fail2ban may not.
+    #[must_use]
+    pub const fn has_timeouts(&self) -> bool {
+        self.flags & NFT_SET_TIMEOUT != 0
     }
 }
 
@@ -412,10 +418,10 @@ impl Nftables {
     ///
     /// # Errors
     /// As told by [`Error`].
-    pub fn list_elements(&mut self, set: &Set) -> Result<Vec<Held>, Error> {
+    pub fn list_elements(&mut self, set: &Set<'_>) -> Result<Vec<Held>, Error> {
         let asked = [
-            (NFTA_SET_ELEM_LIST_TABLE, set.table.as_str()),
-            (NFTA_SET_ELEM_LIST_SET, &set.name),
+            (NFTA_SET_ELEM_LIST_TABLE, set.table),
+            (NFTA_SET_ELEM_LIST_SET, set.name),
         ];
         let edges = self.list(NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM, &asked, |list, edges| {
             edges.extend(

@@ -62,16 +62,16 @@ const BASE: BaseChain = BaseChain {
     priority: -1,
 };
 
-fn set(name: &str, family: Family, interval: bool) -> Set {
+fn set(name: &str, family: Family, interval: bool) -> Set<'_> {
     Set {
-        table: TABLE.to_owned(),
-        name: name.to_owned(),
+        table: TABLE,
+        name,
         family,
         interval,
     }
 }
 
-fn sets() -> [Set; 4] {
+fn sets() -> [Set<'static>; 4] {
     [
         set("addr-set-sshd", Family::Inet4, false),
         set("addr6-set-sshd", Family::Inet6, false),
@@ -280,13 +280,13 @@ fn rules_list_as_those_that_nft_makes() {
         prepare(&mut nftables);
         for (words, transport, verdict) in &cases {
             let rule = Rule {
-                transport: transport.clone(),
+                transport,
                 family: if words.contains("ip6 ") {
                     Family::Inet6
                 } else {
                     Family::Inet4
                 },
-                set: set_of(words),
+                set: &set_of(words),
                 verdict: *verdict,
             };
             commit(&mut nftables, |transaction| {
@@ -540,7 +540,7 @@ fn a_transaction_replaces_an_element_and_a_whole_set() {
         let interval = set("addr-set-sshd", Family::Inet4, true);
         commit(&mut nftables, |transaction| {
             transaction.delete_rule(TABLE, CHAIN, handle);
-            transaction.delete_set(TABLE, &single4.name);
+            transaction.delete_set(TABLE, single4.name);
             transaction.add_set(&interval);
             transaction.add_elements(&interval, &before);
         })

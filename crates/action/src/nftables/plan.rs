@@ -83,6 +83,21 @@ pub enum Step {
     Raze(SetId),
 }
 
+impl Step {
+    /// The set it is about.
+    #[must_use]
+    pub const fn set(&self) -> SetId {
+        match self {
+            Self::Raise(id)
+            | Self::Add(id, _)
+            | Self::Renew(id, _)
+            | Self::Remove(id, _)
+            | Self::Flush(id)
+            | Self::Raze(id) => *id,
+        }
+    }
+}
+
 /// What is to be done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {

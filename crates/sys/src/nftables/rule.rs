@@ -56,14 +56,14 @@ pub enum Verdict {
 }
 
 /// A rule: packets of `transport` whose source is in `set` meet `verdict`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule<'a> {
     /// What is matched first.
-    pub transport: Transport,
+    pub transport: &'a Transport,
     /// The family of the addresses in the set.
     pub family: Family,
     /// The set that holds the sources.
-    pub set: String,
+    pub set: &'a str,
     /// What becomes of what matches.
     pub verdict: Verdict,
 }
@@ -74,7 +74,7 @@ const TCP: u8 = 6;
 /// A set without a name that belongs to one rule, already written to the transaction.
 struct Anonymous(u32);
 
-impl Rule {
+impl Rule<'_> {
     /// Writes the anonymous sets that the rule needs to `transaction`, and then the rule itself.
     pub(super) fn write(&self, transaction: &mut Transaction, table: &str, chain: &str) {
         let set = self.write_set(transaction, table);
@@ -88,7 +88,7 @@ impl Rule {
         compare(writer, NFT_CMP_EQ, &[self.family.number()]);
         let (offset, length) = self.family.source();
         payload(writer, NFT_PAYLOAD_NETWORK_HEADER, offset, length);
-        lookup(writer, &self.set, None);
+        lookup(writer, self.set, None);
         self.write_verdict(writer);
         writer.end_nested(expressions);
         transaction.end(message);
@@ -96,7 +96,7 @@ impl Rule {
 
     /// `nft` writes a set only where there are several values to choose from.
     fn write_set(&self, transaction: &mut Transaction, table: &str) -> Option<Anonymous> {
-        match &self.transport {
+        match self.transport {
             Transport::Protocols(protocols) if protocols.len() != 1 => {
                 let keys: Vec<_> = protocols.iter().map(|protocol| vec![*protocol]).collect();
                 let id = transaction.begin_anonymous(
@@ -136,7 +136,7 @@ impl Rule {
     }
 
     fn write_transport(&self, writer: &mut Writer, set: Option<&Anonymous>) {
-        match &self.transport {
+        match self.transport {
             Transport::Any => {
                 if self.verdict == Verdict::TcpReset {
                     meta(writer, NFT_META_L4PROTO);

@@ -81,10 +81,10 @@ impl Transaction {
     }
 
     /// Makes the set, unless it is there; one of that name and of another kind is an error.
-    pub fn add_set(&mut self, set: &Set) {
+    pub fn add_set(&mut self, set: &Set<'_>) {
         let message = self.begin(NFT_MSG_NEWSET, netlink::CREATE);
-        self.writer.text(NFTA_SET_TABLE, &set.table);
-        self.writer.text(NFTA_SET_NAME, &set.name);
+        self.writer.text(NFTA_SET_TABLE, set.table);
+        self.writer.text(NFTA_SET_NAME, set.name);
         self.writer.be32(NFTA_SET_FLAGS, set.flags());
         let (kind, length) = set.family.key();
         self.writer.be32(NFTA_SET_KEY_TYPE, kind);
@@ -96,29 +96,29 @@ impl Transaction {
     }
 
     /// Appends the rule to the chain, whether or not one like it is there.
-    pub fn add_rule(&mut self, table: &str, chain: &str, rule: &Rule) {
+    pub fn add_rule(&mut self, table: &str, chain: &str, rule: &Rule<'_>) {
         rule.write(self, table, chain);
     }
 
     /// Adds the elements; one that is there already stays as it is.
-    pub fn add_elements(&mut self, set: &Set, elements: &[Element]) {
+    pub fn add_elements(&mut self, set: &Set<'_>, elements: &[Element]) {
         for some in elements.chunks(ELEMENTS_A_MESSAGE) {
             self.elements(NFT_MSG_NEWSETELEM, netlink::CREATE, set, some);
         }
     }
 
     /// Removes the elements; one that is not there is an error.
-    pub fn delete_elements(&mut self, set: &Set, elements: &[Element]) {
+    pub fn delete_elements(&mut self, set: &Set<'_>, elements: &[Element]) {
         for some in elements.chunks(ELEMENTS_A_MESSAGE) {
             self.elements(NFT_MSG_DELSETELEM, 0, set, some);
         }
     }
 
     /// Removes all elements.
-    pub fn flush_set(&mut self, set: &Set) {
+    pub fn flush_set(&mut self, set: &Set<'_>) {
         let message = self.begin(NFT_MSG_DELSETELEM, 0);
-        self.writer.text(NFTA_SET_ELEM_LIST_TABLE, &set.table);
-        self.writer.text(NFTA_SET_ELEM_LIST_SET, &set.name);
+        self.writer.text(NFTA_SET_ELEM_LIST_TABLE, set.table);
+        self.writer.text(NFTA_SET_ELEM_LIST_SET, set.name);
         self.end(message);
     }
 
@@ -223,10 +223,10 @@ impl Transaction {
         self.end(message);
     }
 
-    fn elements(&mut self, kind: u16, flags: u16, set: &Set, elements: &[Element]) {
+    fn elements(&mut self, kind: u16, flags: u16, set: &Set<'_>, elements: &[Element]) {
         let message = self.begin(kind, flags);
-        self.writer.text(NFTA_SET_ELEM_LIST_TABLE, &set.table);
-        self.writer.text(NFTA_SET_ELEM_LIST_SET, &set.name);
+        self.writer.text(NFTA_SET_ELEM_LIST_TABLE, set.table);
+        self.writer.text(NFTA_SET_ELEM_LIST_SET, set.name);
         let list = self.writer.nested(NFTA_SET_ELEM_LIST_ELEMENTS);
         for element in elements {
             let timeout = element.timeout_ms.filter(|_| kind == NFT_MSG_NEWSETELEM);
@@ -258,7 +258,7 @@ impl Transaction {
     }
 
     /// Writes one element: its key, and in a set of intervals the first key past it.
-    fn bounds(&mut self, set: &Set, first: &[u8], past: Option<&[u8]>, timeout: Option<u64>) {
+    fn bounds(&mut self, set: &Set<'_>, first: &[u8], past: Option<&[u8]>, timeout: Option<u64>) {
         match (set.interval, past) {
             (false, _) => self.element(first, Edge::Single, timeout),
             (true, Some(past)) => {
@@ -425,8 +425,8 @@ mod tests {
         ];
         for (name, (family, interval), (first, last), list) in cases {
             let set = Set {
-                table: "t".to_owned(),
-                name: "s".to_owned(),
+                table: "t",
+                name: "s",
                 family,
                 interval,
             };
