@@ -132,7 +132,7 @@ impl Facts for BanFacts {
             "ip-host" => "None".to_owned(),
             "fid" => ticket.id.to_string(),
             "failures" | "ipfailures" | "ipjailfailures" => ticket.failures.to_string(),
-            "time" => ticket.time.to_string(),
+            "time" => ticket.time_text(),
             "bantime" => ticket.bantime_in(self.jail.bantime).seconds().to_string(),
             "bancount" => ticket.bancount.to_string(),
             "matches" | "ipmatches" | "ipjailmatches" => lines(ticket).join("\n"),

@@ -16,8 +16,10 @@ pub struct Candidate {
     ///
     /// It is a text where names are kept raw, and where what the expression took for an address is none.
     pub address: Option<Id>,
-    /// When the line was written; never later than the `now` it was found at.
+    /// When the line was written; the clocks of others may be ahead of ours.
     pub time: Timestamp,
+    /// The reference has the time as a whole number, which prints without `.0`.
+    pub time_is_whole: bool,
     /// The lines that belong to the failure, oldest first.
     pub matches: Vec<MatchedLine>,
     /// What the groups of the expressions captured.

@@ -1,12 +1,33 @@
 //! A line → a candidate: prefregex, failregex, ignoreregex, and the memory of earlier lines.
 //!
 //! In: the lines of a log in their order, and `now`.
-//! Out: [`Candidate`]s; whether one counts is the jail's to say.
+//! Out: [`Found`] matches, which become [`Candidate`]s; whether one counts is the jail's to say.
+//!
+//! Invariant: a line gives what it gives by itself, its session and its buffer; nothing else is remembered but when
+//! lines were written and which warnings were given.
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod address;
+mod buffer;
 mod candidate;
+mod choice;
+mod dates;
+mod encoding;
+mod filter;
+mod groups;
+mod journal;
+mod note;
+mod regex;
+mod sessions;
+mod times;
 
 pub use address::{Address, BadMask, Family, Id};
 pub use candidate::{Candidate, Captured, Data, MatchedLine};
+pub use choice::UseDns;
+pub use encoding::{Encoding, UnknownEncoding};
+pub use filter::{BadMaxLines, Entry, Filter, Found, MAX_MAXLINES, Mode, Output, Who};
+pub use journal::journal_text;
+pub use note::{Level, Note};
+pub use regex::{Regex, RegexError};
+pub use sessions::{MAX_LINES, MAX_SESSIONS, MAX_USERS, SESSION_SECONDS};

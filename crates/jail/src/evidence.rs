@@ -1,6 +1,7 @@
 //! What is known of a failure-id beside its counts, packed into one block of bytes.
 //!
-//! In and out: the attacker's address where it is not the id, captured groups, matched lines.
+//! In and out: the attacker's address where it is not the id, captured groups, matched lines, and how the time
+//! prints.
 //! Invariant: what was packed comes out as it went in.
 //!
 //! A million failure-ids are to fit into a quarter of a gigabyte, and unpacked the groups of a single line take
@@ -20,9 +21,11 @@ impl Evidence {
     /// Packs what `ticket` has of them.
     pub(crate) fn of(ticket: &Ticket) -> Self {
         let mut out = Vec::new();
-        if ticket.address.is_none() && ticket.captured.is_empty() && ticket.matches.is_empty() {
+        let nothing = ticket.address.is_none() && ticket.captured.is_empty() && ticket.matches.is_empty();
+        if nothing && !ticket.time_is_whole {
             return Self::default();
         }
+        out.push(if ticket.time_is_whole { PRESENT } else { ABSENT });
         put_address(&mut out, ticket.address.as_ref());
         put_number(&mut out, ticket.captured.iter().count());
         for (name, data) in ticket.captured.iter() {
@@ -53,6 +56,7 @@ impl Evidence {
             return;
         }
         let mut packed = Packed(&self.0);
+        ticket.time_is_whole = packed.byte() == PRESENT;
         ticket.address = packed.address();
         for _ in 0..packed.number() {
             let name = packed.text();
@@ -235,6 +239,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
         fn what_is_packed_comes_out_again(
+            time_is_whole in any::<bool>(),
             address in prop::option::of(prop_oneof![
                 any::<u32>().prop_map(|bits| Id::parse(&std::net::Ipv4Addr::from_bits(bits).to_string())),
                 ".{0,9}".prop_map(Id::Text),
@@ -243,7 +248,7 @@ mod tests {
             matches in prop::collection::vec(line(), 0..5),
         ) {
             let empty = Ticket::new(Id::parse("192.0.2.1"), Timestamp::from_seconds(0));
-            let mut ticket = Ticket { address, matches, ..empty.clone() };
+            let mut ticket = Ticket { address, time_is_whole, matches, ..empty.clone() };
             for (name, data) in groups {
                 ticket.captured.insert(&name, data);
             }

@@ -100,10 +100,13 @@ impl Failures {
             return None;
         };
         let failure = self.list.at_mut(place);
-        failure.shift(ticket.time, settings.findtime_micros);
+        let is_last = failure.shift(ticket.time, settings.findtime_micros);
         failure.retry = failure.retry.saturating_add(count);
         failure.failures = failure.failures.saturating_add(ticket.failures.max(1));
         let mut known = failure.ticket();
+        if is_last {
+            known.time_is_whole = ticket.time_is_whole;
+        }
         append(&mut known.matches, ticket.matches, settings.maxmatches);
         if reached(known.retry) {
             self.evidence_bytes -= self.list.remove(place).evidence.len();
@@ -224,13 +227,13 @@ impl Failure {
         ticket
     }
 
-    /// Moves the span on to a failure at `time`.
+    /// Moves the span on to a failure at `time`; returns whether that is the last one now.
     ///
     /// Not a sliding window. Past `findtime` the reference estimates the count from the rate so far, so a burst
     /// is remembered a little longer. We round half to even, as it does.
-    fn shift(&mut self, time: Timestamp, findtime_micros: i64) {
+    fn shift(&mut self, time: Timestamp, findtime_micros: i64) -> bool {
         if time <= self.last {
-            return;
+            return false;
         }
         let begin = time.plus_micros(findtime_micros.saturating_neg());
         if self.first < begin {
@@ -240,6 +243,7 @@ impl Failure {
             self.first = begin;
         }
         self.last = time;
+        true
     }
 }
 

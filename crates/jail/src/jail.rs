@@ -577,7 +577,9 @@ impl Jail {
                 (ticket, count)
             }
         };
-        ticket.time = ticket.time.min(now);
+        if ticket.time > now {
+            (ticket.time, ticket.time_is_whole) = (now, false);
+        }
         if let Some(ticket) = self.failures.add(&self.settings, ticket, count) {
             self.decide(now, ticket, effects);
             self.failures.clean(now, self.settings.findtime_micros);
@@ -643,6 +645,7 @@ impl Jail {
         Some(Ticket {
             bantime: Some(cut),
             restored: true,
+            time_is_whole: true,
             ..ticket
         })
     }

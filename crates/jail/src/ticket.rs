@@ -16,6 +16,8 @@ pub struct Ticket {
     pub address: Option<Id>,
     /// The time of the last failure, with which the ban begins.
     pub time: Timestamp,
+    /// The reference has the time as a whole number; see [`Ticket::time_text`].
+    pub time_is_whole: bool,
     /// How long the ban lasts; `None` where the jail's current `bantime` says so.
     pub bantime: Option<BanTime>,
     /// How often the id has been banned, this time included.
@@ -40,6 +42,7 @@ impl Ticket {
             id,
             address: None,
             time,
+            time_is_whole: false,
             bantime: None,
             bancount: 0,
             restored: false,
@@ -47,6 +50,16 @@ impl Ticket {
             retry: 0,
             matches: Vec::new(),
             captured: Captured::new(),
+        }
+    }
+
+    /// The time as actions have it: with a fraction, or `.0`, unless the reference has it as a whole number.
+    #[must_use]
+    pub fn time_text(&self) -> String {
+        if self.time_is_whole {
+            self.time.seconds().to_string()
+        } else {
+            self.time.to_string()
         }
     }
 
@@ -64,11 +77,13 @@ impl From<Candidate> for Ticket {
             id,
             address,
             time,
+            time_is_whole,
             matches,
             captured,
         } = candidate;
         Self {
             address,
+            time_is_whole,
             failures: 1,
             retry: 1,
             matches: matches.into_iter().map(Match::Parts).collect(),

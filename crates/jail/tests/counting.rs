@@ -21,6 +21,7 @@ fn failure(id: &str, time: Timestamp) -> Candidate {
     Candidate {
         id: Id::parse(id),
         address: None,
+        time_is_whole: false,
         time,
         matches: vec![MatchedLine {
             before: String::new(),

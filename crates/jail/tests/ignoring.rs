@@ -37,6 +37,7 @@ fn candidate(id: &str, data: &Value) -> Candidate {
     Candidate {
         id: Id::parse(id),
         address: None,
+        time_is_whole: false,
         time: Timestamp::from_seconds(0),
         matches: Vec::new(),
         captured,

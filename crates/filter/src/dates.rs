@@ -1,0 +1,89 @@
+//! The dates of one log: how they are looked for, and what they are when they name no zone.
+//!
+//! In: `datepattern` and `logtimezone`; lines. Out: where the date of a line is and when that was.
+//! Invariant: what is set has been understood, so that looking for a date never fails.
+
+use stockade_datetime::{Clock, DatePatternError, Detector, Offset, Report, ZoneError};
+
+use crate::times::Date;
+
+/// How the dates of one log are found.
+#[derive(Debug)]
+pub(crate) struct Dates {
+    start_year: i16,
+    /// Made for the first line where nothing is set: the journal needs none, and the default formats are many.
+    detector: Option<Detector>,
+    zone: Option<Offset>,
+    zone_text: Option<String>,
+}
+
+impl Dates {
+    pub(crate) const fn new(start_year: i16) -> Self {
+        Self {
+            start_year,
+            detector: None,
+            zone: None,
+            zone_text: None,
+        }
+    }
+
+    /// Finds the date of a line.
+    pub(crate) fn find(&mut self, line: &str, clock: &Clock) -> Date {
+        let detector = self.detector.get_or_insert_with(|| {
+            let mut detector =
+                Detector::new(None, self.start_year).expect("the default formats are supported");
+            detector.set_zone(self.zone);
+            detector
+        });
+        match detector.find(line, clock) {
+            None => Date::None,
+            Some(found) if found.cut.is_empty() => Date::Empty,
+            Some(found) => match found.time {
+                Some(time) => Date::At {
+                    span: found.cut,
+                    time,
+                    is_whole: found.time_is_whole,
+                },
+                None => Date::Bad(found.cut),
+            },
+        }
+    }
+
+    /// Sets `datepattern`, and forgets how the formats have done so far.
+    pub(crate) fn set_pattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
+        let mut detector = Detector::new(Some(pattern), self.start_year)?;
+        detector.set_zone(self.zone);
+        self.detector = Some(detector);
+        Ok(())
+    }
+
+    /// What `get datepattern` answers.
+    pub(crate) fn report(&self) -> Report {
+        match &self.detector {
+            Some(detector) => detector.report(),
+            None => Report {
+                pattern: None,
+                name: "Default Detectors".to_owned(),
+            },
+        }
+    }
+
+    pub(crate) const fn detector(&self) -> Option<&Detector> {
+        self.detector.as_ref()
+    }
+
+    /// Sets `logtimezone`.
+    pub(crate) fn set_zone(&mut self, text: &str) -> Result<(), ZoneError> {
+        let zone = text.parse()?;
+        self.zone = Some(zone);
+        self.zone_text = Some(text.to_owned());
+        if let Some(detector) = &mut self.detector {
+            detector.set_zone(Some(zone));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn zone_text(&self) -> Option<&str> {
+        self.zone_text.as_deref()
+    }
+}

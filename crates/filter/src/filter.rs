@@ -1,0 +1,609 @@
+//! A filter: from the lines of a log to what could count.
+
+use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
+
+use crate::buffer::Buffer;
+use crate::choice::{Choice, UseDns, choose};
+use crate::dates::Dates;
+use crate::note::{Note, Notes};
+use crate::regex::{Match, Regex, RegexError};
+use crate::sessions::Sessions;
+use crate::times::{Check, CutLine, Timed, Times};
+use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine};
+
+/// One thing that was logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// A line of a file, perhaps with its end, and the file it is from.
+    Bytes(&'a [u8], &'a str),
+    /// The text of a line.
+    Text(&'a str),
+    /// An entry of the journal.
+    Journal {
+        /// When it was logged.
+        time: Timestamp,
+        /// The same for people to read.
+        iso: &'a str,
+        /// Its text.
+        text: &'a str,
+    },
+}
+
+/// A match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which failregex it is of, from 0.
+    pub regex: usize,
+    /// What it is to be counted for.
+    pub who: Who,
+    /// When the line was written, where that can be told.
+    pub time: Option<Timestamp>,
+    /// The reference has the time as a whole number, which prints without `.0`.
+    pub time_is_whole: bool,
+    /// The lines that belong to it, oldest first.
+    pub matches: Vec<MatchedLine>,
+    /// What was captured, that of the prefregex and of the session included.
+    pub captured: Captured,
+    /// It is no failure, but something that a session remembers.
+    ///
+    /// A `nofail` that was captured without a session has no effect, so such a match is a failure all the same.
+    pub nofail: bool,
+    /// Something was captured that is not of this failregex.
+    pub merged: bool,
+}
+
+/// What a match is to be counted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// An id; and the attacker's address where it is another.
+    Id(Id, Option<Id>),
+    /// Every address of this host name.
+    Host(String),
+    /// Nothing yet; a later line of the session may tell.
+    Pending,
+}
+
+/// What came of an entry; emptied by whoever reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Output {
+    /// The matches.
+    pub found: Vec<Found>,
+    /// What the log is to say.
+    pub notes: Vec<Note>,
+}
+
+impl Found {
+    /// The candidates that this is: none where there is nothing to count or no time to count it at, and for a host
+    /// name one for each of `addresses`.
+    #[must_use]
+    pub fn into_candidates(self, addresses: &[Address]) -> Vec<Candidate> {
+        let Some(time) = self.time.filter(|_| !self.nofail) else {
+            return Vec::new();
+        };
+        let candidate = |id, address, matches, captured| Candidate {
+            id,
+            address,
+            time,
+            time_is_whole: self.time_is_whole,
+            matches,
+            captured,
+        };
+        match self.who {
+            Who::Id(id, address) => vec![candidate(id, address, self.matches, self.captured)],
+            Who::Host(_) => addresses
+                .iter()
+                .map(|&address| {
+                    let (matches, captured) = (self.matches.clone(), self.captured.clone());
+                    candidate(Id::Address(address), None, matches, captured)
+                })
+                .collect(),
+            Who::Pending => Vec::new(),
+        }
+    }
+}
+
+/// What a filter is to do beside finding failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mode {
+    /// Every failregex is tried on every line, and matches that are no failures are told.
+    pub check_all: bool,
+    /// Matches that lack an id are told.
+    pub tell_pending: bool,
+    /// Names are not resolved, and ids not read as addresses.
+    pub raw: bool,
+    /// Times are taken as they are.
+    pub any_time: bool,
+}
+
+/// A filter: its expressions, and what it remembers of earlier lines.
+#[derive(Debug)]
+pub struct Filter {
+    mode: Mode,
+    usedns: UseDns,
+    maxlines: usize,
+    findtime_micros: i64,
+    encoding: Encoding,
+    encoding_name: String,
+    prefregex: Option<Regex>,
+    failregex: Vec<Regex>,
+    ignoreregex: Vec<Regex>,
+    dates: Dates,
+    times: Times,
+    buffer: Buffer,
+    sessions: Sessions,
+    notes: Notes,
+    /// The text that expressions are searched in; kept for its room.
+    text: String,
+}
+
+/// `maxlines` below 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("maxlines must be integer greater than zero")]
+pub struct BadMaxLines;
+
+impl Filter {
+    /// A filter without expressions.
+    ///
+    /// Expressions are compiled as they are added, with the `usedns`, `maxlines` and `prefregex` valid then.
+    /// `start_year` is the year in which the program was started; it decides which years dates may have.
+    #[must_use]
+    pub fn new(mode: Mode, start_year: i16) -> Self {
+        Self {
+            mode,
+            usedns: UseDns::default(),
+            maxlines: 1,
+            findtime_micros: 600_000_000,
+            encoding: Encoding::UTF_8,
+            encoding_name: "UTF-8".to_owned(),
+            prefregex: None,
+            failregex: Vec::new(),
+            ignoreregex: Vec::new(),
+            dates: Dates::new(start_year),
+            times: Times::default(),
+            buffer: Buffer::default(),
+            sessions: Sessions::default(),
+            notes: Notes::default(),
+            text: String::new(),
+        }
+    }
+
+    /// Looks at one entry, and appends what came of it to `out`.
+    ///
+    /// `in_operation` says whether the log is read as it is written, and no longer from where it was left.
+    pub fn process(&mut self, entry: Entry<'_>, clock: &Clock, in_operation: bool, out: &mut Output) {
+        let now = clock.now();
+        let check = Check {
+            now,
+            in_operation,
+            findtime_micros: (!self.mode.any_time).then_some(self.findtime_micros),
+        };
+        let decoded;
+        let line = match entry {
+            Entry::Journal { time, iso, text } => {
+                let entry = (time, iso, text);
+                let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
+                if let Some(timed) = timed {
+                    self.search(timed, now, out);
+                }
+                return;
+            }
+            Entry::Text(line) => line,
+            Entry::Bytes(bytes, file) => {
+                let (line, clean) = self.encoding.decode(bytes);
+                if !clean {
+                    let name = &self.encoding_name;
+                    out.notes.extend(self.notes.undecodable(now, file, name, bytes));
+                }
+                decoded = line;
+                &decoded
+            }
+        };
+        let date = self.dates.find(line, clock);
+        let timed = self
+            .times
+            .of_line(check, line, &date, &mut self.notes, &mut out.notes);
+        if let Some(timed) = timed {
+            self.search(timed, now, out);
+        }
+    }
+
+    /// Searches the text of a line, and of those before where `maxlines` says so.
+    fn search(&mut self, timed: Timed<'_>, now: Timestamp, out: &mut Output) {
+        let Timed {
+            line,
+            time,
+            is_whole,
+            no_date,
+        } = timed;
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        if self.maxlines > 1 {
+            self.buffer.push(line.to_matched(), self.maxlines);
+            self.buffer.write(&mut text);
+        } else {
+            text.extend([line.before, line.after, "\n"]);
+        }
+        let few = self.ignoreregex.len() + 2 < self.failregex.len();
+        if !(few && self.is_ignored(&text, now, out)) {
+            let line = Line {
+                cut: &line,
+                time,
+                is_whole,
+                no_date,
+                now,
+            };
+            if let Some((base, content)) = self.prefix(&text, now, out) {
+                self.match_all(&line, &base, content.as_deref(), &mut text, out);
+            }
+        }
+        self.text = text;
+    }
+
+    /// What the prefregex captured, and the content where it names one; `None` where it does not match.
+    fn prefix(&mut self, text: &str, now: Timestamp, out: &mut Output) -> Option<(Captured, Option<String>)> {
+        let Some(prefregex) = &self.prefregex else {
+            return Some((Captured::new(), None));
+        };
+        let mut found = settle(prefregex.find(text), prefregex, now, &mut self.notes, out)??;
+        let content = found.data.remove("content");
+        let content = match content {
+            Some(Data::Text(content)) if !content.is_empty() => Some(content + "\n"),
+            Some(Data::Text(_) | Data::Set(_) | Data::Tuple(_)) | None => None,
+        };
+        Some((found.data, content))
+    }
+
+    /// Tries the failregexes in their order, on the content where there is one.
+    fn match_all(
+        &mut self,
+        line: &Line<'_>,
+        base: &Captured,
+        content: Option<&str>,
+        text: &mut String,
+        out: &mut Output,
+    ) {
+        // The places of lines are those in the text of the buffer, which the content is not.
+        let several = self.maxlines > 1 && content.is_none();
+        for index in 0..self.failregex.len() {
+            let Some(regex) = self.failregex.get(index) else {
+                break;
+            };
+            let subject = content.unwrap_or(text);
+            let found = settle(regex.find(subject), regex, line.now, &mut self.notes, out);
+            let Some(Some(found)) = found else {
+                continue;
+            };
+            let evidence = several.then(|| {
+                let places = self.buffer.taken(subject, found.span.clone(), &found.skipped);
+                self.buffer.take(&places)
+            });
+            let go_on = self.matched(line, base, subject, (index, found, evidence), out);
+            if !go_on && !self.mode.check_all {
+                break;
+            }
+            // What one expression took is not there for the next.
+            if several {
+                self.buffer.write(text);
+            }
+        }
+    }
+
+    /// Judges one match; returns whether the line can still be another's.
+    fn matched(
+        &mut self,
+        line: &Line<'_>,
+        base: &Captured,
+        subject: &str,
+        (index, found, evidence): (usize, Match, Option<Vec<MatchedLine>>),
+        out: &mut Output,
+    ) -> bool {
+        let ignored = match &evidence {
+            None => self.is_ignored(subject, line.now, out),
+            Some(lines) => {
+                let mut text = String::new();
+                for line in lines {
+                    text.extend([&line.before, &line.after, "\n"]);
+                }
+                self.is_ignored(&text, line.now, out)
+            }
+        };
+        if ignored {
+            return false;
+        }
+        let lines = evidence.unwrap_or_else(|| vec![line.cut.to_matched()]);
+        if line.no_date {
+            let text = lines
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n");
+            out.notes
+                .extend(self.notes.no_date(line.now, self.times.last_text(), &text));
+        }
+        if line.time.is_none() && !self.mode.any_time {
+            return true;
+        }
+
+        let mut data = base.clone();
+        for (name, value) in found.data.iter() {
+            data.insert(name, value.clone());
+        }
+        let mut merged = !base.is_empty();
+        let mut nofail = false;
+        let mut matches = lines;
+        let session = data.get("mlfid").map(session_id);
+        if let Some(session) = &session {
+            let known = self.sessions.merge(line.now, session, data, matches);
+            (data, matches, nofail) = (known.data, known.matches, known.nofail);
+            merged = true;
+        }
+        if nofail && !self.mode.check_all {
+            return false;
+        }
+        let who = match choose(&data, self.usedns, self.mode.raw) {
+            Choice::Id(id, address) => Who::Id(id, address),
+            Choice::Resolve(host) => Who::Host(host),
+            Choice::Unresolved => return false,
+            Choice::Nothing => {
+                let Some(session) = session else {
+                    if let Some(regex) = self.failregex.get(index) {
+                        let note = self.notes.no_group(line.now, subject, regex.expanded());
+                        out.notes.extend(note);
+                    }
+                    return false;
+                };
+                self.sessions.set_pending(&session);
+                if !self.mode.tell_pending {
+                    return false;
+                }
+                Who::Pending
+            }
+        };
+        out.found.push(Found {
+            regex: index,
+            who,
+            time: line.time,
+            time_is_whole: line.is_whole,
+            matches,
+            captured: data,
+            nofail,
+            merged,
+        });
+        false
+    }
+
+    /// Whether an ignoreregex matches `text`.
+    fn is_ignored(&mut self, text: &str, now: Timestamp, out: &mut Output) -> bool {
+        for regex in &self.ignoreregex {
+            if settle(regex.is_match(text), regex, now, &mut self.notes, out).unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What is known about the line that is searched.
+#[derive(Debug, Clone, Copy)]
+struct Line<'a> {
+    cut: &'a CutLine<'a>,
+    time: Option<Timestamp>,
+    is_whole: bool,
+    no_date: bool,
+    now: Timestamp,
+}
+
+/// A search that was given up is no match, and is told.
+fn settle<T>(
+    result: Result<T, stockade_pattern::StepLimit>,
+    regex: &Regex,
+    now: Timestamp,
+    notes: &mut Notes,
+    out: &mut Output,
+) -> Option<T> {
+    match result {
+        Ok(found) => Some(found),
+        Err(stockade_pattern::StepLimit) => {
+            out.notes.extend(notes.gave_up(now, regex.expanded()));
+            None
+        }
+    }
+}
+
+/// The text by which a session is known.
+fn session_id(data: &Data) -> String {
+    match data {
+        Data::Text(text) => text.clone(),
+        Data::Set(texts) => Vec::from_iter(texts.iter().map(String::as_str)).join("\n"),
+        Data::Tuple(parts) => Id::Tuple(parts.clone()).to_string(),
+    }
+}
+
+/// What is set, and setting it.
+impl Filter {
+    /// `usedns`.
+    #[must_use]
+    pub const fn usedns(&self) -> UseDns {
+        self.usedns
+    }
+
+    /// Sets `usedns`; expressions that are there keep the `<HOST>` they were added with.
+    pub const fn set_usedns(&mut self, usedns: UseDns) {
+        self.usedns = usedns;
+    }
+
+    /// `maxlines`.
+    #[must_use]
+    pub const fn maxlines(&self) -> usize {
+        self.maxlines
+    }
+
+    /// Sets `maxlines`; expressions that are there keep the mode they were added with.
+    ///
+    /// # Errors
+    ///
+    /// It is below 1.
+    pub fn set_maxlines(&mut self, maxlines: i64) -> Result<(), BadMaxLines> {
+        match usize::try_from(maxlines) {
+            Ok(maxlines @ 1..) => {
+                self.maxlines = maxlines.min(MAX_MAXLINES);
+                Ok(())
+            }
+            Ok(0) | Err(_) => Err(BadMaxLines),
+        }
+    }
+
+    /// Sets `findtime`, in microseconds.
+    pub const fn set_findtime(&mut self, micros: i64) {
+        self.findtime_micros = micros;
+    }
+
+    /// The name of the encoding as it was given.
+    #[must_use]
+    pub fn encoding_name(&self) -> &str {
+        &self.encoding_name
+    }
+
+    /// The encoding of the log.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Sets `logencoding` to the encoding of this name.
+    ///
+    /// # Errors
+    ///
+    /// No encoding is called so.
+    pub fn set_encoding(&mut self, name: &str) -> Result<(), crate::UnknownEncoding> {
+        self.encoding = Encoding::named(name)?;
+        name.clone_into(&mut self.encoding_name);
+        Ok(())
+    }
+
+    /// Sets `datepattern`; several patterns stand on lines of their own.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no date pattern.
+    pub fn set_datepattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
+        self.dates.set_pattern(pattern)
+    }
+
+    /// What `get datepattern` answers.
+    #[must_use]
+    pub fn datepattern(&self) -> Report {
+        self.dates.report()
+    }
+
+    /// How dates are found, where one was looked for or a `datepattern` was set.
+    #[must_use]
+    pub const fn detector(&self) -> Option<&Detector> {
+        self.dates.detector()
+    }
+
+    /// `logtimezone` as it was set.
+    #[must_use]
+    pub fn logtimezone(&self) -> Option<&str> {
+        self.dates.zone_text()
+    }
+
+    /// Sets `logtimezone`, the zone of dates that name none.
+    ///
+    /// # Errors
+    ///
+    /// The text names no zone.
+    pub fn set_logtimezone(&mut self, text: &str) -> Result<(), ZoneError> {
+        self.dates.set_zone(text)
+    }
+
+    /// The prefregex.
+    #[must_use]
+    pub const fn prefregex(&self) -> Option<&Regex> {
+        self.prefregex.as_ref()
+    }
+
+    /// Sets the prefregex; an empty one takes it away.
+    ///
+    /// # Errors
+    ///
+    /// It is no expression.
+    pub fn set_prefregex(&mut self, source: &str) -> Result<(), RegexError> {
+        self.prefregex = if source.is_empty() {
+            None
+        } else {
+            Some(Regex::compile(source, self.names_count(), false)?)
+        };
+        Ok(())
+    }
+
+    /// The failregexes in their order.
+    #[must_use]
+    pub fn failregex(&self) -> &[Regex] {
+        &self.failregex
+    }
+
+    /// Adds a failregex behind the others.
+    ///
+    /// # Errors
+    ///
+    /// It is no expression, or neither it nor the prefregex captures anything that could be counted.
+    pub fn add_failregex(&mut self, source: &str) -> Result<(), RegexError> {
+        let regex = Regex::compile(source, self.names_count(), self.maxlines > 1)?;
+        if !regex.has_id() && !self.prefregex.as_ref().is_some_and(Regex::has_id) {
+            return Err(RegexError::NoId {
+                expanded: regex.expanded().to_owned(),
+            });
+        }
+        self.failregex.push(regex);
+        Ok(())
+    }
+
+    /// Removes a failregex; `false` where there is none of this number.
+    pub fn remove_failregex(&mut self, index: usize) -> bool {
+        remove(&mut self.failregex, index)
+    }
+
+    /// The ignoreregexes in their order.
+    #[must_use]
+    pub fn ignoreregex(&self) -> &[Regex] {
+        &self.ignoreregex
+    }
+
+    /// Adds an ignoreregex behind the others.
+    ///
+    /// # Errors
+    ///
+    /// It is no expression.
+    pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), RegexError> {
+        let regex = Regex::compile(source, self.names_count(), false)?;
+        self.ignoreregex.push(regex);
+        Ok(())
+    }
+
+    /// Removes an ignoreregex; `false` where there is none of this number.
+    pub fn remove_ignoreregex(&mut self, index: usize) -> bool {
+        remove(&mut self.ignoreregex, index)
+    }
+
+    /// Removes all failregexes and ignoreregexes, as a reload does.
+    pub fn clear(&mut self) {
+        self.failregex.clear();
+        self.ignoreregex.clear();
+    }
+
+    const fn names_count(&self) -> bool {
+        !matches!(self.usedns, UseDns::No)
+    }
+}
+
+/// The most lines that are kept; more would make every line a search of megabytes.
+pub const MAX_MAXLINES: usize = 1000;
+
+fn remove(list: &mut Vec<Regex>, index: usize) -> bool {
+    let known = index < list.len();
+    if known {
+        list.remove(index);
+    }
+    known
+}

@@ -1,0 +1,109 @@
+//! What the groups of one expression captured → data, with alternates and tuples in place.
+//!
+//! In: the names and texts of the groups that took part. Out: [`Captured`].
+//! Invariant: a name stands once in the data.
+
+use crate::{Captured, Data};
+
+/// What has to be done with the groups of an expression after it matched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Groups {
+    /// A name and the groups that stand in for it, in the order in which they are asked.
+    alternates: Vec<(String, Vec<String>)>,
+    /// A name and the groups that make a tuple of it.
+    tuples: Vec<(String, Vec<String>)>,
+}
+
+impl Groups {
+    /// Looks through the names of an expression's groups.
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        // In the order of their names as text: `alt_user_10` comes before `alt_user_2`.
+        names.sort_unstable();
+        let mut groups = Self::default();
+        for name in names {
+            if let Some(base) = base_of(name, "alt_") {
+                add(&mut groups.alternates, base, name);
+            } else if let Some(base) = base_of(name, "tuple_") {
+                add(&mut groups.tuples, base, name);
+            }
+        }
+        groups
+    }
+
+    /// Copies alternates to where nothing was captured, then makes tuples.
+    pub(crate) fn finish(&self, data: &mut Captured) {
+        for (base, names) in &self.alternates {
+            if data.text(base).is_some_and(|text| !text.is_empty()) {
+                continue;
+            }
+            let filled = names.iter().filter_map(|name| data.text(name));
+            if let Some(text) = filled.clone().find(|text| !text.is_empty()).map(str::to_owned) {
+                data.insert(base, Data::Text(text));
+            }
+        }
+        for (base, names) in &self.tuples {
+            let parts = std::iter::once(base).chain(names);
+            let parts = parts.map(|name| data.text(name).map(str::to_owned)).collect();
+            data.insert(base, Data::Tuple(parts));
+        }
+    }
+}
+
+fn add(list: &mut Vec<(String, Vec<String>)>, base: String, name: &str) {
+    match list.iter_mut().find(|(known, _)| *known == base) {
+        Some((_, names)) => names.push(name.to_owned()),
+        None => list.push((base, vec![name.to_owned()])),
+    }
+}
+
+/// The name for which the group `name` stands in: without the prefix, and without a number behind `_`.
+fn base_of(name: &str, prefix: &str) -> Option<String> {
+    let rest = name.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
+    let base = match rest.rsplit_once('_') {
+        Some((base, number))
+            if !base.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            base
+        }
+        Some(_) | None => rest,
+    };
+    Some(match base {
+        "id" => "fid".to_owned(),
+        "port" => "fport".to_owned(),
+        other => other.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Groups, base_of};
+    use crate::{Captured, Data};
+
+    #[test]
+    fn a_number_counts_only_behind_an_underscore() {
+        for (name, base) in [
+            ("alt_user", Some("user")),
+            ("alt_user_2", Some("user")),
+            ("alt_user1", Some("user1")),
+            ("alt_user_a", Some("user_a")),
+            ("alt_id_3", Some("fid")),
+            ("alt_port", Some("fport")),
+            ("alt__1", Some("_1")),
+            ("alt_", None),
+            ("user", None),
+        ] {
+            assert_eq!(base_of(name, "alt_").as_deref(), base, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tuple_begins_with_the_group_it_is_made_of_whether_that_took_part_or_not() {
+        let groups = Groups::of(["tuple_id_2", "ip4", "tuple_id_1"]);
+        let mut data = Captured::new();
+        data.insert("tuple_id_2", Data::Text("b".to_owned()));
+        groups.finish(&mut data);
+        let tuple = vec![None, None, Some("b".to_owned())];
+        assert_eq!(data.get("fid"), Some(&Data::Tuple(tuple)));
+    }
+}

@@ -1,0 +1,138 @@
+//! One expression of a filter, compiled.
+//!
+//! In: a failregex, ignoreregex or prefregex as an administrator writes it. Out: the data of its matches.
+
+use std::ops::Range;
+
+use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
+
+use crate::groups::Groups;
+use crate::{Captured, Data};
+
+/// The groups one of which an expression must have, or the prefregex before it.
+const ID_GROUPS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
+
+/// Why an expression cannot be used; displays as the reference says it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegexError {
+    /// It is empty or blank.
+    #[error("Cannot add empty regex")]
+    Empty,
+    /// It is no expression.
+    #[error("Unable to compile regular expression '{expanded}':\n{error}")]
+    Syntax {
+        /// The expression with its tags expanded.
+        expanded: String,
+        /// What is wrong with it.
+        error: PatternError,
+    },
+    /// It captures nothing that could be counted.
+    #[error("No failure-id group in '{expanded}'")]
+    NoId {
+        /// The expression with its tags expanded.
+        expanded: String,
+    },
+}
+
+/// One expression, compiled.
+#[derive(Debug)]
+pub struct Regex {
+    source: String,
+    pattern: Pattern,
+    groups: Groups,
+}
+
+/// A match of an expression.
+#[derive(Debug)]
+pub(crate) struct Match {
+    /// Where it is.
+    pub(crate) span: Range<usize>,
+    /// What `<SKIPLINES>` took.
+    pub(crate) skipped: String,
+    /// What the groups captured, alternates and tuples in place.
+    pub(crate) data: Captured,
+}
+
+impl Regex {
+    /// Compiles `source`; `<HOST>` includes names where `dns`.
+    pub(crate) fn compile(source: &str, dns: bool, multiline: bool) -> Result<Self, RegexError> {
+        if source.trim().is_empty() {
+            return Err(RegexError::Empty);
+        }
+        let expanded = expand_tags(source, &TagOptions { dns });
+        let options = Options {
+            multiline,
+            ..Options::default()
+        };
+        match Pattern::compile(&expanded, options) {
+            Ok(pattern) => Ok(Self {
+                source: source.to_owned(),
+                groups: Groups::of(pattern.group_names()),
+                pattern,
+            }),
+            Err(error) => Err(RegexError::Syntax { expanded, error }),
+        }
+    }
+
+    /// The expression as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The expression with its tags expanded, as clients see it.
+    #[must_use]
+    pub fn expanded(&self) -> &str {
+        self.pattern.source()
+    }
+
+    /// The compiled expression.
+    #[must_use]
+    pub const fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// Whether it captures something that can be counted.
+    pub(crate) fn has_id(&self) -> bool {
+        ID_GROUPS.iter().any(|name| self.pattern.has_group(name))
+    }
+
+    /// Whether it matches somewhere in `text`.
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool, StepLimit> {
+        self.pattern.is_match(text)
+    }
+
+    /// Its leftmost match in `text`.
+    pub(crate) fn find(&self, text: &str) -> Result<Option<Match>, StepLimit> {
+        Ok(self
+            .pattern
+            .captures(text)?
+            .map(|captures| self.read(text, &captures)))
+    }
+
+    fn read(&self, text: &str, captures: &Captures) -> Match {
+        let mut data = Captured::new();
+        let mut skipped = String::new();
+        for (name, span) in captures.named() {
+            let Some(found) = span.and_then(|span| text.get(span)) else {
+                continue;
+            };
+            if is_skiplines(name) {
+                skipped.push_str(found);
+            }
+            data.insert(name, Data::Text(found.to_owned()));
+        }
+        self.groups.finish(&mut data);
+        Match {
+            span: captures.whole(),
+            skipped,
+            data,
+        }
+    }
+}
+
+/// Whether a group is one of those that `<SKIPLINES>` makes.
+fn is_skiplines(name: &str) -> bool {
+    name.strip_prefix("skiplines")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}

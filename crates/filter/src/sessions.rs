@@ -1,0 +1,197 @@
+//! What earlier lines of a connection told: `<F-MLFID>` and its kin.
+//!
+//! In: what a line captured, with the lines it matched. Out: the same, together with what the session knows.
+//! Invariant: no more than [`MAX_SESSIONS`] sessions of [`MAX_LINES`] lines are kept, none longer than
+//! [`SESSION_SECONDS`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stockade_datetime::Timestamp;
+
+use crate::{Captured, Data, MatchedLine};
+
+/// How many sessions are remembered; the oldest makes room.
+pub const MAX_SESSIONS: usize = 100;
+
+/// How long a session is remembered after its first line.
+pub const SESSION_SECONDS: i64 = 300;
+
+/// How many lines of a session wait to be reported; the oldest is dropped. A session has a handful.
+pub const MAX_LINES: usize = 200;
+
+/// How many users of a session are remembered; two are enough to decide by.
+pub const MAX_USERS: usize = 100;
+
+/// The sessions of one jail.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    known: BTreeMap<String, Session>,
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// Tells which of two sessions began first, whatever the clock did.
+    number: u64,
+    since: Timestamp,
+    /// Everything captured so far, `users` included.
+    data: Captured,
+    /// The lines of the last failure or of one that lacks its id; none where they were reported.
+    matches: Vec<MatchedLine>,
+    /// The lines that were no failure by themselves.
+    helpers: Vec<MatchedLine>,
+    /// A failure waits for an id.
+    pending: bool,
+}
+
+/// A match together with what its session knows.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// Everything captured so far.
+    pub(crate) data: Captured,
+    /// The lines of the failure, the earlier ones first.
+    pub(crate) matches: Vec<MatchedLine>,
+    /// The line is no failure.
+    pub(crate) nofail: bool,
+}
+
+impl Sessions {
+    /// Adds what a line captured to its session; `data` has the session's id under `mlfid`.
+    pub(crate) fn merge(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        mut data: Captured,
+        lines: Vec<MatchedLine>,
+    ) -> Merged {
+        let gained = data
+            .text("mlfgained")
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned);
+        if let Some(gained) = &gained
+            && !has(&data, "nofail")
+        {
+            data.insert("nofail", Data::Text(gained.clone()));
+        }
+        let forget = has(&data, "mlfforget");
+        data.remove("mlfforget");
+        let user = data
+            .text("user")
+            .filter(|user| !user.is_empty())
+            .map(str::to_owned);
+
+        let mut session = match self.take(now, id) {
+            Some(mut session) => {
+                add_user(&mut session.data, user);
+                let after_helper = has(&session.data, "nofail") || has(&session.data, "mlfgained");
+                session.data.remove("nofail");
+                session.data.remove("mlfgained");
+                if gained.is_some() {
+                    session.pending = false;
+                }
+                if !after_helper && !session.pending {
+                    session.matches.clear();
+                }
+                for (name, value) in data.iter() {
+                    session.data.insert(name, value.clone());
+                }
+                session
+            }
+            None => {
+                self.begun += 1;
+                if !forget {
+                    add_user(&mut data, user);
+                }
+                Session {
+                    number: self.begun,
+                    since: now,
+                    data,
+                    matches: Vec::new(),
+                    helpers: Vec::new(),
+                    pending: false,
+                }
+            }
+        };
+
+        let several = matches!(session.data.get("users"), Some(Data::Set(users)) if users.len() > 1);
+        if std::mem::take(&mut session.pending) || several {
+            session.data.remove("nofail");
+            session.data.remove("mlfgained");
+        }
+        let nofail = has(&session.data, "nofail");
+        if !nofail {
+            let mut matches = std::mem::take(&mut session.helpers);
+            matches.append(&mut session.matches);
+            matches.extend(lines);
+            keep_newest(&mut matches);
+            session.matches = matches;
+        } else if !forget {
+            session.helpers.extend(lines);
+            keep_newest(&mut session.helpers);
+        }
+        let merged = Merged {
+            data: session.data.clone(),
+            matches: session.matches.clone(),
+            nofail,
+        };
+        if !forget {
+            self.put(id, session);
+        }
+        merged
+    }
+
+    /// Marks that the last match of this session is a failure that lacks its id.
+    pub(crate) fn set_pending(&mut self, id: &str) {
+        if let Some(session) = self.known.get_mut(id) {
+            session.pending = true;
+        }
+    }
+
+    /// Takes a session out; one that is too old is as good as none.
+    fn take(&mut self, now: Timestamp, id: &str) -> Option<Session> {
+        let session = self.known.remove(id)?;
+        // A clock that was set back would keep a session for as long as it was set back.
+        let age = now.micros_since(session.since);
+        (-SESSION_SECONDS * 1_000_000..SESSION_SECONDS * 1_000_000)
+            .contains(&age)
+            .then_some(session)
+    }
+
+    fn put(&mut self, id: &str, session: Session) {
+        self.known.insert(id.to_owned(), session);
+        if self.known.len() > MAX_SESSIONS {
+            let oldest = self.known.iter().min_by_key(|(_, session)| session.number);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Whether something was captured under `name`, and not an empty text.
+fn has(data: &Captured, name: &str) -> bool {
+    match data.get(name) {
+        None => false,
+        Some(Data::Text(text)) => !text.is_empty(),
+        Some(Data::Set(_) | Data::Tuple(_)) => true,
+    }
+}
+
+fn add_user(data: &mut Captured, user: Option<String>) {
+    let Some(user) = user else {
+        return;
+    };
+    let mut users = match data.get("users") {
+        Some(Data::Set(users)) => users.clone(),
+        Some(Data::Text(_) | Data::Tuple(_)) | None => BTreeSet::new(),
+    };
+    if users.len() < MAX_USERS {
+        users.insert(user);
+    }
+    data.insert("users", Data::Set(users));
+}
+
+fn keep_newest(lines: &mut Vec<MatchedLine>) {
+    let surplus = lines.len().saturating_sub(MAX_LINES);
+    lines.drain(..surplus);
+}
