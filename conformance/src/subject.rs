@@ -80,6 +80,12 @@ impl Subject {
     pub fn package_configuration() -> PathBuf {
         reference().join("etc/fail2ban")
     }
+
+    /// The data of the reference's own tests: annotated sample logs, and filters that only they need.
+    #[must_use]
+    pub fn package_tests() -> PathBuf {
+        reference().join("usr/lib/python3/dist-packages/fail2ban/tests")
+    }
 }
 
 /// The distribution's interpreter; another one on the path has not the distribution's modules.

@@ -2,3 +2,5 @@
 
 mod clients;
 mod e2e;
+mod filters;
+mod samples;
