@@ -3,18 +3,25 @@
 //! In: what to follow, for which [`ReaderId`], and from where. Out: [`Event`]s, lines in their order.
 //! Time: the `now` that the caller passes; nothing here reads a clock, starts a thread or waits.
 //!
-//! The loop waits for the descriptor of [`Files`] and for its `next_wakeup`, and then calls its `ready`, which does a limited amount of work.
+//! The loop waits for the descriptors of [`Files`] and [`Journal`] and for their `next_wakeup`, and then calls
+//! their `ready`, which does a limited amount of work.
 //!
 //! Invariant: a complete line reaches each of its readers once, whatever is renamed, cut or put back.
 
+mod entry;
 mod file;
 mod follower;
 mod glob;
+mod journal;
+mod matches;
 mod seek;
 
 use std::path::Path;
 
+pub use entry::{Entry, rendered};
 pub use file::{Added, Files, FollowOptions, Start};
+pub use journal::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart, available};
+pub use matches::{InvalidMatch, JournalMatch, Matches};
 pub use seek::first_line_since;
 
 use crate::log::Level;

@@ -1,0 +1,524 @@
+//! Entries of the journal: read from the export format, rendered as the line that is matched.
+//!
+//! In: the bytes that `journalctl -o export` writes. Out: [`Entry`]s; their time; their text.
+//!
+//! Only the fields that someone needs are kept, and of those no more than [`LINE_LIMIT`] bytes an entry;
+//! what is longer is cut, whatever length a field claims to have.
+//!
+//! Invariant: an entry ends where the format says so; nothing in the value of a field can end it.
+
+use std::collections::BTreeSet;
+
+use stockade_datetime::Timestamp;
+
+use super::{LINE_LIMIT, len};
+
+/// The fields that text and time are made of.
+const NEEDED: [&str; 12] = [
+    "__CURSOR",
+    "__REALTIME_TIMESTAMP",
+    "__MONOTONIC_TIMESTAMP",
+    "_SOURCE_REALTIME_TIMESTAMP",
+    "_SOURCE_MONOTONIC_TIMESTAMP",
+    "_HOSTNAME",
+    "SYSLOG_IDENTIFIER",
+    "_COMM",
+    "SYSLOG_PID",
+    "_PID",
+    "MESSAGE",
+    "_TRANSPORT",
+];
+
+/// How many fields of an entry are kept; the journal itself takes no more than a thousand.
+const FIELD_LIMIT: usize = 1024;
+
+/// The longest value the journal stores; a longer one means that we have lost the thread.
+const VALUE_LIMIT: u64 = 1 << 30;
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    fields: Vec<(String, Vec<u8>)>,
+    size: usize,
+}
+
+impl Entry {
+    /// Appends a value of a field, cut to what there is room for.
+    pub fn push(&mut self, field: &str, value: &[u8]) {
+        if self.fields.len() >= FIELD_LIMIT {
+            return;
+        }
+        let room = LINE_LIMIT.saturating_sub(self.size);
+        let value = value.get(..room).unwrap_or(value);
+        self.size += value.len();
+        self.fields.push((field.to_owned(), value.to_vec()));
+    }
+
+    /// The first value of a field.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&[u8]> {
+        let known = self.fields.iter().find(|(known, _)| known == field);
+        known.map(|(_, value)| value.as_slice())
+    }
+
+    /// All values of a field.
+    pub fn all<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |(known, _)| known == field)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// When its writer says it was written, or else when the journal received it.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.micros("_SOURCE_REALTIME_TIMESTAMP")
+            .map_or_else(|| self.received(), Timestamp::from_micros)
+    }
+
+    /// When the journal received it.
+    #[must_use]
+    pub fn received(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros("__REALTIME_TIMESTAMP").unwrap_or(0))
+    }
+
+    /// Its place in the journal.
+    pub(super) fn cursor(&self) -> Option<&str> {
+        std::str::from_utf8(self.get("__CURSOR")?).ok()
+    }
+
+    /// The line that is matched: `host identifier[pid]: message`, with what there is of these.
+    ///
+    /// Line feeds within become the two characters `\n`, so it is one line whatever was written.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        let part = |text: &mut Vec<u8>, bytes: &[u8]| {
+            if !text.is_empty() {
+                text.push(b' ');
+            }
+            text.extend_from_slice(bytes);
+        };
+        if let Some(host) = self.filled("_HOSTNAME") {
+            part(&mut text, host);
+        }
+        if let Some(identifier) = self.filled("SYSLOG_IDENTIFIER").or_else(|| self.filled("_COMM")) {
+            part(&mut text, identifier);
+            let pid = self.filled("SYSLOG_PID").or_else(|| self.filled("_PID"));
+            if let Some(pid) = pid {
+                text.push(b'[');
+                text.extend_from_slice(shown_pid(pid).as_bytes());
+                text.push(b']');
+            }
+            text.push(b':');
+            if identifier == b"kernel" && pid.is_none() {
+                let uptime = self
+                    .micros("_SOURCE_MONOTONIC_TIMESTAMP")
+                    .or_else(|| self.micros("__MONOTONIC_TIMESTAMP"));
+                if let Some(micros) = uptime {
+                    let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+                    part(&mut text, format!("[{seconds:>12}]").as_bytes());
+                }
+            }
+        }
+        let message: Vec<&[u8]> = self.all("MESSAGE").collect();
+        if !message.is_empty() {
+            part(&mut text, &message.join(&b' '));
+        }
+        escape_line_feeds(&text)
+    }
+
+    /// A value that is not empty.
+    fn filled(&self, field: &str) -> Option<&[u8]> {
+        self.get(field).filter(|value| !value.is_empty())
+    }
+
+    fn micros(&self, field: &str) -> Option<i64> {
+        std::str::from_utf8(self.get(field)?).ok()?.trim().parse().ok()
+    }
+}
+
+/// A time as the evidence of a match begins: `2026-11-21T23:59:04.715624+00:00`, in local time.
+#[must_use]
+pub fn rendered(time: Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    let at = jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let form = if time.subsec_micros() == 0 {
+        "%Y-%m-%dT%H:%M:%S%:z"
+    } else {
+        "%Y-%m-%dT%H:%M:%S.%6f%:z"
+    };
+    at.to_zoned(zone.clone()).strftime(form).to_string()
+}
+
+/// A number as a number, in any of the ways of writing one; something else as the reference shows it, as the
+/// bytes object that it is there.
+fn shown_pid(pid: &[u8]) -> String {
+    let text = String::from_utf8_lossy(pid);
+    let plain = text.trim().replace('_', "");
+    let (sign, digits) = match plain.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", plain.strip_prefix('+').unwrap_or(&plain)),
+    };
+    let lower = digits.to_lowercase();
+    let number = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((lower.strip_prefix(prefix)?, radix)))
+        .map_or_else(
+            || (digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse::<u128>().ok())?,
+            |(digits, radix)| u128::from_str_radix(digits, radix).ok(),
+        );
+    match number {
+        Some(number) => format!("{sign}{number}"),
+        None => bytes_literal(pid),
+    }
+}
+
+/// Bytes as Python prints them.
+fn bytes_literal(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut literal = format!("b{quote}");
+    for byte in bytes {
+        match byte {
+            b'\\' => literal.push_str("\\\\"),
+            b'\n' => literal.push_str("\\n"),
+            b'\r' => literal.push_str("\\r"),
+            b'\t' => literal.push_str("\\t"),
+            b'\'' if quote == '\'' => literal.push_str("\\'"),
+            b' '..=b'~' => literal.push(char::from(*byte)),
+            byte => literal.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    literal.push(quote);
+    literal
+}
+
+fn escape_line_feeds(text: &[u8]) -> Vec<u8> {
+    text.split(|byte| *byte == b'\n')
+        .collect::<Vec<_>>()
+        .join(&b"\\n"[..])
+}
+
+/// Reads the export format, however it is cut into pieces.
+#[derive(Debug)]
+pub(super) struct Parser {
+    wanted: BTreeSet<String>,
+    state: State,
+    entry: Entry,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In a line: the name of a field and its value, or a name alone, or the empty line that ends an entry.
+    Line(Vec<u8>),
+    /// In the eight bytes that say how long a value is.
+    Length { name: Vec<u8>, bytes: Vec<u8> },
+    /// In a value, of which `left` bytes are to come, and then a line feed.
+    Value {
+        name: Vec<u8>,
+        value: Vec<u8>,
+        left: u64,
+    },
+}
+
+/// What came is not in the export format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not in the export format of the journal")]
+pub(super) struct Malformed;
+
+impl Parser {
+    /// Keeps what text and time are made of, and `fields`.
+    pub(super) fn new<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            wanted: NEEDED.into_iter().chain(fields).map(str::to_owned).collect(),
+            state: State::Line(Vec::new()),
+            entry: Entry::default(),
+        }
+    }
+
+    /// Takes the next piece and hands out the entries that are complete with it.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(Entry)) -> Result<(), Malformed> {
+        while !bytes.is_empty() {
+            let used = match &mut self.state {
+                State::Line(line) => {
+                    let end = memchr::memchr(b'\n', bytes);
+                    let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+                    append(line, part);
+                    if end.is_some() {
+                        let line = std::mem::take(line);
+                        self.line(&line, take);
+                    }
+                    part.len() + usize::from(end.is_some())
+                }
+                State::Length { name, bytes: length } => {
+                    let part = bytes.get(..8 - length.len()).unwrap_or(bytes);
+                    length.extend_from_slice(part);
+                    if let Ok(length) = <[u8; 8]>::try_from(length.as_slice()) {
+                        let left = u64::from_le_bytes(length);
+                        if left > VALUE_LIMIT {
+                            return Err(Malformed);
+                        }
+                        self.state = State::Value {
+                            name: std::mem::take(name),
+                            value: Vec::new(),
+                            left,
+                        };
+                    }
+                    part.len()
+                }
+                State::Value { name, value, left } => {
+                    if *left == 0 {
+                        if bytes.first() != Some(&b'\n') {
+                            return Err(Malformed);
+                        }
+                        let (name, value) = (std::mem::take(name), std::mem::take(value));
+                        self.state = State::Line(Vec::new());
+                        self.field(&name, &value);
+                        1
+                    } else {
+                        let part = usize::try_from(*left)
+                            .ok()
+                            .and_then(|left| bytes.get(..left))
+                            .unwrap_or(bytes);
+                        append(value, part);
+                        *left -= len(part);
+                        part.len()
+                    }
+                }
+            };
+            bytes = bytes.get(used..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], take: &mut dyn FnMut(Entry)) {
+        if line.is_empty() {
+            let entry = std::mem::take(&mut self.entry);
+            if !entry.fields.is_empty() {
+                take(entry);
+            }
+            return;
+        }
+        match memchr::memchr(b'=', line) {
+            Some(at) => {
+                let (name, value) = line.split_at(at);
+                self.field(name, value.get(1..).unwrap_or_default());
+            }
+            None => {
+                self.state = State::Length {
+                    name: line.to_vec(),
+                    bytes: Vec::with_capacity(8),
+                };
+            }
+        }
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        if let Ok(name) = std::str::from_utf8(name)
+            && self.wanted.contains(name)
+        {
+            self.entry.push(name, value);
+        }
+    }
+}
+
+/// Appends as much of `part` as an entry may have.
+fn append(to: &mut Vec<u8>, part: &[u8]) {
+    let room = LINE_LIMIT.saturating_sub(to.len());
+    to.extend_from_slice(part.get(..room).unwrap_or(part));
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::{self, TimeZone};
+    use stockade_datetime::Timestamp;
+
+    use super::{Entry, LINE_LIMIT, Malformed, Parser, rendered};
+
+    fn entry(fields: &[(&str, &str)]) -> Entry {
+        let mut entry = Entry::default();
+        for (field, value) in fields {
+            entry.push(field, value.as_bytes());
+        }
+        entry
+    }
+
+    #[test]
+    fn an_entry_becomes_a_line() {
+        let host = ("_HOSTNAME", "vm");
+        for (name, fields, expected) in [
+            (
+                "all of it",
+                vec![
+                    host,
+                    ("SYSLOG_IDENTIFIER", "sshd"),
+                    ("SYSLOG_PID", "77"),
+                    ("MESSAGE", "x"),
+                ],
+                "vm sshd[77]: x",
+            ),
+            (
+                "what the kernel knows",
+                vec![host, ("_COMM", "foo"), ("_PID", "7181"), ("MESSAGE", "x")],
+                "vm foo[7181]: x",
+            ),
+            (
+                "the writer's word first",
+                vec![
+                    ("MESSAGE", "x"),
+                    ("_PID", "1"),
+                    ("_COMM", "b"),
+                    ("SYSLOG_PID", "2"),
+                    ("SYSLOG_IDENTIFIER", "a"),
+                    host,
+                ],
+                "vm a[2]: x",
+            ),
+            (
+                "no pid",
+                vec![host, ("_COMM", "foo"), ("MESSAGE", "x")],
+                "vm foo: x",
+            ),
+            (
+                "no identifier",
+                vec![host, ("_PID", "3"), ("MESSAGE", "x")],
+                "vm x",
+            ),
+            ("no host", vec![("_COMM", "foo"), ("MESSAGE", "x")], "foo: x"),
+            ("the message alone", vec![("MESSAGE", " x ")], " x "),
+            (
+                "a hexadecimal pid",
+                vec![("_COMM", "a"), ("SYSLOG_PID", "0x10"), ("MESSAGE", "x")],
+                "a[16]: x",
+            ),
+            (
+                "zeros before the pid",
+                vec![("_COMM", "a"), ("SYSLOG_PID", "007"), ("MESSAGE", "x")],
+                "a[7]: x",
+            ),
+            (
+                "a pid that is none",
+                vec![("_COMM", "a"), ("SYSLOG_PID", "abc"), ("MESSAGE", "x")],
+                "a[b'abc']: x",
+            ),
+            (
+                "several lines",
+                vec![host, ("_COMM", "sshd"), ("MESSAGE", "multi\nline\n")],
+                "vm sshd: multi\\nline\\n",
+            ),
+            (
+                "several messages",
+                vec![("_COMM", "a"), ("MESSAGE", "x"), ("MESSAGE", "y")],
+                "a: x y",
+            ),
+            (
+                "the kernel",
+                vec![
+                    host,
+                    ("SYSLOG_IDENTIFIER", "kernel"),
+                    ("__MONOTONIC_TIMESTAMP", "9"),
+                    ("_SOURCE_MONOTONIC_TIMESTAMP", "12345678"),
+                    ("MESSAGE", "x"),
+                ],
+                "vm kernel: [   12.345678] x",
+            ),
+            (
+                "the kernel, by the journal's clock",
+                vec![
+                    ("SYSLOG_IDENTIFIER", "kernel"),
+                    ("__MONOTONIC_TIMESTAMP", "1234567000001"),
+                    ("MESSAGE", "x"),
+                ],
+                "kernel: [1234567.000001] x",
+            ),
+            (
+                "somebody who says to be the kernel",
+                vec![
+                    ("SYSLOG_IDENTIFIER", "kernel"),
+                    ("_PID", "7185"),
+                    ("MESSAGE", "x"),
+                ],
+                "kernel[7185]: x",
+            ),
+        ] {
+            assert_eq!(
+                String::from_utf8_lossy(&entry(&fields).text()),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_writer() {
+        let both = entry(&[
+            ("__REALTIME_TIMESTAMP", "1795305545000001"),
+            ("_SOURCE_REALTIME_TIMESTAMP", "1795305544715624"),
+        ]);
+        assert_eq!(both.time().micros(), 1_795_305_544_715_624);
+        assert_eq!(both.received().micros(), 1_795_305_545_000_001);
+        let one = entry(&[("__REALTIME_TIMESTAMP", "5")]);
+        assert_eq!((one.time().micros(), one.received().micros()), (5, 5));
+        for (micros, hours, text) in [
+            (1_795_305_544_715_624, 0, "2026-11-21T23:59:04.715624+00:00"),
+            (1_795_305_544_000_000, 0, "2026-11-21T23:59:04+00:00"),
+            (1_795_305_544_000_100, -5, "2026-11-21T18:59:04.000100-05:00"),
+        ] {
+            let zone = TimeZone::fixed(tz::offset(hours));
+            assert_eq!(rendered(Timestamp::from_micros(micros), &zone), text);
+        }
+    }
+
+    #[test]
+    fn the_export_format_is_read_however_it_is_cut() {
+        let mut bytes = b"__CURSOR=c1\nMESSAGE=a=b\nUNKNOWN=x\nX=1\n\n".to_vec();
+        // What looks like the end of an entry and another field is within the value.
+        let value = b"two\n\nMESSAGE=forged\n\xff";
+        bytes.extend_from_slice(b"__CURSOR=c2\nMESSAGE\n");
+        bytes.extend_from_slice(&u64::try_from(value.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\nX\n\0\0\0\0\0\0\0\0\n\n\n__CURSOR=c3\nMESSAGE=unfinished\n");
+        for size in [1, 2, 3, 7, 16, 1000] {
+            let mut parser = Parser::new(["X"]);
+            let mut found = Vec::new();
+            for piece in bytes.chunks(size) {
+                parser
+                    .feed(piece, &mut |entry| found.push(entry))
+                    .expect("well formed");
+            }
+            let mut second = entry(&[("__CURSOR", "c2")]);
+            second.push("MESSAGE", value);
+            second.push("X", b"");
+            assert_eq!(
+                found,
+                [
+                    entry(&[("__CURSOR", "c1"), ("MESSAGE", "a=b"), ("X", "1")]),
+                    second
+                ],
+                "pieces of {size}"
+            );
+            assert_eq!(found[0].cursor(), Some("c1"));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_what_is_no_length_refused() {
+        let mut parser = Parser::new([]);
+        let mut found = Vec::new();
+        let mut feed = |bytes: &[u8]| parser.feed(bytes, &mut |entry| found.push(entry));
+        feed(b"MESSAGE\n").expect("a name");
+        feed(&(3 * 1_000_000_u64).to_le_bytes()).expect("a length");
+        for _ in 0..3 {
+            feed(&vec![b'x'; 1_000_000]).expect("a value");
+        }
+        feed(b"\n_COMM=a\n\n").expect("its end");
+        feed(b"MESSAGE\n").expect("a name");
+        assert_eq!(feed(&u64::MAX.to_le_bytes()), Err(Malformed));
+        let message = found[0].get("MESSAGE").expect("a message");
+        assert_eq!(message.len(), LINE_LIMIT);
+        assert_eq!(found[0].get("_COMM"), Some(&b""[..]));
+    }
+}
