@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(test)]
+mod agreement;
 mod chars;
 mod civil;
 mod clock;

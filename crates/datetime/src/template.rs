@@ -29,7 +29,7 @@ pub(crate) struct Template {
 
 /// A format in the general engine.
 #[derive(Debug)]
-struct General {
+pub(crate) struct General {
     pattern: Pattern,
     /// The field that each group gives.
     fields: Vec<Option<Field>>,
@@ -118,7 +118,7 @@ impl Template {
 }
 
 impl General {
-    fn compile(layout: &Layout, years: Decades) -> Result<Self, PatternError> {
+    pub(crate) fn compile(layout: &Layout, years: Decades) -> Result<Self, PatternError> {
         let pattern = Pattern::compile(&layout.regex(years), Options::default())?;
         let mut fields = vec![None; pattern.group_count()];
         for name in pattern.group_names() {
@@ -137,7 +137,7 @@ impl General {
     }
 
     /// Where the match is; past the limits of the engine there is none.
-    fn find(&self, text: &str, from: usize, scratch: &mut Scratch) -> Option<Range<usize>> {
+    pub(crate) fn find(&self, text: &str, from: usize, scratch: &mut Scratch) -> Option<Range<usize>> {
         let captures = self.pattern.captures_at(text, from).ok()??;
         scratch.captures.clear();
         scratch.captures.extend(

@@ -147,15 +147,12 @@ pub(crate) fn weekday_number(name: &str, full: bool) -> Option<u8> {
 }
 
 fn number_of(names: &[&str], name: &str, full: bool) -> Option<u8> {
-    let same = |known: &&str| {
-        let known = if full {
-            known
-        } else {
-            known.get(..3).unwrap_or(known)
-        };
-        known.eq_ignore_ascii_case(name)
-    };
-    let at = names.iter().position(|name| same(name))?;
+    let at = names.iter().position(|known| {
+        let letters = if full { known.len() } else { 3 };
+        known
+            .get(..letters)
+            .is_some_and(|known| known.eq_ignore_ascii_case(name))
+    })?;
     u8::try_from(at + 1).ok()
 }
 

@@ -1,0 +1,116 @@
+//! Whether our own matcher and the general engine are of one opinion.
+
+#[path = "../tests/generate/mod.rs"]
+mod generate;
+
+use crate::defaults;
+use crate::layout::Layout;
+use crate::swift::{Outcome, Program, Scratch};
+use crate::template::General;
+use crate::token::Decades;
+use generate::{Made, Rng};
+
+const YEARS: i16 = 2026;
+
+/// Compares all groups of the first match in a line and in parts of it.
+fn compare(name: &str, program: &Program, general: &General, line: &str, rng: &mut Rng) -> bool {
+    let (mut ours, mut theirs) = (Scratch::default(), Scratch::default());
+    let places: Vec<usize> = (0..=line.len()).filter(|at| line.is_char_boundary(*at)).collect();
+    let (a, b) = (rng.below(places.len()), rng.below(places.len()));
+    let part = (places[a.min(b)], places[a.max(b)]);
+    let mut found = false;
+    let parts = [
+        (0, line.len()),
+        [part, (0, part.1), (part.0, line.len())][rng.below(3)],
+    ];
+    for (from, to) in parts {
+        let text = &line[..to];
+        let answer = match program.find(text, from, &mut ours) {
+            Outcome::Match { start, end } => Some((start..end, ours.captures.clone())),
+            Outcome::Nothing => None,
+            Outcome::TooHard => panic!("{name:?} is too hard on {line:?}"),
+        };
+        let expected = general
+            .find(text, from, &mut theirs)
+            .map(|whole| (whole, theirs.captures.clone()));
+        assert_eq!(answer, expected, "{name:?} on {line:?}, {from} to {to}");
+        found |= answer.is_some();
+    }
+    found
+}
+
+#[test]
+fn the_default_formats_match_alike() {
+    let mut rng = Rng::new(1);
+    let templates: Vec<_> = defaults::default_layouts()
+        .expect("patterns")
+        .into_iter()
+        .map(|(layout, _)| {
+            let program = Program::compile(&layout, Decades::since(YEARS)).expect("it is simple");
+            let general = General::compile(&layout, Decades::since(YEARS)).expect("it is a regex");
+            (layout.name, program, general)
+        })
+        .collect();
+    let mut found = vec![0; templates.len()];
+    for _ in 0..500 {
+        let line = generate::default_line(&mut rng);
+        for (at, (name, program, general)) in templates.iter().enumerate() {
+            found[at] += usize::from(compare(name, program, general, &line, &mut rng));
+        }
+    }
+    assert!(
+        found.iter().all(|count| *count > 0),
+        "each format is found: {found:?}"
+    );
+}
+
+#[test]
+fn patterns_match_alike() {
+    let mut rng = Rng::new(2);
+    let (mut simple, mut found) = (0, 0);
+    for _ in 0..400 {
+        let made = Made::new(&mut rng);
+        let pattern = made.pattern();
+        let Ok(layout) = Layout::read(&pattern) else {
+            panic!("{pattern:?}")
+        };
+        let general = General::compile(&layout, Decades::since(YEARS));
+        let Some(program) = Program::compile(&layout, Decades::since(YEARS)) else {
+            continue;
+        };
+        let general = general.unwrap_or_else(|error| panic!("{pattern:?}: {error}"));
+        simple += 1;
+        for _ in 0..8 {
+            let line = made.line(&mut rng);
+            found += usize::from(compare(&pattern, &program, &general, &line, &mut rng));
+        }
+    }
+    assert!(simple > 300 && found > 600, "{simple} patterns, {found} lines");
+}
+
+#[test]
+fn patterns_that_are_none_are_refused_by_both() {
+    for pattern in [
+        "%Y(",
+        "%Y)",
+        "[%Y",
+        "*%Y",
+        "%Y{2",
+        "(?P<x>%Y)(?P<x>%m)",
+        "%Y%Y",
+        "(?P=x)%Y",
+        "[b-a]%Y",
+        r"[\d-a]%Y",
+        r"%Y\q",
+        "(?P<1>%Y)",
+        "%Y+++",
+        "%Y??*",
+        "(?<a>%Y)",
+        "x{3,1}%Y",
+    ] {
+        let layout = Layout::read(pattern).expect("tokens are fine");
+        let general = General::compile(&layout, Decades::since(YEARS)).is_ok();
+        let program = Program::compile(&layout, Decades::since(YEARS)).is_some();
+        assert!(general || !program, "{pattern:?} has a program and is no regex");
+    }
+}
