@@ -125,9 +125,12 @@ impl Failures {
 
     /// Forgets what was last seen a findtime ago or longer, unless that was done just now.
     pub(crate) fn clean(&mut self, now: Timestamp, findtime_micros: i64) {
-        let pause = |last: Timestamp| now >= last && now < last.plus_seconds(CLEAN_PAUSE_SECONDS);
-        if self.last_clean.is_some_and(pause) {
-            return;
+        if let Some(last) = self.last_clean {
+            let again = last.plus_seconds(CLEAN_PAUSE_SECONDS);
+            if (last..again).contains(&now) {
+                self.next_clean = self.next_clean.map(|due| due.max(again));
+                return;
+            }
         }
         self.last_clean = Some(now);
         let limit = now.plus_micros(findtime_micros.saturating_neg());
@@ -148,6 +151,17 @@ impl Failures {
                 .plus_seconds(CLEAN_DELAY_SECONDS);
             due.max(now.plus_seconds(CLEAN_PAUSE_SECONDS))
         });
+    }
+
+    /// Forgets what is too old, where that is due at a wakeup, or long due since wakeups do not get through.
+    pub(crate) fn clean_if_due(&mut self, now: Timestamp, findtime_micros: i64, is_wakeup: bool) {
+        let patience = if is_wakeup { 0 } else { CLEAN_DELAY_SECONDS };
+        if self
+            .next_clean
+            .is_some_and(|due| due.plus_seconds(patience) <= now)
+        {
+            self.clean(now, findtime_micros);
+        }
     }
 
     /// When [`Failures::clean`] is due.

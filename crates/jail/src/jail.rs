@@ -248,6 +248,7 @@ impl Jail {
     /// Takes one input at `now` and appends what must be done about it to `effects`.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
+        let mut is_wakeup = false;
         match input {
             Input::Failure(candidate) => {
                 self.admit(now, Admission::Failure(candidate.into()), None, effects);
@@ -257,11 +258,10 @@ impl Jail {
             }
             Input::Restore(tickets) => self.restore(now, tickets, effects),
             Input::Answer(answer) => self.answer(now, answer, effects),
-            Input::Wakeup => {}
+            Input::Wakeup => is_wakeup = true,
         }
-        if self.failures.next_clean().is_some_and(|due| due <= now) {
-            self.failures.clean(now, self.settings.findtime_micros);
-        }
+        self.failures
+            .clean_if_due(now, self.settings.findtime_micros, is_wakeup);
     }
 
     /// When [`Input::Wakeup`] is next due.

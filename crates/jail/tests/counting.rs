@@ -323,9 +323,10 @@ proptest! {
     #[test]
     fn every_ban_ends_once_and_the_effects_tell_the_ban_list(
         maxretry in 1..5_i64,
+        findtime in prop_oneof![Just(60_i64), Just(0), Just(-20)],
         acts in prop::collection::vec(act(), 0..120),
     ) {
-        let mut jail = Jail::new("test", settings(maxretry, 60));
+        let mut jail = Jail::new("test", settings(maxretry, findtime));
         jail.set(Setting::BanTime(BanTime::from_seconds(50)));
         let (mut now, mut banned, mut total) = (0, BTreeSet::new(), 0);
         for (pause, act) in acts {
