@@ -137,6 +137,12 @@ impl Control {
         self.settle(poller, id);
     }
 
+    /// Whether a request waits to be taken.
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether some answer has not been sent whole.
     #[must_use]
     pub fn has_unsent(&self) -> bool {

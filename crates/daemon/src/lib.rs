@@ -1,12 +1,34 @@
 //! The loop and its edges: sources, runners, store, control socket, log.
+//!
+//! In: the commands of a configuration, and whatever happens on the machine. Out: bans.
+//!
+//! Invariant: one thread owns all jails and decides everything, one thing after another.
 #![forbid(unsafe_code)]
 
+pub mod blueprint;
 pub mod control;
 pub mod firewall;
+mod following;
 pub mod instance;
+pub mod jails;
+pub mod judge;
 pub mod log;
+mod machine;
+mod outside;
+mod reload;
 pub mod resolver;
 pub mod runner;
+pub mod server;
 mod shell;
 pub mod source;
+pub mod start;
+mod status;
 pub mod store;
+pub mod world;
+
+pub use start::{Start, StartError, run};
+
+/// The version of the reference whose behaviour, commands and files these are.
+pub const VERSION: &str = "1.1.1";
+/// What the log calls the daemon; log watchers look for it.
+pub const PRODUCT: &str = "Fail2ban v1.1.1";

@@ -27,6 +27,8 @@ const GRACE: Duration = Duration::from_millis(200);
 pub(crate) struct Run {
     /// Whether it ended with status 0.
     pub(crate) ok: bool,
+    /// Its exit status, where it ended by itself.
+    pub(crate) code: Option<i32>,
     /// What the log is told about it.
     pub(crate) records: Vec<(Level, String)>,
 }
@@ -40,7 +42,11 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
         Ok(child) => child,
         Err(error) => {
             records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
-            return Run { ok: false, records };
+            return Run {
+                ok: false,
+                code: None,
+                records,
+            };
         }
     };
     let mut output = Output::default();
@@ -61,11 +67,19 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
                     records.push((Level::ERROR, format!("{id:x} -- cannot be waited for: {error}")))
                 }
             }
-            return Run { ok: false, records };
+            return Run {
+                ok: false,
+                code: None,
+                records,
+            };
         }
         Err(error) => {
             records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
-            return Run { ok: false, records };
+            return Run {
+                ok: false,
+                code: None,
+                records,
+            };
         }
     };
     let level = if status.success() {
@@ -87,6 +101,7 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
     }
     Run {
         ok: status.success(),
+        code: status.code(),
         records,
     }
 }

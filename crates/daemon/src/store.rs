@@ -27,7 +27,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use stockade_datetime::Timestamp;
 use stockade_protocol::{Failure, Value};
 
-pub use ban::{BanData, BanRow, Match, PERMANENT};
+pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
 use writer::{Queue, Task};
 
 use crate::log::Level;
@@ -180,6 +180,12 @@ impl Store {
                 thread: Some(thread),
             }),
         })
+    }
+
+    /// No database: nothing is kept.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { open: None }
     }
 
     /// Where the database is; `None` where there is none.

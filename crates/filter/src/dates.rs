@@ -3,7 +3,7 @@
 //! In: `datepattern` and `logtimezone`; lines. Out: where the date of a line is and when that was.
 //! Invariant: what is set has been understood, so that looking for a date never fails.
 
-use stockade_datetime::{Clock, DatePatternError, Detector, Offset, Report, ZoneError};
+use stockade_datetime::{Clock, DatePatternError, Detector, Offset, Report, Timestamp, ZoneError};
 
 use crate::times::Date;
 
@@ -46,6 +46,14 @@ impl Dates {
                 },
                 None => Date::Bad(found.cut),
             },
+        }
+    }
+
+    /// The time of a line.
+    pub(crate) fn time_of(&mut self, line: &str, clock: &Clock) -> Option<Timestamp> {
+        match self.find(line, clock) {
+            Date::At { time, .. } => Some(time),
+            Date::Empty | Date::Bad(_) | Date::None => None,
         }
     }
 

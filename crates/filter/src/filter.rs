@@ -1,5 +1,7 @@
 //! A filter: from the lines of a log to what could count.
 
+use std::sync::Arc;
+
 use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
 
 use crate::buffer::Buffer;
@@ -124,9 +126,9 @@ pub struct Filter {
     findtime_micros: i64,
     encoding: Encoding,
     encoding_name: String,
-    prefregex: Option<Regex>,
-    failregex: Vec<Regex>,
-    ignoreregex: Vec<Regex>,
+    prefregex: Option<Arc<Regex>>,
+    failregex: Vec<Arc<Regex>>,
+    ignoreregex: Vec<Arc<Regex>>,
     dates: Dates,
     times: Times,
     buffer: Buffer,
@@ -517,10 +519,28 @@ impl Filter {
         self.dates.set_zone(text)
     }
 
+    /// Puts expressions in place that were compiled before, all at once.
+    pub fn set_expressions(
+        &mut self,
+        prefregex: Option<Arc<Regex>>,
+        failregex: Vec<Arc<Regex>>,
+        ignoreregex: Vec<Arc<Regex>>,
+    ) {
+        self.prefregex = prefregex;
+        self.failregex = failregex;
+        self.ignoreregex = ignoreregex;
+    }
+
+    /// When a line was written, where it says so; for whoever looks for the place from which to read a log.
+    pub fn date_of(&mut self, line: &[u8], clock: &Clock) -> Option<Timestamp> {
+        let (line, _) = self.encoding.decode(line);
+        self.dates.time_of(&line, clock)
+    }
+
     /// The prefregex.
     #[must_use]
-    pub const fn prefregex(&self) -> Option<&Regex> {
-        self.prefregex.as_ref()
+    pub fn prefregex(&self) -> Option<&Regex> {
+        self.prefregex.as_deref()
     }
 
     /// Sets the prefregex; an empty one takes it away.
@@ -532,14 +552,14 @@ impl Filter {
         self.prefregex = if source.is_empty() {
             None
         } else {
-            Some(Regex::compile(source, self.names_count(), false)?)
+            Some(Arc::new(Regex::compile(source, self.names_count(), false)?))
         };
         Ok(())
     }
 
     /// The failregexes in their order.
     #[must_use]
-    pub fn failregex(&self) -> &[Regex] {
+    pub fn failregex(&self) -> &[Arc<Regex>] {
         &self.failregex
     }
 
@@ -550,12 +570,17 @@ impl Filter {
     /// It is no expression, or neither it nor the prefregex captures anything that could be counted.
     pub fn add_failregex(&mut self, source: &str) -> Result<(), RegexError> {
         let regex = Regex::compile(source, self.names_count(), self.maxlines > 1)?;
-        if !regex.has_id() && !self.prefregex.as_ref().is_some_and(Regex::has_id) {
+        if !regex.has_id()
+            && !self
+                .prefregex
+                .as_ref()
+                .is_some_and(|prefregex| prefregex.has_id())
+        {
             return Err(RegexError::NoId {
                 expanded: regex.expanded().to_owned(),
             });
         }
-        self.failregex.push(regex);
+        self.failregex.push(Arc::new(regex));
         Ok(())
     }
 
@@ -566,7 +591,7 @@ impl Filter {
 
     /// The ignoreregexes in their order.
     #[must_use]
-    pub fn ignoreregex(&self) -> &[Regex] {
+    pub fn ignoreregex(&self) -> &[Arc<Regex>] {
         &self.ignoreregex
     }
 
@@ -577,7 +602,7 @@ impl Filter {
     /// It is no expression.
     pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), RegexError> {
         let regex = Regex::compile(source, self.names_count(), false)?;
-        self.ignoreregex.push(regex);
+        self.ignoreregex.push(Arc::new(regex));
         Ok(())
     }
 
@@ -600,7 +625,7 @@ impl Filter {
 /// The most lines that are kept; more would make every line a search of megabytes.
 pub const MAX_MAXLINES: usize = 1000;
 
-fn remove(list: &mut Vec<Regex>, index: usize) -> bool {
+fn remove(list: &mut Vec<Arc<Regex>>, index: usize) -> bool {
     let known = index < list.len();
     if known {
         list.remove(index);

@@ -53,9 +53,20 @@ pub(crate) struct Match {
     pub(crate) data: Captured,
 }
 
+/// Written the same, expanded the same, and compiled for as many lines.
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.pattern.source() == other.pattern.source()
+    }
+}
+
 impl Regex {
     /// Compiles `source`; `<HOST>` includes names where `dns`.
-    pub(crate) fn compile(source: &str, dns: bool, multiline: bool) -> Result<Self, RegexError> {
+    ///
+    /// # Errors
+    ///
+    /// It is no expression.
+    pub fn compile(source: &str, dns: bool, multiline: bool) -> Result<Self, RegexError> {
         if source.trim().is_empty() {
             return Err(RegexError::Empty);
         }
@@ -93,7 +104,8 @@ impl Regex {
     }
 
     /// Whether it captures something that can be counted.
-    pub(crate) fn has_id(&self) -> bool {
+    #[must_use]
+    pub fn has_id(&self) -> bool {
         ID_GROUPS.iter().any(|name| self.pattern.has_group(name))
     }
 

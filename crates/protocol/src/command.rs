@@ -152,6 +152,37 @@ fn words_to_get(property: &str) -> Option<usize> {
 }
 
 impl Command {
+    /// The jail that the command is about, where it is about one.
+    #[must_use]
+    pub fn jail(&self) -> Option<&str> {
+        match self {
+            Self::JailStatus { jail, .. }
+            | Self::StopJail(jail)
+            | Self::Start(jail)
+            | Self::Add { jail, .. }
+            | Self::SetJail { jail, .. }
+            | Self::GetJail { jail, .. } => Some(jail),
+            Self::Reload { jail, .. } => jail.as_deref(),
+            Self::Ping
+            | Self::Version
+            | Self::Echo(_)
+            | Self::Sleep(_)
+            | Self::ServerStatus
+            | Self::ServerStream(_)
+            | Self::ConfigError(_)
+            | Self::FlushLogs
+            | Self::Status { .. }
+            | Self::Statistics
+            | Self::Banned(_)
+            | Self::UnbanAll
+            | Self::Unban(_)
+            | Self::Stop
+            | Self::StopJails
+            | Self::Set { .. }
+            | Self::Get(_) => None,
+        }
+    }
+
     /// Understands a list of words.
     ///
     /// # Errors

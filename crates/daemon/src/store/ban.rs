@@ -6,7 +6,8 @@
 
 use serde_json::Value;
 use stockade_datetime::Timestamp;
-use stockade_filter::{Captured, Data, MatchedLine};
+use stockade_filter::{Captured, Data, Id, MatchedLine};
+use stockade_jail::{BanTime, Match, Ticket};
 
 /// The `bantime` of a ban that has no end.
 pub const PERMANENT: f64 = -1.0;
@@ -37,51 +38,91 @@ pub struct BanData {
     pub captured: Vec<(String, Value)>,
 }
 
-/// A line kept as evidence, in one of the two forms that the reference writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
-    /// The whole line.
-    Line(String),
-    /// The line cut where its date stands.
-    Cut(MatchedLine),
+impl BanRow {
+    /// The row of a ban by `ticket`, with the newest `max_matches` lines; `of_jail` is the time of bans without
+    /// one of their own.
+    #[must_use]
+    pub fn of(ticket: &Ticket, of_jail: BanTime, max_matches: usize) -> Self {
+        let data = BanData {
+            matches: ticket.matches.clone(),
+            failures: i64::from(ticket.failures),
+            captured: Vec::new(),
+        };
+        Self {
+            ip: ticket.id.to_string(),
+            timeofban: ticket.time,
+            bantime: bantime_seconds(ticket.bantime_in(of_jail)),
+            bancount: i64::from(ticket.bancount.max(1)),
+            data: data.with_captured(&ticket.captured).to_json(max_matches),
+        }
+    }
+
+    /// The ticket that this row was written for.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        let data = BanData::from_json(&self.data);
+        Ticket {
+            bantime: Some(if self.bantime < 0.0 {
+                BanTime::Forever
+            } else {
+                BanTime::Micros(micros(self.bantime))
+            }),
+            bancount: u32::try_from(self.bancount).unwrap_or(1),
+            failures: u32::try_from(data.failures).unwrap_or(0),
+            captured: data.captured(),
+            matches: data.matches,
+            restored: true,
+            ..Ticket::new(Id::parse(&self.ip), self.timeofban)
+        }
+    }
 }
 
-impl Match {
-    /// The whole line.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Line(line) => line.clone(),
-            Self::Cut(cut) => [cut.before.as_str(), &cut.date, &cut.after].concat(),
+/// The `bantime` column of a ban time.
+#[must_use]
+pub fn bantime_seconds(bantime: BanTime) -> f64 {
+    match bantime {
+        BanTime::Forever => PERMANENT,
+        // Six decimals are what there is, and text is the one way that rounds once.
+        BanTime::Micros(micros) => {
+            let text = Timestamp::from_micros(micros).to_string();
+            text.parse().unwrap_or(PERMANENT)
         }
     }
+}
 
-    fn to_value(&self) -> Value {
-        match self {
-            Self::Line(line) => Value::from(line.as_str()),
-            Self::Cut(cut) => Value::from(vec![cut.before.as_str(), &cut.date, &cut.after]),
-        }
-    }
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float cast saturates, which is what is meant"
+)]
+fn micros(seconds: f64) -> i64 {
+    (seconds * 1e6) as i64
+}
 
-    /// Lists of other than three texts are put together to one line; what is no text at all is left out.
-    fn from_value(value: &Value) -> Option<Self> {
-        if let Some(line) = value.as_str() {
-            return Some(Self::Line(line.to_owned()));
-        }
-        let parts: Vec<&str> = value
-            .as_array()?
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<_>>()?;
-        Some(match parts.as_slice() {
-            [before, date, after] => Self::Cut(MatchedLine {
-                before: (*before).to_owned(),
-                date: (*date).to_owned(),
-                after: (*after).to_owned(),
-            }),
-            parts => Self::Line(parts.concat()),
-        })
+fn match_value(line: &Match) -> Value {
+    match line {
+        Match::Text(line) => Value::from(line.as_str()),
+        Match::Parts(cut) => Value::from(vec![cut.before.as_str(), &cut.date, &cut.after]),
     }
+}
+
+/// Lists of other than three texts are put together to one line; what is no text at all is left out.
+fn match_of(value: &Value) -> Option<Match> {
+    if let Some(line) = value.as_str() {
+        return Some(Match::Text(line.to_owned()));
+    }
+    let parts: Vec<&str> = value
+        .as_array()?
+        .iter()
+        .map(Value::as_str)
+        .collect::<Option<_>>()?;
+    Some(match parts.as_slice() {
+        [before, date, after] => Match::Parts(MatchedLine {
+            before: (*before).to_owned(),
+            date: (*date).to_owned(),
+            after: (*after).to_owned(),
+        }),
+        parts => Match::Text(parts.concat()),
+    })
 }
 
 impl BanData {
@@ -127,7 +168,7 @@ impl BanData {
         let mut object = serde_json::Map::new();
         if max_matches > 0 {
             let surplus = self.matches.len().saturating_sub(max_matches);
-            let newest = self.matches.iter().skip(surplus).map(Match::to_value).collect();
+            let newest = self.matches.iter().skip(surplus).map(match_value).collect();
             object.insert("matches".to_owned(), newest);
         }
         object.insert("failures".to_owned(), Value::from(self.failures));
@@ -151,7 +192,7 @@ impl BanData {
             match name.as_str() {
                 "matches" => {
                     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
-                    data.matches = list.iter().filter_map(Match::from_value).collect();
+                    data.matches = list.iter().filter_map(match_of).collect();
                 }
                 "failures" => data.failures = value.as_i64().unwrap_or(0),
                 _ => data.captured.push((name, value)),
@@ -220,7 +261,9 @@ fn write_json(value: &Value, json: &mut String) {
 mod tests {
     use stockade_filter::{Captured, Data, MatchedLine};
 
-    use super::{BanData, Match};
+    use stockade_jail::Match;
+
+    use super::BanData;
 
     #[test]
     fn the_data_of_a_ban_read_and_write_as_the_reference_does() {
@@ -246,13 +289,13 @@ mod tests {
             assert_eq!(BanData::from_json(json), BanData::default(), "{json:?}");
         }
         let odd = BanData::from_json(br#"{"matches": [1, ["a"], ["a", 2, "c"], "x"], "failures": "3"}"#);
-        assert_eq!(odd.matches, [Match::Line("a".into()), Match::Line("x".into())]);
+        assert_eq!(odd.matches, [Match::Text("a".into()), Match::Text("x".into())]);
         assert_eq!(odd.failures, 0);
     }
 
     #[test]
     fn only_the_newest_lines_are_written() {
-        let lines = |lines: &[&str]| lines.iter().map(|line| Match::Line((*line).to_owned())).collect();
+        let lines = |lines: &[&str]| lines.iter().map(|line| Match::Text((*line).to_owned())).collect();
         let data = BanData {
             matches: lines(&["a", "b", "c"]),
             failures: 3,
@@ -274,7 +317,7 @@ mod tests {
         captured.insert("ip4", Data::Text("192.0.2.1".into()));
         captured.insert("users", Data::Set(["a".to_owned(), "b".to_owned()].into()));
         let data = BanData {
-            matches: vec![Match::Cut(MatchedLine {
+            matches: vec![Match::Parts(MatchedLine {
                 before: "x ".into(),
                 date: "d".into(),
                 after: " y".into(),
@@ -285,7 +328,10 @@ mod tests {
         .with_captured(&captured);
         let read = BanData::from_json(&data.to_json(10));
         assert_eq!(read.captured(), captured);
-        assert_eq!(read.matches.first().map(Match::text).as_deref(), Some("x d y"));
+        assert_eq!(
+            read.matches.first().map(ToString::to_string).as_deref(),
+            Some("x d y")
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 use stockade_datetime::Timestamp;
 
-use super::{BanData, BanRow, LogPosition, Match, PERMANENT, Report, RestoreLimits, Store};
+use stockade_jail::Match;
+
+use super::{BanData, BanRow, LogPosition, PERMANENT, Report, RestoreLimits, Store};
 use crate::log::Level;
 
 const NOW: i64 = 1_700_000_000;
@@ -624,7 +626,7 @@ fn the_sample_of_the_reference_is_read() {
     assert_eq!(data.failures, 3);
     assert_eq!(data.captured().text("ip4"), Some("192.0.2.51"));
     assert_eq!(
-        data.matches.iter().map(Match::text).collect::<Vec<_>>(),
+        data.matches.iter().map(ToString::to_string).collect::<Vec<_>>(),
         vec!["1795305149 FAIL 192.0.2.51"; 3]
     );
     assert_eq!(
@@ -744,7 +746,7 @@ fn position(hash: &str, offset: u64) -> LogPosition {
 
 fn data(lines: &[&str]) -> BanData {
     BanData {
-        matches: lines.iter().map(|line| Match::Line((*line).to_owned())).collect(),
+        matches: lines.iter().map(|line| Match::Text((*line).to_owned())).collect(),
         failures: 2,
         captured: Vec::new(),
     }

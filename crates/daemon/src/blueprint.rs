@@ -1,0 +1,685 @@
+//! What a jail is to do, as told so far: every property of the jail in one place, checked.
+//!
+//! In: a property by its name with its arguments, as the configuration or a client has them. Out: the
+//! blueprint changed accordingly, or the failure that is told to whoever asked.
+//!
+//! Invariant: a blueprint holds only what has been checked; a jail can be built from it at any moment.
+
+use std::sync::Arc;
+
+use stockade_datetime::{Number, duration};
+use stockade_filter::{Filter, Mode, Regex, RegexError, UseDns};
+use stockade_jail::{self as jail, BanTime, Entry, IgnoreCache, IgnoreList};
+use stockade_protocol::{Failure, Reply, Value, definition};
+
+/// What a jail is to do, as told so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blueprint {
+    /// The jail's name.
+    pub name: String,
+    /// The backend as it was given: `auto`, `systemd[journalpath=…]`.
+    pub backend: String,
+    /// The year in which the daemon was started; it decides which years dates may have.
+    pub start_year: i16,
+    /// Whether host names are looked up.
+    pub usedns: UseDns,
+    /// What a line must match before anything else, as written.
+    pub prefregex: Option<Arc<Regex>>,
+    /// What makes a failure of a line.
+    pub failregex: Vec<Arc<Regex>>,
+    /// What a failure must not match.
+    pub ignoreregex: Vec<Arc<Regex>>,
+    /// How many lines an expression sees at once.
+    pub maxlines: usize,
+    /// How dates look; `None` for the usual forms.
+    pub datepattern: Option<String>,
+    /// The zone of dates without one.
+    pub logtimezone: Option<String>,
+    /// The encoding of the logs.
+    pub logencoding: String,
+    /// Which entries of the journal are read: alternatives of words.
+    pub journalmatch: Vec<Vec<String>>,
+    /// The logs.
+    pub logpath: Vec<LogPath>,
+    /// How failures are counted.
+    pub counting: jail::Settings,
+    /// `findtime` as it was evaluated, for whoever asks.
+    pub findtime: Number,
+    /// Whether the machine's own addresses are spared.
+    pub ignoreself: bool,
+    /// Who is spared: addresses, networks, names and files, as written.
+    pub ignoreip: Vec<String>,
+    /// The command that decides who is spared, as written; empty for none.
+    pub ignorecommand: Option<String>,
+    /// `bantime.*`, by what follows the dot.
+    pub increment: Vec<(String, Value)>,
+    /// The actions in their order.
+    pub actions: Vec<ActionBlueprint>,
+}
+
+/// A log of a jail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPath {
+    /// The path, or a pattern of paths.
+    pub path: String,
+    /// Whether it is read from its end on.
+    pub tail: bool,
+}
+
+/// An action of a jail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionBlueprint {
+    /// Its name.
+    pub name: String,
+    /// Its properties, in the order in which they were first set.
+    pub properties: Vec<(String, Value)>,
+    /// The file of an action that is written in Python.
+    pub python: Option<String>,
+}
+
+/// The backends by name, as they are tried.
+const BACKENDS: [&str; 3] = ["pyinotify", "polling", "systemd"];
+
+impl Blueprint {
+    /// A jail that does nothing yet, with the values that hold where nothing is said.
+    #[must_use]
+    pub fn new(name: &str, backend: &str, start_year: i16) -> Self {
+        Self {
+            name: name.to_owned(),
+            backend: backend.to_owned(),
+            start_year,
+            usedns: UseDns::Warn,
+            prefregex: None,
+            failregex: Vec::new(),
+            ignoreregex: Vec::new(),
+            maxlines: 1,
+            datepattern: None,
+            logtimezone: None,
+            logencoding: "auto".to_owned(),
+            journalmatch: Vec::new(),
+            logpath: Vec::new(),
+            counting: jail::Settings::default(),
+            findtime: Number::Int(600),
+            ignoreself: true,
+            ignoreip: Vec::new(),
+            ignorecommand: None,
+            increment: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// The filter of the jail.
+    ///
+    /// # Errors
+    /// None: everything in a blueprint was checked when it was set.
+    pub fn filter(&self) -> Result<Filter, Failure> {
+        let mut filter = self.dates()?;
+        filter.set_usedns(self.usedns);
+        filter
+            .set_maxlines(i64::try_from(self.maxlines).unwrap_or(i64::MAX))
+            .map_err(value_error)?;
+        filter.set_findtime(self.counting.findtime_micros);
+        if !self.logencoding.eq_ignore_ascii_case("auto") {
+            filter.set_encoding(&self.logencoding).map_err(value_error)?;
+        }
+        if let Some(zone) = &self.logtimezone {
+            filter.set_logtimezone(zone).map_err(value_error)?;
+        }
+        filter.set_expressions(
+            self.prefregex.clone(),
+            self.failregex.clone(),
+            self.ignoreregex.clone(),
+        );
+        Ok(filter)
+    }
+
+    /// A filter that knows of dates alone.
+    fn dates(&self) -> Result<Filter, Failure> {
+        let mut filter = Filter::new(Mode::default(), self.start_year);
+        if let Some(pattern) = &self.datepattern {
+            filter.set_datepattern(pattern).map_err(value_error)?;
+        }
+        Ok(filter)
+    }
+
+    /// Puts those who are spared into `list`, in place of whoever was in it.
+    ///
+    /// # Errors
+    /// None: everything in a blueprint was checked when it was set.
+    pub fn fill_ignore_list(&self, list: &mut IgnoreList) -> Result<(), Failure> {
+        list.clear();
+        list.set_ignoreself(self.ignoreself);
+        for entry in &self.ignoreip {
+            list.add(entry).map_err(value_error)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a filter of this blueprint does what one of `other` does.
+    #[must_use]
+    pub fn filters_like(&self, other: &Self) -> bool {
+        self.usedns == other.usedns
+            && self.maxlines == other.maxlines
+            && self.counting.findtime_micros == other.counting.findtime_micros
+            && self.logencoding == other.logencoding
+            && self.datepattern == other.datepattern
+            && self.logtimezone == other.logtimezone
+            && self.prefregex == other.prefregex
+            && self.failregex == other.failregex
+            && self.ignoreregex == other.ignoreregex
+    }
+
+    /// Whether this blueprint follows what `other` does.
+    #[must_use]
+    pub fn follows_like(&self, other: &Self) -> bool {
+        self.backend == other.backend
+            && self.logpath == other.logpath
+            && self.journalmatch == other.journalmatch
+    }
+
+    /// Checks the text of a backend: one of the known names, or `auto`, perhaps with parameters.
+    ///
+    /// # Errors
+    /// Where there is no such backend.
+    pub fn check_backend(backend: &str) -> Result<(), Failure> {
+        let name = definition::parse(backend)
+            .map_err(value_error)?
+            .name
+            .to_lowercase();
+        // `gamin` was a backend of earlier versions; it watched files, as ours does.
+        if name == "auto" || name == "gamin" || BACKENDS.contains(&name.as_str()) {
+            return Ok(());
+        }
+        let known = Value::list(BACKENDS).repr();
+        Err(Failure::value_error(format!(
+            "Unknown backend {name}. Must be among {known} or 'auto'"
+        )))
+    }
+
+    fn compile(&self, source: &str, multiline: bool) -> Result<Arc<Regex>, Failure> {
+        let regex = Regex::compile(source, self.usedns != UseDns::No, multiline);
+        regex.map(Arc::new).map_err(|error| regex_error(&error))
+    }
+
+    /// Whether the jail reads the journal.
+    #[must_use]
+    pub fn reads_journal(&self) -> bool {
+        self.backend
+            .get(..7)
+            .is_some_and(|name| name.eq_ignore_ascii_case("systemd"))
+    }
+
+    /// Changes `property`; returns what [`Self::get`] then says of it. `multi` is for lists where one value is usual.
+    ///
+    /// # Errors
+    /// Where there is no such property, or a value cannot be used. Nothing has changed then.
+    pub fn set(&mut self, property: &str, arguments: &[Value], multi: bool) -> Reply {
+        match property {
+            "addaction" => self.add_action(arguments),
+            "delaction" => self.delete_action(&text(arguments, 0)?),
+            "action" => self.set_action(arguments, multi),
+            "usedns" => {
+                // Anything else is the safe one.
+                self.usedns = UseDns::parse(&text(arguments, 0)?).unwrap_or(UseDns::No);
+                self.get(property, &[])
+            }
+            "prefregex" => {
+                let source = text(arguments, 0)?;
+                self.prefregex = if source.is_empty() {
+                    None
+                } else {
+                    Some(self.compile(&source, false)?)
+                };
+                self.get(property, &[])
+            }
+            "addfailregex" => self.add_failregex(arguments),
+            "addignoreregex" => self.add_ignoreregex(arguments),
+            "delfailregex" => {
+                delete_at(&mut self.failregex, arguments).and_then(|()| self.get("failregex", &[]))
+            }
+            "delignoreregex" => {
+                delete_at(&mut self.ignoreregex, arguments).and_then(|()| self.get("ignoreregex", &[]))
+            }
+            "maxlines" => {
+                let lines = argument(arguments, 0)?.int()?;
+                self.maxlines = usize::try_from(lines)
+                    .ok()
+                    .filter(|&lines| lines > 0)
+                    .ok_or_else(|| Failure::value_error("maxlines must be integer greater than zero"))?;
+                self.get(property, &[])
+            }
+            "datepattern" => {
+                let old = self.datepattern.replace(text(arguments, 0)?);
+                self.get(property, &[]).inspect_err(|_| self.datepattern = old)
+            }
+            "logtimezone" => {
+                let zone = text(arguments, 0)?;
+                Filter::new(Mode::default(), self.start_year)
+                    .set_logtimezone(&zone)
+                    .map_err(value_error)?;
+                self.logtimezone = Some(zone).filter(|zone| !zone.is_empty());
+                self.get(property, &[])
+            }
+            "logencoding" => {
+                let encoding = text(arguments, 0)?;
+                if !encoding.eq_ignore_ascii_case("auto") {
+                    stockade_filter::Encoding::named(&encoding)
+                        .map_err(|_| Failure::lookup_error(format!("unknown encoding: {encoding}")))?;
+                }
+                self.logencoding = encoding;
+                self.get(property, &[])
+            }
+            "addjournalmatch" => {
+                let words = texts(arguments);
+                if words.iter().any(|word| word != "+" && !word.contains('=')) {
+                    return Err(Failure::value_error("Invalid match"));
+                }
+                self.journalmatch
+                    .extend(words.split(|word| word == "+").map(<[String]>::to_vec));
+                self.get("journalmatch", &[])
+            }
+            "deljournalmatch" => {
+                let words = texts(arguments);
+                let index = self.journalmatch.iter().position(|known| *known == words);
+                let index = index.ok_or_else(|| {
+                    let shown = Value::list(words.iter().map(String::as_str)).repr();
+                    Failure::value_error(format!("Match {shown} not found"))
+                })?;
+                self.journalmatch.remove(index);
+                self.get("journalmatch", &[])
+            }
+            "addlogpath" => self.add_log(arguments),
+            "dellogpath" => {
+                let path = text(arguments, 0)?;
+                self.logpath.retain(|log| log.path != path);
+                self.get("logpath", &[])
+            }
+            "maxretry" => {
+                self.counting.maxretry = argument(arguments, 0)?.int()?;
+                self.get(property, &[])
+            }
+            "maxmatches" => {
+                self.counting.maxmatches = usize::try_from(argument(arguments, 0)?.int()?).unwrap_or(0);
+                self.get(property, &[])
+            }
+            "findtime" => {
+                self.findtime = seconds(arguments, 0)?;
+                self.counting.findtime_micros = micros(self.findtime);
+                self.get(property, &[])
+            }
+            "bantime" => {
+                self.counting.bantime = BanTime::from_seconds(micros(seconds(arguments, 0)?) / 1_000_000);
+                self.get(property, &[])
+            }
+            "ignoreself" => {
+                self.ignoreself = boolean(argument(arguments, 0)?);
+                self.get(property, &[])
+            }
+            "addignoreip" => {
+                for entry in texts(arguments).into_iter().filter(|entry| !entry.is_empty()) {
+                    Entry::parse(&entry).map_err(value_error)?;
+                    if !self.ignoreip.contains(&entry) {
+                        self.ignoreip.push(entry);
+                    }
+                }
+                self.get("ignoreip", &[])
+            }
+            "delignoreip" => {
+                let entry = text(arguments, 0)?;
+                let index = self.ignoreip.iter().position(|known| *known == entry);
+                let index = index.ok_or_else(|| Failure::value_error("list.remove(x): x not in list"))?;
+                self.ignoreip.remove(index);
+                self.get("ignoreip", &[])
+            }
+            "ignorecommand" => {
+                let command = text(arguments, 0)?;
+                self.counting.ignorecommand =
+                    Some(command.clone()).filter(|command| !command.trim().is_empty());
+                self.ignorecommand = Some(command);
+                self.get(property, &[])
+            }
+            "ignorecache" => {
+                self.counting.ignorecache = ignorecache(&text(arguments, 0)?)?;
+                self.get(property, &[])
+            }
+            "idle" => {
+                self.counting.idle = match text(arguments, 0)?.to_lowercase().as_str() {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err(Failure::exception("Invalid idle option, must be 'on' or 'off'")),
+                };
+                Ok(Value::Bool(self.counting.idle))
+            }
+            _ => match property.strip_prefix("bantime.") {
+                Some(option) => self.set_increment(option, argument(arguments, 0)?),
+                None => Err(Failure::exception(format!(
+                    "Invalid command '{property}' (no set action or not yet implemented)"
+                ))),
+            },
+        }
+    }
+
+    /// What `property` is.
+    ///
+    /// # Errors
+    /// Where there is no such property.
+    pub fn get(&self, property: &str, arguments: &[Value]) -> Reply {
+        let shown = |list: &[Arc<Regex>]| Value::list(list.iter().map(|regex| regex.expanded()));
+        Ok(match property {
+            "usedns" => self.usedns.as_str().into(),
+            "prefregex" => self
+                .prefregex
+                .as_ref()
+                .map_or("", |regex| regex.expanded())
+                .into(),
+            "failregex" => shown(&self.failregex),
+            "ignoreregex" => shown(&self.ignoreregex),
+            "maxlines" => Value::from(self.maxlines),
+            "datepattern" if self.datepattern.is_none() && self.reads_journal() => Value::None,
+            "datepattern" => {
+                let report = self.dates()?.datepattern();
+                Value::pair(report.pattern.map_or(Value::None, Value::from), report.name)
+            }
+            "logtimezone" => self.logtimezone.as_deref().map_or(Value::None, Value::from),
+            "logencoding" => match self.logencoding.to_lowercase().as_str() {
+                "auto" => "UTF-8".into(),
+                _ => self.logencoding.as_str().into(),
+            },
+            "journalmatch" => {
+                let words = |words: &Vec<String>| Value::list(words.iter().map(String::as_str));
+                Value::List(self.journalmatch.iter().map(words).collect())
+            }
+            "logpath" => Value::list(self.logpath.iter().map(|log| log.path.as_str())),
+            "maxretry" => Value::Int(self.counting.maxretry),
+            "maxmatches" => Value::from(self.counting.maxmatches),
+            "findtime" => number(self.findtime),
+            "bantime" => Value::Int(self.counting.bantime.seconds()),
+            "ignoreself" => Value::Bool(self.ignoreself),
+            "ignoreip" => Value::list(self.ignoreip.iter().map(String::as_str)),
+            "ignorecommand" => self
+                .ignorecommand
+                .as_deref()
+                .map_or(Value::Bool(false), Value::from),
+            "ignorecache" => match &self.counting.ignorecache {
+                None => Value::None,
+                Some(cache) => Value::List(vec![
+                    cache.key.as_str().into(),
+                    Value::from(cache.max_count),
+                    Value::Int(cache.max_time_micros / 1_000_000),
+                ]),
+            },
+            "actions" => Value::list(self.actions.iter().map(|action| action.name.as_str())),
+            "action" => return self.action_property(arguments),
+            "actionproperties" => {
+                let action = self.action(&text(arguments, 0)?)?;
+                let mut names: Vec<&str> = action.properties.iter().map(|(name, _)| name.as_str()).collect();
+                names.sort_unstable();
+                Value::list(names)
+            }
+            _ => match property.strip_prefix("bantime.") {
+                Some(option) => self.increment(option).cloned().unwrap_or(Value::None),
+                None => {
+                    return Err(Failure::exception(
+                        "Invalid command (no get action or not yet implemented)",
+                    ));
+                }
+            },
+        })
+    }
+
+    /// Adds an action without properties.
+    ///
+    /// # Errors
+    /// Where the jail has one of that name.
+    fn add_action(&mut self, arguments: &[Value]) -> Reply {
+        let name = text(arguments, 0)?;
+        if self.actions.iter().any(|action| action.name == name) {
+            return Err(Failure::value_error(format!("Action {name} already exists")));
+        }
+        let python = arguments.get(1).map(Value::text);
+        self.actions.push(ActionBlueprint {
+            name: name.clone(),
+            properties: Vec::new(),
+            python,
+        });
+        Ok(name.into())
+    }
+
+    /// Takes an action away.
+    ///
+    /// # Errors
+    /// Where the jail has none of that name.
+    fn delete_action(&mut self, name: &str) -> Reply {
+        self.action(name)?;
+        self.actions.retain(|action| action.name != name);
+        Ok(Value::None)
+    }
+
+    /// Sets properties of an action: `NAME PROPERTY VALUE`, or `NAME [[PROPERTY, VALUE], …]`.
+    ///
+    /// # Errors
+    /// Where the jail has no such action, or a value cannot be used.
+    fn set_action(&mut self, arguments: &[Value], multi: bool) -> Reply {
+        let name = text(arguments, 0)?;
+        let mut pairs = Vec::new();
+        if multi {
+            for pair in argument(arguments, 1)?.items().unwrap_or_default() {
+                let pair = pair.items().unwrap_or_default();
+                pairs.push((text(pair, 0)?, argument(pair, 1)?.clone()));
+            }
+        } else {
+            pairs.push((text(arguments, 1)?, argument(arguments, 2)?.clone()));
+        }
+        self.action(&name)?;
+        let mut answer = Value::Bool(true);
+        for (property, mut value) in pairs {
+            // The ban's own time is meant by that tag, never a fixed one.
+            if property == "bantime" {
+                continue;
+            }
+            if property == "timeout" {
+                value = number(seconds(&[value], 0)?);
+            }
+            if !multi {
+                answer = value.clone();
+            }
+            if let Some(action) = self.actions.iter_mut().find(|action| action.name == name) {
+                action.set(property, value);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// What was said of `bantime.OPTION`.
+    #[must_use]
+    pub fn increment(&self, option: &str) -> Option<&Value> {
+        self.increment
+            .iter()
+            .find(|(known, _)| known == option)
+            .map(|(_, value)| value)
+    }
+
+    fn add_failregex(&mut self, arguments: &[Value]) -> Reply {
+        let mut added = Vec::new();
+        for source in flat_texts(arguments) {
+            let regex = self.compile(&source, self.maxlines > 1)?;
+            if !regex.has_id() && !self.prefregex.as_ref().is_some_and(|regex| regex.has_id()) {
+                return Err(regex_error(&RegexError::NoId {
+                    expanded: regex.expanded().to_owned(),
+                }));
+            }
+            added.push(regex);
+        }
+        self.failregex.extend(added);
+        self.get("failregex", &[])
+    }
+
+    fn add_ignoreregex(&mut self, arguments: &[Value]) -> Reply {
+        let mut added = Vec::new();
+        for source in flat_texts(arguments) {
+            added.push(self.compile(&source, false)?);
+        }
+        self.ignoreregex.extend(added);
+        self.get("ignoreregex", &[])
+    }
+
+    fn add_log(&mut self, arguments: &[Value]) -> Reply {
+        let path = text(arguments, 0)?;
+        let tail = match arguments.get(1).map(Value::text).as_deref() {
+            None | Some("head") => false,
+            Some("tail") => true,
+            Some(_) => return Err(Failure::value_error("File option must be 'head' or 'tail'")),
+        };
+        if arguments.len() > 2 {
+            return Err(Failure::value_error("Only one file can be added at a time"));
+        }
+        // The journal has no files that a jail could name.
+        if !self.reads_journal() && !self.logpath.iter().any(|log| log.path == path) {
+            self.logpath.push(LogPath { path, tail });
+        }
+        self.get("logpath", &[])
+    }
+
+    fn set_increment(&mut self, option: &str, value: &Value) -> Reply {
+        let stored = match option {
+            "increment" => Value::Bool(boolean(value)),
+            "maxtime" | "rndtime" if !value.text().is_empty() => {
+                number(seconds(std::slice::from_ref(value), 0)?)
+            }
+            _ => value.clone(),
+        };
+        self.increment.retain(|(known, _)| known != option);
+        if !value.text().is_empty() {
+            self.increment.push((option.to_owned(), stored));
+        }
+        Ok(self.increment(option).cloned().unwrap_or(Value::None))
+    }
+
+    fn action(&self, name: &str) -> Result<&ActionBlueprint, Failure> {
+        self.actions
+            .iter()
+            .find(|action| action.name == name)
+            .ok_or_else(|| Failure::invalid_action(name))
+    }
+
+    fn action_property(&self, arguments: &[Value]) -> Reply {
+        let (name, property) = (text(arguments, 0)?, text(arguments, 1)?);
+        let action = self.action(&name)?;
+        action.get(&property).cloned().ok_or_else(|| {
+            Failure::attribute_error(format!("'CommandAction' object has no attribute '{property}'"))
+        })
+    }
+}
+
+impl ActionBlueprint {
+    /// The value of a property.
+    #[must_use]
+    pub fn get(&self, property: &str) -> Option<&Value> {
+        self.properties
+            .iter()
+            .find(|(known, _)| known == property)
+            .map(|(_, value)| value)
+    }
+
+    fn set(&mut self, property: String, value: Value) {
+        match self.properties.iter_mut().find(|(known, _)| *known == property) {
+            Some((_, old)) => *old = value,
+            None => self.properties.push((property, value)),
+        }
+    }
+}
+
+/// The words that mean yes; everything else means no.
+pub(crate) fn boolean(value: &Value) -> bool {
+    matches!(value.text().to_lowercase().as_str(), "1" | "on" | "true" | "yes")
+}
+
+pub(crate) fn argument(arguments: &[Value], index: usize) -> Result<&Value, Failure> {
+    arguments.get(index).ok_or_else(Failure::missing_argument)
+}
+
+pub(crate) fn text(arguments: &[Value], index: usize) -> Result<String, Failure> {
+    argument(arguments, index).map(Value::text)
+}
+
+pub(crate) fn texts(arguments: &[Value]) -> Vec<String> {
+    arguments.iter().map(Value::text).collect()
+}
+
+/// The arguments as texts; those of `multi-set` come as one list.
+fn flat_texts(arguments: &[Value]) -> Vec<String> {
+    match arguments {
+        [one] => one.items().map_or_else(|| vec![one.text()], texts),
+        several => texts(several.get(..1).unwrap_or_default()),
+    }
+}
+
+/// A time expression.
+pub(crate) fn seconds(arguments: &[Value], index: usize) -> Result<Number, Failure> {
+    let value = argument(arguments, index)?;
+    if let Value::Int(seconds) = value {
+        return Ok(Number::Int(*seconds));
+    }
+    if let Value::Float(seconds) = value {
+        return Ok(Number::Float(*seconds));
+    }
+    duration::seconds(&value.text()).map_err(|error| Failure::name_error(error.to_string()))
+}
+
+/// Whole microseconds; what does not fit is as long as can be.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float cast saturates, which is what is meant"
+)]
+pub(crate) fn micros(number: Number) -> i64 {
+    match number {
+        Number::Int(seconds) => seconds.saturating_mul(1_000_000),
+        Number::Float(seconds) => (seconds * 1e6) as i64,
+    }
+}
+
+pub(crate) fn number(number: Number) -> Value {
+    match number {
+        Number::Int(seconds) => Value::Int(seconds),
+        Number::Float(seconds) => Value::Float(seconds),
+    }
+}
+
+fn value_error(error: impl std::fmt::Display) -> Failure {
+    Failure::value_error(error.to_string())
+}
+
+fn regex_error(error: &RegexError) -> Failure {
+    Failure::regex(error.to_string())
+}
+
+fn delete_at<T>(list: &mut Vec<T>, arguments: &[Value]) -> Result<(), Failure> {
+    let index = argument(arguments, 0)?.int()?;
+    if let Some(index) = usize::try_from(index).ok().filter(|&index| index < list.len()) {
+        list.remove(index);
+    }
+    Ok(())
+}
+
+/// `key="…", max-count=N, max-time=TIME`; empty for none.
+fn ignorecache(text: &str) -> Result<Option<IgnoreCache>, Failure> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let options = definition::parameters(text).map_err(value_error)?;
+    let get = |name: &str| options.get(name);
+    let key = get("key").ok_or_else(|| Failure::key_error("key"))?;
+    let max_count = match get("max-count") {
+        None => 100,
+        Some(count) => usize::try_from(Value::from(count).int()?).unwrap_or(0),
+    };
+    let max_time_micros = match get("max-time") {
+        None => 300_000_000,
+        Some(time) => micros(seconds(&[time.into()], 0)?),
+    };
+    Ok(Some(IgnoreCache {
+        key: key.to_owned(),
+        max_count,
+        max_time_micros,
+    }))
+}

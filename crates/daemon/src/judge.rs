@@ -1,0 +1,134 @@
+//! The `ignorecommand`s of jails, off the loop.
+//!
+//! In: a command and the facts of a failure. Out: whether the command says that it is to be ignored.
+//!
+//! Invariant: a command that hangs ends after its time, and what waits behind it is bounded.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use stockade_action::facts::BanFacts;
+use stockade_action::tags::{HostNames, Properties, Script};
+
+use crate::log::{Level, Log};
+use crate::shell;
+
+/// Questions that may wait; one more is answered with no, for a failure must not be lost behind a slow command.
+const QUEUE: usize = 1000;
+/// How long a command may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a command is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The jail that asks.
+    pub jail: String,
+    /// The jail's number for the question.
+    pub number: u64,
+    /// The command.
+    pub command: String,
+    /// What is known.
+    pub facts: BanFacts,
+}
+
+/// What a command said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The jail that asked.
+    pub jail: String,
+    /// The jail's number for the question.
+    pub number: u64,
+    /// Whether the id is to be ignored.
+    pub ignored: bool,
+}
+
+/// Runs `ignorecommand`s in a thread of its own.
+#[derive(Debug)]
+pub struct Judge {
+    questions: SyncSender<Question>,
+    verdicts: Receiver<Verdict>,
+    own: Sender<Verdict>,
+}
+
+impl Judge {
+    /// Starts the thread, which calls `wake` after each verdict.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    pub fn start(host: HostNames, log: Arc<Log>, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+        let (questions, waiting) = sync_channel::<Question>(QUEUE);
+        let (own, verdicts) = channel();
+        let found = own.clone();
+        thread::Builder::new()
+            .name("f2b/ignore".to_owned())
+            .spawn(move || {
+                while let Ok(question) = waiting.recv() {
+                    let ignored = ask(&question, &host, &log);
+                    let Question { jail, number, .. } = question;
+                    if found
+                        .send(Verdict {
+                            jail,
+                            number,
+                            ignored,
+                        })
+                        .is_err()
+                    {
+                        return;
+                    }
+                    wake();
+                }
+            })?;
+        Ok(Self {
+            questions,
+            verdicts,
+            own,
+        })
+    }
+
+    /// Asks; the verdict comes later.
+    pub fn ask(&self, question: Question) {
+        if let Err(error) = self.questions.try_send(question) {
+            let Question { jail, number, .. } = match error {
+                std::sync::mpsc::TrySendError::Full(question)
+                | std::sync::mpsc::TrySendError::Disconnected(question) => question,
+            };
+            // The receiver is ours, so it is there.
+            let _ = self.own.send(Verdict {
+                jail,
+                number,
+                ignored: false,
+            });
+        }
+    }
+
+    /// The verdicts since the last call.
+    pub fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        self.verdicts.try_iter()
+    }
+}
+
+fn ask(question: &Question, host: &HostNames, log: &Log) -> bool {
+    let text = match Properties::default().resolve(&question.command, question.facts.family(), host) {
+        Ok(text) => text,
+        Err(error) => {
+            log.write(
+                Level::ERROR,
+                "fail2ban.filter",
+                &format!("[{}] ignorecommand: {error}", question.jail),
+            );
+            return false;
+        }
+    };
+    let run = shell::run(&Script::new(&text, &question.facts), TIMEOUT, question.number);
+    // Status 1 is how a command says no; it is not worth a word.
+    if run.ok || run.code == Some(1) {
+        return run.ok;
+    }
+    for (level, text) in run.records {
+        log.write(level, "fail2ban.utils", &text);
+    }
+    false
+}

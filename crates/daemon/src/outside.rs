@@ -1,0 +1,553 @@
+//! The real world: the machine's clock, logs, firewall, database, commands and clients.
+//!
+//! Invariant: it sleeps in one place, and nothing wakes it but what has to be dealt with.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use stockade_action::command::CommandAction;
+use stockade_action::facts::BanFacts;
+use stockade_action::nftables::{Batch, Definition, Observed};
+use stockade_action::services::Services;
+use stockade_action::tags::HostNames;
+use stockade_datetime::Timestamp;
+use stockade_jail::{Address, BanTime, Ticket};
+use stockade_protocol::{Answer, Failure, Reply, Value};
+use stockade_sys::{Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
+
+use crate::blueprint::{self, Blueprint};
+use crate::control::{ClientId, Control};
+use crate::firewall::Firewall;
+use crate::following::Following;
+use crate::judge::{Judge, Question};
+use crate::log::{Level, Log};
+use crate::machine;
+use crate::resolver::{self, Resolver};
+use crate::runner::{Job, Runner};
+use crate::store::{self, BanRow, RestoreLimits, Store};
+use crate::world::{Event, Sources, World};
+
+const SIGNALS: Token = 1;
+const TIMER: Token = 2;
+const WAKER: Token = 3;
+const FILES: Token = 4;
+const LISTENER: Token = 6;
+const FIRST_CLIENT: Token = 1 << 32;
+
+const SERVER: &str = "fail2ban.server";
+
+/// How long a ban waits to be kept before it is announced all the same: a database on a full or slow disk
+/// must not hold up the log.
+const ANNOUNCEMENT_WAIT: Duration = Duration::from_millis(100);
+/// How long answers that nobody reads are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How often positions in logs are kept while they move.
+const POSITIONS_SECONDS: i64 = 10;
+/// The database is cleaned an hour after the start, and each hour from then on.
+const PURGE_SECONDS: i64 = 3600;
+/// How many ended bans' lines are kept unless `dbmaxmatches` says otherwise.
+const DBMAXMATCHES: i64 = 10;
+/// The age at which ended bans are forgotten unless `dbpurgeage` says otherwise: a day.
+const DBPURGEAGE: i64 = 86_400;
+
+/// The real world.
+pub(crate) struct Outside {
+    log: Arc<Log>,
+    poller: Poller,
+    signals: Signals,
+    timer: Timer,
+    waker: Arc<Waker>,
+    control: Control,
+    following: Following,
+    firewall: Option<Firewall>,
+    store: Store,
+    dbmaxmatches: Value,
+    dbpurgeage: Value,
+    allowipv6: Option<bool>,
+    stacksize: Value,
+    resolver: Resolver,
+    judge: Judge,
+    host: HostNames,
+    services: Services,
+    runners: BTreeMap<(String, String), Runner>,
+    dismissed: Vec<JoinHandle<()>>,
+    events: VecDeque<Event>,
+    /// Whether the last turn was a client's: then a line has its turn next.
+    served: bool,
+    announcements: Vec<String>,
+    armed: Option<Timestamp>,
+    /// When positions are to be kept; none while they stand still.
+    next_positions: Option<Timestamp>,
+    next_purge: Timestamp,
+}
+
+impl Outside {
+    /// Opens what the loop waits for. `listener` is the control socket; without a `firewall` nothing is enforced.
+    ///
+    /// # Errors
+    /// Where the system is out of descriptors or threads.
+    pub(crate) fn open(
+        log: Arc<Log>,
+        listener: UnixListener,
+        firewall: Option<Firewall>,
+    ) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let signals = Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::User1])?;
+        poller.add(&signals, SIGNALS, Interest::Read)?;
+        let timer = Timer::new()?;
+        poller.add(&timer, TIMER, Interest::Read)?;
+        let waker = Arc::new(Waker::new()?);
+        poller.add(&*waker, WAKER, Interest::Read)?;
+        let following = Following::new(Arc::clone(&log));
+        if let Some(fd) = following.fd() {
+            poller.add(fd, FILES, Interest::Read)?;
+        }
+        let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT)?;
+        let wake = {
+            let waker = Arc::clone(&waker);
+            move || waker.wake()
+        };
+        let host = machine::host_names();
+        let now = now();
+        Ok(Self {
+            resolver: Resolver::start(wake.clone())?,
+            judge: Judge::start(host.clone(), Arc::clone(&log), wake)?,
+            log,
+            poller,
+            signals,
+            timer,
+            waker,
+            control,
+            following,
+            firewall,
+            store: Store::none(),
+            dbmaxmatches: Value::Int(DBMAXMATCHES),
+            dbpurgeage: Value::Int(DBPURGEAGE),
+            allowipv6: None,
+            stacksize: Value::Int(0),
+            host,
+            services: machine::services(),
+            runners: BTreeMap::new(),
+            dismissed: Vec::new(),
+            events: VecDeque::new(),
+            served: false,
+            announcements: Vec::new(),
+            armed: None,
+            next_positions: None,
+            next_purge: now.plus_seconds(PURGE_SECONDS),
+        })
+    }
+
+    /// Announces bans once they are kept, and keeps positions when it is time and all lines were dealt with.
+    fn keep(&mut self, now: Timestamp) {
+        let has_bans = !self.announcements.is_empty();
+        let is_due = self.next_positions.is_some_and(|due| due <= now);
+        // With a ban goes how far its log was read, so that after a crash its lines are not counted again.
+        if self.events.is_empty() && self.next_positions.is_some() && (has_bans || is_due) {
+            self.following.save_all(&self.store);
+            self.next_positions = None;
+        }
+        if has_bans {
+            // Where it takes longer, the database says what is wrong with it; the bans are in force in any case.
+            let _kept = self.store.commit_pending(ANNOUNCEMENT_WAIT);
+            for text in std::mem::take(&mut self.announcements) {
+                self.log.write(Level::NOTICE, "fail2ban.actions", &text);
+            }
+        }
+        if self.next_purge <= now {
+            self.next_purge = now.plus_seconds(PURGE_SECONDS);
+            let age = blueprint::seconds(std::slice::from_ref(&self.dbpurgeage), 0).map(blueprint::micros);
+            self.store
+                .purge(now, age.map_or(DBPURGEAGE, |micros| micros / 1_000_000));
+        }
+    }
+
+    /// Arms the timer for the earliest of what is due.
+    fn arm(&mut self, now: Timestamp, until: Option<Timestamp>) {
+        let due = [
+            until,
+            self.following.next_wakeup(now),
+            self.next_positions,
+            Some(self.next_purge),
+        ];
+        let due = due.into_iter().flatten().min();
+        if due == self.armed {
+            return;
+        }
+        let armed = match due {
+            Some(due) => self.timer.arm(due.micros()),
+            None => self.timer.disarm(),
+        };
+        match armed {
+            Ok(()) => self.armed = due,
+            Err(error) => self
+                .log
+                .write(Level::ERROR, SERVER, &format!("The timer cannot be set: {error}")),
+        }
+    }
+
+    /// Takes note of a descriptor that is ready.
+    fn ready(&mut self, now: Timestamp, ready: Ready) {
+        match ready.token {
+            SIGNALS => {
+                for signal in self.signals.take() {
+                    match signal {
+                        Signal::Terminate | Signal::Interrupt => self.events.push_front(Event::Terminate),
+                        Signal::User1 => self.events.push_front(Event::FlushLogs),
+                        Signal::HangUp | Signal::Child => {}
+                    }
+                }
+            }
+            TIMER => {
+                // Whether it is time or the clock was set: what is due is worked out anew.
+                if let Err(error) = self.timer.take() {
+                    self.log.write(
+                        Level::ERROR,
+                        SERVER,
+                        &format!("The timer cannot be read: {error}"),
+                    );
+                }
+                self.armed = None;
+            }
+            WAKER => {
+                self.waker.drain();
+                let answers = self.resolver.answers(now);
+                if !answers.is_empty() {
+                    self.events.push_back(Event::Resolved(answers));
+                }
+                self.events.extend(self.judge.verdicts().map(Event::Judged));
+            }
+            // Files are looked at in each turn.
+            FILES => {}
+            _ => {
+                self.control.ready(&self.poller, ready);
+            }
+        }
+    }
+
+    /// The next thing to deal with; clients and lines take turns.
+    fn next_event(&mut self) -> Option<Event> {
+        if !self.served
+            && let Some((client, request)) = self.control.take()
+        {
+            self.served = true;
+            return Some(Event::Request(client, request));
+        }
+        self.served = false;
+        let event = self.events.pop_front();
+        if event.is_some() {
+            return event;
+        }
+        self.control
+            .take()
+            .map(|(client, request)| Event::Request(client, request))
+    }
+
+    fn open_store(&mut self, now: Timestamp, path: &str) -> Reply {
+        let log = Arc::clone(&self.log);
+        let report: store::Report = Arc::new(move |level, text| log.write(level, "fail2ban.database", text));
+        match Store::open(path, now, &report) {
+            Ok(store) => {
+                std::mem::replace(&mut self.store, store).close();
+                self.get("dbfile")
+            }
+            Err(error) => Err(error.failure()),
+        }
+    }
+}
+
+impl World for Outside {
+    fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event) {
+        let mut ready = Vec::new();
+        let mut now = now();
+        loop {
+            self.keep(now);
+            let is_due = until.is_some_and(|until| until <= now);
+            let sleeps = self.events.is_empty() && !self.control.has_requests() && !is_due;
+            if sleeps {
+                self.arm(now, until);
+            }
+            let timeout = (!sleeps).then_some(Duration::ZERO);
+            if let Err(error) = self.poller.wait(timeout, &mut ready) {
+                self.log
+                    .write(Level::CRITICAL, SERVER, &format!("Waiting failed: {error}"));
+                return (now, Event::Terminate);
+            }
+            now = self::now();
+            for ready in ready.drain(..) {
+                self.ready(now, ready);
+            }
+            let before = self.events.len();
+            self.following.ready(now, &mut self.events);
+            if self.events.len() > before && self.next_positions.is_none() {
+                self.next_positions = Some(now.plus_seconds(POSITIONS_SECONDS));
+            }
+            if let Some(event) = self.next_event() {
+                return (now, event);
+            }
+            if until.is_some_and(|until| until <= now) {
+                return (now, Event::Wakeup);
+            }
+        }
+    }
+
+    fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>) {
+        if self.log.takes(level) {
+            self.log.write(level, logger, &text.to_string());
+        }
+    }
+
+    fn reopen_log(&mut self) -> String {
+        self.log.flush().to_string()
+    }
+
+    fn answer(&mut self, client: ClientId, answer: Answer) {
+        self.control.answer(&self.poller, client, answer);
+    }
+
+    fn set(&mut self, now: Timestamp, option: &str, value: &Value, jails: usize) -> Reply {
+        let text = value.text();
+        match option {
+            "loglevel" => {
+                self.log
+                    .set_level(&text)
+                    .map_err(|_| Failure::value_error(format!("Invalid log level '{text}'")))?;
+            }
+            "logtarget" => {
+                self.log
+                    .set_target(&text, true)
+                    .map_err(|error| Failure::exception(error.to_string()))?;
+            }
+            "syslogsocket" => {
+                self.log
+                    .set_syslog_socket(&text)
+                    .map_err(|_| Failure::exception("Failed to change syslog socket"))?;
+            }
+            "allowipv6" => {
+                self.allowipv6 = if text.eq_ignore_ascii_case("auto") {
+                    None
+                } else {
+                    Some(blueprint::boolean(value))
+                };
+                return Ok(value.clone());
+            }
+            "thread" => {
+                let Value::Dict(pairs) = value else {
+                    let name = value.type_name();
+                    return Err(Failure::attribute_error(format!(
+                        "'{name}' object has no attribute 'items'"
+                    )));
+                };
+                if let Some((key, _)) = pairs.iter().find(|(key, _)| key.as_str() != Some("stacksize")) {
+                    return Err(Failure::key_error(format!("unknown option {}", key.repr())));
+                }
+                self.stacksize = value.get("stacksize").cloned().unwrap_or(Value::None);
+                return Ok(Value::None);
+            }
+            "dbfile" => {
+                let same = self.store.path() == Some(text.as_str())
+                    || (self.store.path().is_none() && text.eq_ignore_ascii_case("none"));
+                if same {
+                    return self.get("dbfile");
+                }
+                if jails > 0 {
+                    return Err(Failure::runtime_error(
+                        "Cannot change database when there are jails present",
+                    ));
+                }
+                return self.open_store(now, &text);
+            }
+            "dbmaxmatches" => self.dbmaxmatches = Value::Int(value.int()?),
+            "dbpurgeage" => {
+                self.dbpurgeage = blueprint::number(blueprint::seconds(std::slice::from_ref(value), 0)?)
+            }
+            _ => {
+                return Err(Failure::exception(format!(
+                    "Invalid command '{option}' (no set action or not yet implemented)"
+                )));
+            }
+        }
+        self.get(option)
+    }
+
+    fn get(&mut self, option: &str) -> Reply {
+        let with_store = |value: &Value, store: &Store| match store.path() {
+            Some(_) => value.clone(),
+            None => Value::None,
+        };
+        Ok(match option {
+            "loglevel" => self.log.level_text().into(),
+            "logtarget" => self.log.target().map_or(Value::None, Value::from),
+            "syslogsocket" => self.log.syslog_socket().into(),
+            "thread" => Value::Dict(vec![("stacksize".into(), self.stacksize.clone())]),
+            "dbfile" => self.store.path().map_or(Value::None, Value::from),
+            "dbmaxmatches" => with_store(&self.dbmaxmatches, &self.store),
+            "dbpurgeage" => with_store(&self.dbpurgeage, &self.store),
+            _ => return Err(Failure::missing_argument()),
+        })
+    }
+
+    fn follow(
+        &mut self,
+        now: Timestamp,
+        blueprint: &Blueprint,
+        date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
+    ) -> Result<(), Failure> {
+        self.following.follow(now, blueprint, &self.store, date)
+    }
+
+    fn unfollow(&mut self, jail: &str) {
+        self.following.unfollow(jail, &self.store);
+    }
+
+    fn sources(&self, jail: &str) -> Sources {
+        self.following
+            .sources(jail)
+            .unwrap_or_else(|| Sources::Files("auto", Vec::new()))
+    }
+
+    fn observes(&self) -> bool {
+        self.firewall.is_none()
+    }
+
+    fn services(&self) -> &Services {
+        &self.services
+    }
+
+    fn observed(&mut self, definition: &Definition) -> Result<Observed, String> {
+        match &mut self.firewall {
+            Some(firewall) => firewall.observe(definition).map_err(|error| error.to_string()),
+            None => Ok(Observed::default()),
+        }
+    }
+
+    fn enforce(&mut self, batch: &Batch) -> Result<(), String> {
+        match &mut self.firewall {
+            Some(firewall) => firewall.apply(batch).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn employ(
+        &mut self,
+        jail: &str,
+        name: &str,
+        action: CommandAction,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        let runner = Runner::start(jail, name, action, timeout, Arc::clone(&self.log));
+        let runner = runner.map_err(|error| error.to_string())?;
+        self.runners.insert((jail.to_owned(), name.to_owned()), runner);
+        Ok(())
+    }
+
+    fn order(&mut self, jail: &str, name: &str, job: Job) -> bool {
+        let runner = self.runners.get(&(jail.to_owned(), name.to_owned()));
+        runner.is_some_and(|runner| runner.ask(job))
+    }
+
+    fn dismiss(&mut self, jail: &str, name: &str, job: Job) {
+        if let Some(runner) = self.runners.remove(&(jail.to_owned(), name.to_owned())) {
+            self.dismissed.retain(|thread| !thread.is_finished());
+            self.dismissed.push(runner.finish(job));
+        }
+    }
+
+    fn keep_jail(&mut self, jail: &str, enabled: bool) {
+        if enabled {
+            self.store.add_jail(jail);
+        } else {
+            self.store.disable_jail(jail);
+        }
+    }
+
+    fn keep_ban(&mut self, jail: &str, ticket: &Ticket, of_jail: BanTime, announcement: String) {
+        let max_matches = self
+            .dbmaxmatches
+            .int()
+            .ok()
+            .and_then(|max| usize::try_from(max).ok())
+            .unwrap_or(0);
+        self.store
+            .record_ban(jail, &BanRow::of(ticket, of_jail, max_matches));
+        self.announcements.push(announcement);
+    }
+
+    fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>) {
+        self.store.forget(jail, id);
+    }
+
+    fn kept_bans(&mut self, jail: &str, now: Timestamp, limits: RestoreLimits) -> Vec<Ticket> {
+        let rows = self.store.restore(jail, now, limits).unwrap_or_else(|error| {
+            let text = format!("The bans of jail '{jail}' cannot be restored: {error}");
+            self.log.write(Level::ERROR, "fail2ban.database", &text);
+            Vec::new()
+        });
+        rows.iter().map(BanRow::ticket).collect()
+    }
+
+    fn resolve(&mut self, now: Timestamp, name: &str) -> Option<resolver::Answer> {
+        self.resolver.ask(now, name)
+    }
+
+    fn read_list(&mut self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn ask_command(&mut self, jail: &str, number: u64, command: &str, facts: BanFacts) {
+        self.judge.ask(Question {
+            jail: jail.to_owned(),
+            number,
+            command: command.to_owned(),
+            facts,
+        });
+    }
+
+    fn host_names(&self) -> HostNames {
+        self.host.clone()
+    }
+
+    fn ipv6(&self) -> bool {
+        self.allowipv6.unwrap_or_else(machine::has_ipv6)
+    }
+
+    fn own_addresses(&mut self) -> Vec<Address> {
+        machine::addresses()
+    }
+
+    fn close(&mut self) {
+        // Commands of actions have their own time limits, so this ends.
+        for thread in self.dismissed.drain(..) {
+            if thread.join().is_err() {
+                self.log
+                    .write(Level::ERROR, SERVER, "An action ended unexpectedly");
+            }
+        }
+        std::mem::replace(&mut self.store, Store::none()).close();
+    }
+
+    fn farewell(&mut self) {
+        let deadline = Instant::now().checked_add(LAST_ANSWERS);
+        let mut ready = Vec::new();
+        while self.control.has_unsent() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_none_or(|left| left.is_zero()) || self.poller.wait(left, &mut ready).is_err() {
+                return;
+            }
+            for ready in ready.drain(..) {
+                self.control.ready(&self.poller, ready);
+            }
+        }
+    }
+}
+
+/// The wall clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

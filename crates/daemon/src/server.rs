@@ -1,0 +1,464 @@
+//! The daemon, once everything is open: wait, decide, act.
+//!
+//! In: [`Event`]s of the world. Out: calls of the world.
+//!
+//! Invariant: one thing happens at a time, and a command is either carried out whole or not at all.
+
+use jiff::tz::TimeZone;
+use stockade_datetime::Timestamp;
+use stockade_filter::Id;
+use stockade_protocol::{Answer, Command, Failure, Reply, Value};
+
+use crate::blueprint::{self, Blueprint};
+use crate::control::{ClientId, Request};
+use crate::jails::Jails;
+use crate::log::Level;
+use crate::status;
+use crate::world::{Event, World};
+
+/// The logger of commands that failed.
+const TRANSMITTER: &str = "fail2ban.transmitter";
+/// The logger of the server itself.
+const SERVER: &str = "fail2ban.server";
+/// The longest time a `sleep` of a client may take, in seconds.
+const LONGEST_SLEEP: f64 = 3600.0;
+
+/// The daemon.
+#[derive(Debug)]
+pub struct Server<W> {
+    world: W,
+    jails: Jails,
+    /// Jails that were added and not started yet.
+    drafts: Vec<Blueprint>,
+    /// Clients that want to be told when all is over.
+    farewells: Vec<ClientId>,
+    /// Clients that sleep, and until when.
+    sleepers: Vec<(Timestamp, ClientId)>,
+    ending: bool,
+    start_year: i16,
+}
+
+impl<W: World> Server<W> {
+    /// A server without jails.
+    pub fn new(world: W, zone: TimeZone, start_year: i16) -> Self {
+        Self {
+            world,
+            jails: Jails::new(zone),
+            drafts: Vec::new(),
+            farewells: Vec::new(),
+            sleepers: Vec::new(),
+            ending: false,
+            start_year,
+        }
+    }
+
+    /// The world it acts in.
+    pub const fn world(&mut self) -> &mut W {
+        &mut self.world
+    }
+
+    /// The jails at work.
+    pub const fn jails(&self) -> &Jails {
+        &self.jails
+    }
+
+    /// Takes what happens until it is told to end, then ends orderly and gives the world back.
+    pub fn run(mut self) -> W {
+        let mut now = self.turn();
+        while !self.ending {
+            now = self.turn();
+        }
+        self.end(now);
+        self.world
+    }
+
+    /// Waits for one thing to happen and deals with it; returns when it was.
+    pub fn turn(&mut self) -> Timestamp {
+        let (now, event) = self.world.wait(self.next_wakeup());
+        match event {
+            Event::Wakeup => {}
+            Event::Lines(lines) => self.jails.lines(&mut self.world, now, &lines),
+            Event::Entries(entries) => self.jails.entries(&mut self.world, now, &entries),
+            Event::Request(client, request) => self.request(now, client, request),
+            Event::Resolved(answers) => {
+                for answer in &answers {
+                    self.jails.resolved(&mut self.world, now, answer);
+                }
+            }
+            Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
+            Event::Terminate => self.ending = true,
+            Event::FlushLogs => {
+                self.world.reopen_log();
+            }
+        }
+        self.jails.wake(&mut self.world, now);
+        self.wake_sleepers(now);
+        now
+    }
+
+    /// Carries out the commands of a configuration. A jail that cannot be started is left out and logged.
+    ///
+    /// # Errors
+    /// The first failure; the other jails run all the same.
+    pub fn stream(&mut self, now: Timestamp, commands: Vec<Command>) -> Result<(), Failure> {
+        let mut first = Ok(());
+        let mut broken: Vec<String> = Vec::new();
+        for command in commands {
+            let jail = command.jail().map(str::to_owned);
+            if jail.as_ref().is_some_and(|jail| broken.contains(jail)) {
+                continue;
+            }
+            let shown = command.to_value().repr();
+            if let Err(failure) = self.execute(now, command) {
+                self.report(&shown, &failure);
+                if let Some(jail) = jail {
+                    self.drafts.retain(|draft| draft.name != jail);
+                    self.world.log(
+                        Level::ERROR,
+                        SERVER,
+                        format_args!("Errors in jail '{jail}'. Skipping..."),
+                    );
+                    broken.push(jail);
+                }
+                first = first.and(Err(failure));
+            }
+        }
+        first
+    }
+
+    /// Carries out one command.
+    ///
+    /// # Errors
+    /// As the client is to be told.
+    pub fn execute(&mut self, now: Timestamp, command: Command) -> Reply {
+        match command {
+            Command::Ping => Ok("pong".into()),
+            Command::Version => Ok(crate::VERSION.into()),
+            Command::Echo(words) => Ok(Value::List(words)),
+            Command::ServerStatus => Ok("Server ready".into()),
+            Command::ServerStream(stream) => self.stream(now, stream).map(|()| Value::None),
+            Command::ConfigError(message) => {
+                self.world
+                    .log(Level::ERROR, TRANSMITTER, format_args!("{message}"));
+                Ok(Value::None)
+            }
+            Command::FlushLogs => Ok(self.world.reopen_log().into()),
+            Command::Status { all, flavor } => {
+                Ok(status::server(&self.jails, &self.world, all, flavor.as_deref()))
+            }
+            Command::JailStatus { jail, flavor } => {
+                status::jail(&self.jails, &mut self.world, &jail, flavor.as_deref())
+            }
+            Command::Statistics => Ok(status::statistics(&self.jails, &self.world)),
+            Command::Banned(ids) => Ok(status::banned(&self.jails, &ids)),
+            Command::UnbanAll => {
+                let count = self.jails.unban_all(&mut self.world, now, None);
+                self.world.forget_ban(None, None);
+                Ok(Value::from(count))
+            }
+            Command::Unban(ids) => {
+                let ids: Vec<Id> = ids.iter().map(|id| Id::parse(id)).collect();
+                for id in &ids {
+                    self.world.forget_ban(None, Some(&id.to_string()));
+                }
+                let (count, _) = self.jails.unban(&mut self.world, now, None, &ids)?;
+                Ok(Value::from(count))
+            }
+            Command::StopJails => {
+                self.jails.stop_all(&mut self.world, now);
+                Ok(Value::None)
+            }
+            Command::StopJail(jail) => {
+                if self.take_draft(&jail).is_none() {
+                    self.jails.stop(&mut self.world, now, &jail)?;
+                }
+                Ok(Value::None)
+            }
+            Command::Add { jail, backend } => self.add(&jail, &backend),
+            Command::Start(jail) => self.start(now, &jail),
+            Command::Set { option, value } => {
+                let jails = self.jails.len() + self.drafts.len();
+                self.world.set(now, &option, &value, jails)
+            }
+            Command::Get(option) => self.world.get(&option),
+            Command::SetJail {
+                jail,
+                property,
+                arguments,
+                multi,
+            } => self.set_jail(now, &jail, &property, &arguments, multi),
+            Command::GetJail {
+                jail,
+                property,
+                arguments,
+            } => self.get_jail(&jail, &property, &arguments),
+            Command::Reload {
+                jail,
+                options,
+                stream,
+            } => self.reload(now, jail.as_deref(), &options, stream),
+            // Both answer later; a stream of commands has nobody who waits for them.
+            Command::Sleep(_) | Command::Stop => Ok(Value::None),
+        }
+    }
+
+    fn request(&mut self, now: Timestamp, client: ClientId, request: Request) {
+        let value = match request {
+            Request::Value(value) => value,
+            Request::Undecodable(error) => {
+                self.world.log(
+                    Level::ERROR,
+                    "fail2ban.asyncserver",
+                    format_args!("PROTO-error: load message failed: {error}"),
+                );
+                self.world
+                    .answer(client, Answer::Refused(format!("ERROR: {error}")));
+                return;
+            }
+        };
+        let reply = match Command::from_value(&value) {
+            Ok(Command::Stop) => {
+                self.farewells.push(client);
+                self.ending = true;
+                return;
+            }
+            Ok(Command::Sleep(seconds)) => match seconds.float() {
+                Ok(seconds) => {
+                    self.sleepers
+                        .push((now.plus_micros(sleep_micros(seconds)), client));
+                    return;
+                }
+                Err(failure) => Err(failure),
+            },
+            Ok(command) => self.execute(now, command),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &reply {
+            self.report(&value.repr(), failure);
+        }
+        self.world.answer(client, Answer::Reply(reply));
+    }
+
+    fn report(&mut self, command: &str, failure: &Failure) {
+        self.world.log(
+            Level::ERROR,
+            TRANSMITTER,
+            format_args!(
+                "Command {command} has failed. Received {}",
+                Value::from(failure.clone()).repr()
+            ),
+        );
+    }
+
+    fn add(&mut self, jail: &str, backend: &str) -> Reply {
+        if jail == "--all" {
+            return Err(Failure::exception("Reserved name '--all'"));
+        }
+        if self.jails.blueprint(jail).is_some() || self.draft(jail).is_some() {
+            return Err(Failure::duplicate_jail(jail));
+        }
+        Blueprint::check_backend(backend)?;
+        self.drafts.push(Blueprint::new(jail, backend, self.start_year));
+        Ok(jail.into())
+    }
+
+    fn start(&mut self, now: Timestamp, name: &str) -> Reply {
+        match self.take_draft(name) {
+            Some(draft) => self.jails.start(&mut self.world, now, draft)?,
+            None => {
+                let mut blueprint = self
+                    .jails
+                    .blueprint(name)
+                    .cloned()
+                    .ok_or_else(|| Failure::unknown_jail(name))?;
+                blueprint.counting.idle = false;
+                self.jails.reshape(&mut self.world, now, blueprint)?;
+            }
+        }
+        Ok(Value::None)
+    }
+
+    fn set_jail(
+        &mut self,
+        now: Timestamp,
+        jail: &str,
+        property: &str,
+        arguments: &[Value],
+        multi: bool,
+    ) -> Reply {
+        match property {
+            "banip" | "unbanip" | "attempt" => return self.set_bans(now, jail, property, arguments),
+            _ => {}
+        }
+        let mut blueprint = self.any_blueprint(jail)?.clone();
+        let answer = blueprint.set(property, arguments, multi)?;
+        match self.drafts.iter_mut().find(|draft| draft.name == jail) {
+            Some(draft) => *draft = blueprint,
+            None => self.jails.reshape(&mut self.world, now, blueprint)?,
+        }
+        Ok(answer)
+    }
+
+    fn set_bans(&mut self, now: Timestamp, jail: &str, property: &str, arguments: &[Value]) -> Reply {
+        // Bans of a jail that is not at work yet have nobody to enforce them.
+        self.jails.jail(jail)?;
+        let mut words = blueprint::texts(arguments);
+        match property {
+            "banip" => {
+                let ids: Vec<Id> = words.iter().map(|id| Id::parse(id)).collect();
+                Ok(Value::from(self.jails.ban(&mut self.world, now, jail, &ids)?))
+            }
+            "unbanip" => {
+                let reports = words.first().is_some_and(|word| word == "--report-absent");
+                if reports {
+                    words.remove(0);
+                }
+                let ids: Vec<Id> = words.iter().map(|id| Id::parse(id)).collect();
+                let (count, absent) = self.jails.unban(&mut self.world, now, Some(jail), &ids)?;
+                if reports && !absent.is_empty() {
+                    let absent = Value::list(absent.iter().map(ToString::to_string)).repr();
+                    return Err(Failure::value_error(format!("not banned: {absent}")));
+                }
+                Ok(Value::from(count))
+            }
+            _ => {
+                let id = Id::parse(&blueprint::text(arguments, 0)?);
+                words.remove(0);
+                Ok(Value::Int(i64::from(self.jails.attempt(
+                    &mut self.world,
+                    now,
+                    jail,
+                    id,
+                    words,
+                )?)))
+            }
+        }
+    }
+
+    fn get_jail(&self, jail: &str, property: &str, arguments: &[Value]) -> Reply {
+        match property {
+            "banip" | "banned" => status::bans(self.jails.jail(jail)?, property, arguments),
+            "logpath" if self.jails.blueprint(jail).is_some() => Ok(status::logs(&self.world, jail)),
+            _ => self.any_blueprint(jail)?.get(property, arguments),
+        }
+    }
+
+    /// Makes the jails what a configuration says. Everything is checked before anything is touched.
+    fn reload(
+        &mut self,
+        now: Timestamp,
+        jail: Option<&str>,
+        options: &[String],
+        stream: Vec<Command>,
+    ) -> Reply {
+        let has = |option: &str| options.iter().any(|given| given == option);
+        if let Some(jail) = jail {
+            self.world
+                .log(Level::INFO, SERVER, format_args!("Reload jail '{jail}'"));
+            if self.jails.blueprint(jail).is_none() && !has("--if-exists") {
+                return Err(Failure::unknown_jail(jail));
+            }
+        } else {
+            self.world
+                .log(Level::INFO, SERVER, format_args!("Reload all jails"));
+        }
+        let plan = crate::reload::Plan::read(stream, self.start_year)?;
+        if has("--unban") {
+            self.jails.unban_all(&mut self.world, now, jail);
+        }
+        for (option, value) in plan.settings {
+            let jails = self.jails.len();
+            self.world.set(now, &option, &value, jails)?;
+        }
+        for message in plan.errors {
+            self.world
+                .log(Level::ERROR, TRANSMITTER, format_args!("{message}"));
+        }
+        let gone: Vec<String> = match jail {
+            Some(_) => Vec::new(),
+            None => self
+                .jails
+                .names()
+                .filter(|name| !plan.jails.iter().any(|new| new.name == *name))
+                .map(str::to_owned)
+                .collect(),
+        };
+        for name in gone {
+            self.jails.stop(&mut self.world, now, &name)?;
+        }
+        let mut result = Ok(());
+        for blueprint in plan.jails {
+            result = result.and(self.reload_jail(now, blueprint, has("--restart")));
+        }
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Reload finished."));
+        result.map(|()| "OK".into())
+    }
+
+    fn reload_jail(&mut self, now: Timestamp, blueprint: Blueprint, restart: bool) -> Result<(), Failure> {
+        let name = blueprint.name.clone();
+        let Some(running) = self.jails.blueprint(&name) else {
+            return self.jails.start(&mut self.world, now, blueprint);
+        };
+        if restart || running.backend != blueprint.backend {
+            self.jails.stop(&mut self.world, now, &name)?;
+            return self.jails.start(&mut self.world, now, blueprint);
+        }
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Reload jail '{name}'"));
+        self.jails.reshape(&mut self.world, now, blueprint)?;
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Jail '{name}' reloaded"));
+        Ok(())
+    }
+
+    fn draft(&self, name: &str) -> Option<&Blueprint> {
+        self.drafts.iter().find(|draft| draft.name == name)
+    }
+
+    fn take_draft(&mut self, name: &str) -> Option<Blueprint> {
+        let index = self.drafts.iter().position(|draft| draft.name == name)?;
+        Some(self.drafts.remove(index))
+    }
+
+    fn any_blueprint(&self, name: &str) -> Result<&Blueprint, Failure> {
+        self.draft(name)
+            .or_else(|| self.jails.blueprint(name))
+            .ok_or_else(|| Failure::unknown_jail(name))
+    }
+
+    fn next_wakeup(&self) -> Option<Timestamp> {
+        let sleeper = self.sleepers.iter().map(|(until, _)| *until).min();
+        [self.jails.next_wakeup(), sleeper].into_iter().flatten().min()
+    }
+
+    fn wake_sleepers(&mut self, now: Timestamp) {
+        let (due, sleeping) = std::mem::take(&mut self.sleepers)
+            .into_iter()
+            .partition(|(until, _)| *until <= now);
+        self.sleepers = sleeping;
+        for (_, client) in due {
+            self.world.answer(client, Answer::Reply(Ok(Value::None)));
+        }
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Shutdown in progress..."));
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Stopping all jails"));
+        self.jails.stop_all(&mut self.world, now);
+        self.world.close();
+        self.world
+            .log(Level::INFO, SERVER, format_args!("Exiting Fail2ban"));
+        for client in std::mem::take(&mut self.farewells) {
+            self.world.answer(client, Answer::Reply(Ok(Value::None)));
+        }
+        self.world.farewell();
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to an hour")]
+fn sleep_micros(seconds: f64) -> i64 {
+    (seconds.clamp(0.0, LONGEST_SLEEP) * 1e6) as i64
+}

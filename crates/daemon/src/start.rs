@@ -1,0 +1,199 @@
+//! The start of the daemon: the log, its place, what it may do, and the jails of the configuration.
+//!
+//! In: what the configuration and the command line say. Out: a daemon that runs until it is told to end.
+//!
+//! Invariant: until it is certain that no other daemon runs in this place, nothing of one is touched.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use rustix::fs::Mode;
+use stockade_datetime::Timestamp;
+use stockade_protocol::{Command, Failure};
+
+use crate::PRODUCT;
+use crate::firewall::Firewall;
+use crate::instance::{self, InstanceError};
+use crate::log::{Level, Log, TargetError, UnknownLevel};
+use crate::outside::Outside;
+use crate::server::Server;
+use crate::world::World;
+
+const SERVER: &str = "fail2ban.server";
+
+/// What the configuration and the command line say before any jail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The file with the process id.
+    pub pidfile: PathBuf,
+    /// From which level on the log has records.
+    pub loglevel: String,
+    /// Where the log goes.
+    pub logtarget: String,
+    /// The socket of the system's logger.
+    pub syslogsocket: String,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// Announce bans and change nothing.
+    pub observe: bool,
+    /// Where the log's first lines say that the configuration came from.
+    pub origin: String,
+    /// Sentences for the log's first lines, such as which sources were found.
+    pub remarks: Vec<String>,
+    /// Warnings and errors of the reader of the configuration.
+    pub troubles: Vec<(Level, String)>,
+    /// The commands of the configuration.
+    pub commands: Vec<Command>,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its place is taken or cannot be used.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// There is no such level.
+    #[error("`loglevel` cannot be used: {0}")]
+    LogLevel(#[from] UnknownLevel),
+    /// The log cannot be opened.
+    #[error(
+        "`logtarget = {target}` cannot be used; name a file in a directory that exists, STDOUT, STDERR, SYSLOG or SYSTEMD-JOURNAL"
+    )]
+    LogTarget {
+        /// The target as it was given.
+        target: String,
+        /// Why.
+        source: TargetError,
+    },
+    /// The system refused something the loop cannot do without.
+    #[error("the system refused what the daemon cannot do without")]
+    System(#[source] io::Error),
+    /// No jail could be started.
+    #[error("no jail could be started: {0}")]
+    Configuration(String),
+}
+
+/// Runs the daemon in the foreground until it is told to end.
+///
+/// `ready` is called once, when clients get answers.
+///
+/// # Errors
+/// Where it cannot start. Nothing of it is left behind then.
+pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
+    // What the daemon makes is for its owner alone, and so is what its actions make.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    let log = open_log(&start)?;
+    let (listener, cleared) = instance::claim_socket(&start.socket)?;
+    let mut place = Place {
+        socket: start.socket.clone(),
+        pidfile: None,
+    };
+    log.write(
+        Level::INFO,
+        SERVER,
+        "--------------------------------------------------",
+    );
+    log.write(Level::INFO, SERVER, &format!("Starting {PRODUCT}"));
+    log.write(
+        Level::INFO,
+        SERVER,
+        &format!("This is Stockade {}; {}", env!("CARGO_PKG_VERSION"), start.origin),
+    );
+    if cleared {
+        let text = format!(
+            "Removed '{}', which a daemon that is gone had left",
+            start.socket.display()
+        );
+        log.write(Level::INFO, SERVER, &text);
+    }
+    instance::write_pid(&start.pidfile)?;
+    place.pidfile = Some(start.pidfile.clone());
+    for remark in &start.remarks {
+        log.write(Level::INFO, SERVER, remark);
+    }
+    for (level, text) in &start.troubles {
+        log.write(*level, SERVER, text);
+    }
+    let firewall = open_firewall(&log, start.observe);
+    let outside = Outside::open(Arc::clone(&log), listener, firewall).map_err(StartError::System)?;
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let start_year = Zoned::now().with_time_zone(zone.clone()).year();
+    let mut server = Server::new(outside, zone, start_year);
+    let streamed = server.stream(now(), start.commands);
+    if let (Err(failure), true) = (&streamed, server.jails().is_empty()) {
+        let reason = reason(failure);
+        log.write(
+            Level::ERROR,
+            SERVER,
+            &format!("No jail could be started: {reason}"),
+        );
+        server.world().close();
+        drop(place);
+        return Err(StartError::Configuration(reason));
+    }
+    ready();
+    drop(server.run());
+    drop(place);
+    Ok(())
+}
+
+/// What is removed when the daemon ends.
+struct Place {
+    socket: PathBuf,
+    pidfile: Option<PathBuf>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is gone already was removed by someone who wanted it so.
+        let _ = fs::remove_file(&self.socket);
+        if let Some(pidfile) = self.pidfile.take() {
+            let _ = fs::remove_file(pidfile);
+        }
+    }
+}
+
+fn open_log(start: &Start) -> Result<Arc<Log>, StartError> {
+    let log = Log::new(PRODUCT, now());
+    log.set_level(&start.loglevel)?;
+    log.set_verbosity(start.verbosity);
+    let target = |source| StartError::LogTarget {
+        target: start.logtarget.clone(),
+        source,
+    };
+    log.set_syslog_socket(&start.syslogsocket).map_err(target)?;
+    log.set_target(&start.logtarget, false).map_err(target)?;
+    Ok(Arc::new(log))
+}
+
+/// The firewall, where it may be changed; what follows where not is said plainly.
+fn open_firewall(log: &Log, observe: bool) -> Option<Firewall> {
+    let reason = if observe {
+        "as asked for with --observe".to_owned()
+    } else {
+        match Firewall::open() {
+            Ok(firewall) => return Some(firewall),
+            Err(error) => format!("for {error}"),
+        }
+    };
+    let text =
+        format!("OBSERVING ONLY: bans are decided and logged as `would ban`, and nobody is banned, {reason}");
+    log.write(Level::WARNING, SERVER, &text);
+    None
+}
+
+fn reason(failure: &Failure) -> String {
+    failure.text()
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

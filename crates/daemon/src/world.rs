@@ -1,0 +1,200 @@
+//! Everything outside the loop, in one trait: clock, logs, firewall, database, commands, clients.
+//!
+//! The daemon has one that is real; a simulation has one that is not. The loop cannot tell them apart.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use stockade_action::command::CommandAction;
+use stockade_action::facts::BanFacts;
+use stockade_action::nftables::{Batch, Definition, Observed};
+use stockade_action::services::Services;
+use stockade_action::tags::HostNames;
+use stockade_datetime::Timestamp;
+use stockade_jail::{Address, BanTime, Ticket};
+use stockade_protocol::{Answer, Failure, Reply, Value};
+
+use crate::blueprint::Blueprint;
+use crate::control::{ClientId, Request};
+use crate::judge::Verdict;
+use crate::log::Level;
+use crate::resolver;
+use crate::runner::Job;
+use crate::store::RestoreLimits;
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Event {
+    /// Nothing, but the time that the loop asked for has come.
+    Wakeup,
+    /// Lines of one log, in their order.
+    Lines(Lines),
+    /// Entries of the journal, in their order.
+    Entries(Vec<Entry>),
+    /// A client wants something.
+    Request(ClientId, Request),
+    /// The `ignorecommand` of a jail has ended.
+    Judged(Verdict),
+    /// Names were looked up.
+    Resolved(Vec<resolver::Answer>),
+    /// The daemon is to end.
+    Terminate,
+    /// The log is to be opened anew.
+    FlushLogs,
+}
+
+/// Lines of one log.
+#[derive(Debug)]
+pub struct Lines {
+    /// The jails that watch it, and whether each had come to the end of the log before.
+    pub jails: Vec<(String, bool)>,
+    /// The log, for messages about its lines.
+    pub log: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where the lines stand in them.
+    pub lines: Vec<Range<usize>>,
+}
+
+/// An entry of the journal, as a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The jails that it is for, and whether each had come to the end of the journal before.
+    pub jails: Vec<(String, bool)>,
+    /// When it was written.
+    pub time: Timestamp,
+    /// The same for people to read.
+    pub iso: String,
+    /// The line.
+    pub text: String,
+}
+
+/// Everything outside the loop.
+pub trait World {
+    /// Sleeps until something happens or `until` has come; says when it woke, and why.
+    fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event);
+
+    /// Writes to the log.
+    fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>);
+
+    /// Opens the log anew; says how that is called: `rolled over` or `flushed`.
+    fn reopen_log(&mut self) -> String;
+
+    /// Sends an answer to the client that asked.
+    fn answer(&mut self, client: ClientId, answer: Answer);
+
+    /// Changes a setting of the server: `loglevel`, `logtarget`, `dbfile` and so on.
+    ///
+    /// # Errors
+    /// Where there is no such setting or the value cannot be used; the old one stays.
+    fn set(&mut self, now: Timestamp, option: &str, value: &Value, jails: usize) -> Reply;
+
+    /// A setting of the server.
+    ///
+    /// # Errors
+    /// Where there is no such setting.
+    fn get(&mut self, option: &str) -> Reply;
+
+    /// Follows the logs of a jail, or the journal, as its blueprint says; what it followed before and the
+    /// blueprint does not name any more is let go. `date` says when a line was written, to find where to begin.
+    ///
+    /// # Errors
+    /// Where a source cannot be followed at all. A log that is not there yet is waited for.
+    fn follow(
+        &mut self,
+        now: Timestamp,
+        blueprint: &Blueprint,
+        date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
+    ) -> Result<(), Failure>;
+
+    /// Lets the sources of a jail go, and keeps how far they were read.
+    fn unfollow(&mut self, jail: &str);
+
+    /// What a jail follows.
+    fn sources(&self, jail: &str) -> Sources;
+
+    /// Whether bans are only announced and nothing is changed.
+    fn observes(&self) -> bool;
+
+    /// What the names of ports stand for.
+    fn services(&self) -> &Services;
+
+    /// What the kernel holds of an action.
+    ///
+    /// # Errors
+    /// In the kernel's words.
+    fn observed(&mut self, definition: &Definition) -> Result<Observed, String>;
+
+    /// Changes the firewall, in one step.
+    ///
+    /// # Errors
+    /// In the kernel's words; nothing has changed then.
+    fn enforce(&mut self, batch: &Batch) -> Result<(), String>;
+
+    /// Starts a command action.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    fn employ(
+        &mut self,
+        jail: &str,
+        name: &str,
+        action: CommandAction,
+        timeout: Duration,
+    ) -> Result<(), String>;
+
+    /// Asks a command action for something; `false` where it is too far behind.
+    fn order(&mut self, jail: &str, name: &str, job: Job) -> bool;
+
+    /// Asks a command action for something as the last thing it does.
+    fn dismiss(&mut self, jail: &str, name: &str, job: Job);
+
+    /// Notes that a jail exists, or does no more.
+    fn keep_jail(&mut self, jail: &str, enabled: bool);
+
+    /// Keeps a ban, and announces it once it is kept; `of_jail` is how long it lasts unless the ticket says.
+    fn keep_ban(&mut self, jail: &str, ticket: &Ticket, of_jail: BanTime, announcement: String);
+
+    /// Forgets what is kept of an id, in one jail or in all of them; of all ids where none is given.
+    fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>);
+
+    /// The bans of a jail that are kept and not over.
+    fn kept_bans(&mut self, jail: &str, now: Timestamp, limits: RestoreLimits) -> Vec<Ticket>;
+
+    /// Asks for the addresses of a name; they may be known.
+    fn resolve(&mut self, now: Timestamp, name: &str) -> Option<resolver::Answer>;
+
+    /// The text of a list of addresses.
+    ///
+    /// # Errors
+    /// In the system's words.
+    fn read_list(&mut self, path: &str) -> Result<String, String>;
+
+    /// Runs the `ignorecommand` of a jail; whether it says that its id is to be ignored is an event later.
+    fn ask_command(&mut self, jail: &str, number: u64, command: &str, facts: BanFacts);
+
+    /// The names of the machine.
+    fn host_names(&self) -> HostNames;
+
+    /// Whether IPv6 is in use.
+    fn ipv6(&self) -> bool;
+
+    /// The machine's own addresses.
+    fn own_addresses(&mut self) -> Vec<Address>;
+
+    /// Ends: what is still under way is finished, within limits.
+    fn close(&mut self);
+
+    /// Sends what has not been sent yet, as the last thing.
+    fn farewell(&mut self);
+}
+
+/// What a jail follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// These logs; the backend by its name.
+    Files(&'static str, Vec<String>),
+    /// The journal, with these matches.
+    Journal(String),
+}
