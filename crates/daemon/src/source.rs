@@ -39,7 +39,8 @@ pub const LINE_LIMIT: usize = 1024 * 1024;
 pub enum Event<'a> {
     /// Lines were read.
     Lines(Block<'a>),
-    /// The reader has come to the end of the file for the first time: what it gets now is being written now.
+    /// The reader has come to the end of the file for the first time, or begins with a file that is new or at
+    /// its end: what it gets from now on is being written now. Told once for each file.
     InOperation {
         /// Who.
         reader: ReaderId,

@@ -40,13 +40,49 @@ pub fn journal_text(fields: &[(&str, &[u8])], encoding: Encoding) -> String {
     parts.join(" ")
 }
 
-/// A process number, normalised; another text as the reference shows it, which is as bytes.
+/// A process number, normalised from any way of writing one; another text as the reference shows it, which is
+/// as Python prints bytes.
 fn process(pid: &[u8]) -> String {
     let text = String::from_utf8_lossy(pid);
-    match text.trim().parse::<i64>() {
-        Ok(number) => number.to_string(),
-        Err(_) => format!("b'{text}'"),
+    let plain = text.trim().to_lowercase().replace('_', "");
+    let (sign, digits) = match plain.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", plain.strip_prefix('+').unwrap_or(&plain)),
+    };
+    let (digits, radix) = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)))
+        .unwrap_or((digits, 10));
+    let number = Some(digits)
+        .filter(|digits| digits.chars().all(|c| c.is_digit(radix)))
+        .and_then(|digits| u64::from_str_radix(digits, radix).ok());
+    match number {
+        Some(number) => format!("{sign}{number}"),
+        None => bytes_literal(pid),
     }
+}
+
+/// Bytes as Python prints them.
+fn bytes_literal(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut literal = format!("b{quote}");
+    for byte in bytes {
+        match byte {
+            b'\\' => literal.push_str("\\\\"),
+            b'\n' => literal.push_str("\\n"),
+            b'\r' => literal.push_str("\\r"),
+            b'\t' => literal.push_str("\\t"),
+            b'\'' if quote == '\'' => literal.push_str("\\'"),
+            b' '..=b'~' => literal.push(char::from(*byte)),
+            byte => literal.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    literal.push(quote);
+    literal
 }
 
 /// Microseconds since the start of the machine, as the kernel prints them.
@@ -67,7 +103,7 @@ mod tests {
     fn an_entry_reads_like_a_line_of_a_log() {
         let host = ("_HOSTNAME", b"srv".as_slice());
         let message = ("MESSAGE", b"hello".as_slice());
-        let cases: [(&str, &Fields, &str); 9] = [
+        let cases: [(&str, &Fields, &str); 11] = [
             (
                 "plain",
                 &[host, ("SYSLOG_IDENTIFIER", b"app"), ("SYSLOG_PID", b"7"), message],
@@ -84,6 +120,16 @@ mod tests {
                 "odd pid",
                 &[host, ("_COMM", b"app"), ("SYSLOG_PID", b"abc"), message],
                 "srv app[b'abc']: hello",
+            ),
+            (
+                "hexadecimal pid",
+                &[host, ("_COMM", b"app"), ("SYSLOG_PID", b"0x10"), message],
+                "srv app[16]: hello",
+            ),
+            (
+                "odd bytes in the pid",
+                &[host, ("_COMM", b"app"), ("SYSLOG_PID", b"'\n\xff"), message],
+                "srv app[b\"'\\n\\xff\"]: hello",
             ),
             (
                 "kernel",

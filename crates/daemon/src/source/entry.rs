@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use stockade_datetime::Timestamp;
+use stockade_filter::{Encoding, journal_text};
 
 use super::{LINE_LIMIT, len};
 
@@ -89,48 +90,15 @@ impl Entry {
 
     /// The line that is matched: `host identifier[pid]: message`, with what there is of these.
     ///
-    /// Line feeds within become the two characters `\n`, so it is one line whatever was written.
+    /// A line feed becomes the two characters `\n`, wherever it stands, so it is one line whatever was written.
     #[must_use]
-    pub fn text(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        let part = |text: &mut Vec<u8>, bytes: &[u8]| {
-            if !text.is_empty() {
-                text.push(b' ');
-            }
-            text.extend_from_slice(bytes);
-        };
-        if let Some(host) = self.filled("_HOSTNAME") {
-            part(&mut text, host);
-        }
-        if let Some(identifier) = self.filled("SYSLOG_IDENTIFIER").or_else(|| self.filled("_COMM")) {
-            part(&mut text, identifier);
-            let pid = self.filled("SYSLOG_PID").or_else(|| self.filled("_PID"));
-            if let Some(pid) = pid {
-                text.push(b'[');
-                text.extend_from_slice(shown_pid(pid).as_bytes());
-                text.push(b']');
-            }
-            text.push(b':');
-            if identifier == b"kernel" && pid.is_none() {
-                let uptime = self
-                    .micros("_SOURCE_MONOTONIC_TIMESTAMP")
-                    .or_else(|| self.micros("__MONOTONIC_TIMESTAMP"));
-                if let Some(micros) = uptime {
-                    let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-                    part(&mut text, format!("[{seconds:>12}]").as_bytes());
-                }
-            }
-        }
-        let message: Vec<&[u8]> = self.all("MESSAGE").collect();
-        if !message.is_empty() {
-            part(&mut text, &message.join(&b' '));
-        }
-        escape_line_feeds(&text)
-    }
-
-    /// A value that is not empty.
-    fn filled(&self, field: &str) -> Option<&[u8]> {
-        self.get(field).filter(|value| !value.is_empty())
+    pub fn text(&self, encoding: Encoding) -> String {
+        let fields: Vec<(&str, &[u8])> = self
+            .fields
+            .iter()
+            .map(|(field, value)| (field.as_str(), value.as_slice()))
+            .collect();
+        journal_text(&fields, encoding).replace('\n', "\\n")
     }
 
     fn micros(&self, field: &str) -> Option<i64> {
@@ -148,58 +116,6 @@ pub fn rendered(time: Timestamp, zone: &jiff::tz::TimeZone) -> String {
         "%Y-%m-%dT%H:%M:%S.%6f%:z"
     };
     at.to_zoned(zone.clone()).strftime(form).to_string()
-}
-
-/// A number as a number, in any of the ways of writing one; something else as the reference shows it, as the
-/// bytes object that it is there.
-fn shown_pid(pid: &[u8]) -> String {
-    let text = String::from_utf8_lossy(pid);
-    let plain = text.trim().replace('_', "");
-    let (sign, digits) = match plain.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", plain.strip_prefix('+').unwrap_or(&plain)),
-    };
-    let lower = digits.to_lowercase();
-    let number = [("0x", 16), ("0o", 8), ("0b", 2)]
-        .into_iter()
-        .find_map(|(prefix, radix)| Some((lower.strip_prefix(prefix)?, radix)))
-        .map_or_else(
-            || (digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse::<u128>().ok())?,
-            |(digits, radix)| u128::from_str_radix(digits, radix).ok(),
-        );
-    match number {
-        Some(number) => format!("{sign}{number}"),
-        None => bytes_literal(pid),
-    }
-}
-
-/// Bytes as Python prints them.
-fn bytes_literal(bytes: &[u8]) -> String {
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut literal = format!("b{quote}");
-    for byte in bytes {
-        match byte {
-            b'\\' => literal.push_str("\\\\"),
-            b'\n' => literal.push_str("\\n"),
-            b'\r' => literal.push_str("\\r"),
-            b'\t' => literal.push_str("\\t"),
-            b'\'' if quote == '\'' => literal.push_str("\\'"),
-            b' '..=b'~' => literal.push(char::from(*byte)),
-            byte => literal.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    literal.push(quote);
-    literal
-}
-
-fn escape_line_feeds(text: &[u8]) -> Vec<u8> {
-    text.split(|byte| *byte == b'\n')
-        .collect::<Vec<_>>()
-        .join(&b"\\n"[..])
 }
 
 /// Reads the export format, however it is cut into pieces.
@@ -336,7 +252,7 @@ mod tests {
     use jiff::tz::{self, TimeZone};
     use stockade_datetime::Timestamp;
 
-    use super::{Entry, LINE_LIMIT, Malformed, Parser, rendered};
+    use super::{Encoding, Entry, LINE_LIMIT, Malformed, Parser, rendered};
 
     fn entry(fields: &[(&str, &str)]) -> Entry {
         let mut entry = Entry::default();
@@ -347,109 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_becomes_a_line() {
-        let host = ("_HOSTNAME", "vm");
-        for (name, fields, expected) in [
-            (
-                "all of it",
-                vec![
-                    host,
-                    ("SYSLOG_IDENTIFIER", "sshd"),
-                    ("SYSLOG_PID", "77"),
-                    ("MESSAGE", "x"),
-                ],
-                "vm sshd[77]: x",
-            ),
-            (
-                "what the kernel knows",
-                vec![host, ("_COMM", "foo"), ("_PID", "7181"), ("MESSAGE", "x")],
-                "vm foo[7181]: x",
-            ),
-            (
-                "the writer's word first",
-                vec![
-                    ("MESSAGE", "x"),
-                    ("_PID", "1"),
-                    ("_COMM", "b"),
-                    ("SYSLOG_PID", "2"),
-                    ("SYSLOG_IDENTIFIER", "a"),
-                    host,
-                ],
-                "vm a[2]: x",
-            ),
-            (
-                "no pid",
-                vec![host, ("_COMM", "foo"), ("MESSAGE", "x")],
-                "vm foo: x",
-            ),
-            (
-                "no identifier",
-                vec![host, ("_PID", "3"), ("MESSAGE", "x")],
-                "vm x",
-            ),
-            ("no host", vec![("_COMM", "foo"), ("MESSAGE", "x")], "foo: x"),
-            ("the message alone", vec![("MESSAGE", " x ")], " x "),
-            (
-                "a hexadecimal pid",
-                vec![("_COMM", "a"), ("SYSLOG_PID", "0x10"), ("MESSAGE", "x")],
-                "a[16]: x",
-            ),
-            (
-                "zeros before the pid",
-                vec![("_COMM", "a"), ("SYSLOG_PID", "007"), ("MESSAGE", "x")],
-                "a[7]: x",
-            ),
-            (
-                "a pid that is none",
-                vec![("_COMM", "a"), ("SYSLOG_PID", "abc"), ("MESSAGE", "x")],
-                "a[b'abc']: x",
-            ),
-            (
-                "several lines",
-                vec![host, ("_COMM", "sshd"), ("MESSAGE", "multi\nline\n")],
-                "vm sshd: multi\\nline\\n",
-            ),
-            (
-                "several messages",
-                vec![("_COMM", "a"), ("MESSAGE", "x"), ("MESSAGE", "y")],
-                "a: x y",
-            ),
-            (
-                "the kernel",
-                vec![
-                    host,
-                    ("SYSLOG_IDENTIFIER", "kernel"),
-                    ("__MONOTONIC_TIMESTAMP", "9"),
-                    ("_SOURCE_MONOTONIC_TIMESTAMP", "12345678"),
-                    ("MESSAGE", "x"),
-                ],
-                "vm kernel: [   12.345678] x",
-            ),
-            (
-                "the kernel, by the journal's clock",
-                vec![
-                    ("SYSLOG_IDENTIFIER", "kernel"),
-                    ("__MONOTONIC_TIMESTAMP", "1234567000001"),
-                    ("MESSAGE", "x"),
-                ],
-                "kernel: [1234567.000001] x",
-            ),
-            (
-                "somebody who says to be the kernel",
-                vec![
-                    ("SYSLOG_IDENTIFIER", "kernel"),
-                    ("_PID", "7185"),
-                    ("MESSAGE", "x"),
-                ],
-                "kernel[7185]: x",
-            ),
-        ] {
-            assert_eq!(
-                String::from_utf8_lossy(&entry(&fields).text()),
-                expected,
-                "{name}"
-            );
-        }
+    fn an_entry_is_one_line_whatever_was_written() {
+        let entry = entry(&[
+            ("SYSLOG_IDENTIFIER", "a\nsshd"),
+            ("_HOSTNAME", "vm"),
+            ("SYSLOG_PID", "7"),
+            ("MESSAGE", "x\ny"),
+            ("MESSAGE", "z"),
+        ]);
+        assert_eq!(entry.text(Encoding::UTF_8), "vm a\\nsshd[7]: x\\ny z");
     }
 
     #[test]

@@ -989,6 +989,7 @@ impl Follower {
             let known = elsewhere.iter().find(|(id, _)| *id == reader.id);
             *reader = Reader {
                 idle: reader.idle,
+                told: reader.told,
                 ..Reader::new(reader.id, known.map_or(0, |(_, offset)| *offset), true)
             };
         }
@@ -1011,9 +1012,12 @@ impl Follower {
     /// The file has lost its name; it is read a while longer.
     fn retire(&mut self, now: Timestamp) {
         if let Some(open) = self.current.take() {
+            let mut readers = self.readers.clone();
+            // That the end is reached is told once, when what has the name now is read.
+            readers.iter_mut().for_each(|reader| reader.told = true);
             self.retired.push(Retired {
                 open,
-                readers: self.readers.clone(),
+                readers,
                 until: now.plus_seconds(RETIRED_SECONDS),
             });
             for reader in &mut self.readers {
@@ -1040,7 +1044,7 @@ impl Follower {
                 .read(path, &mut retired.readers, buffer, share, deliver);
             match outcome {
                 Ok(Pass::More) => return Pass::More,
-                Ok(Pass::End) => begin_operation(path, &mut retired.readers, deliver),
+                Ok(Pass::End) => {}
                 // Its name is gone already; so is what cannot be read any more.
                 Err(_) => retired.until = now,
             }
@@ -1048,6 +1052,7 @@ impl Follower {
                 retired.until = now.plus_seconds(RETIRED_SECONDS);
             }
         }
+        tell_of_operation(path, &mut self.readers, deliver);
         let Some(open) = &mut self.current else {
             return Pass::End;
         };
@@ -1073,11 +1078,18 @@ impl Follower {
 
 /// The end has been reached, so what comes now is new.
 fn begin_operation(path: &Path, readers: &mut [Reader], deliver: &mut dyn FnMut(Event<'_>)) {
+    for reader in readers.iter_mut().filter(|reader| !reader.idle) {
+        reader.in_operation = true;
+    }
+    tell_of_operation(path, readers, deliver);
+}
+
+fn tell_of_operation(path: &Path, readers: &mut [Reader], deliver: &mut dyn FnMut(Event<'_>)) {
     for reader in readers
         .iter_mut()
-        .filter(|reader| !reader.in_operation && !reader.idle)
+        .filter(|reader| reader.in_operation && !reader.told)
     {
-        reader.in_operation = true;
+        reader.told = true;
         deliver(Event::InOperation {
             reader: reader.id,
             path,
@@ -1108,6 +1120,7 @@ fn notice_rotation(
     for reader in readers {
         *reader = Reader {
             idle: reader.idle,
+            told: reader.told,
             ..Reader::new(reader.id, 0, reader.in_operation)
         };
     }

@@ -28,8 +28,10 @@ pub(super) struct Reader {
     pub(super) offset: u64,
     /// The beginning of a line that was too long, while its rest is passed over.
     pub(super) passing: Option<u64>,
-    /// It has been at the end once.
+    /// It has been at the end once, or began with something new.
     pub(super) in_operation: bool,
+    /// It was told so.
+    pub(super) told: bool,
     /// It does not want to read now.
     pub(super) idle: bool,
 }
@@ -41,6 +43,7 @@ impl Reader {
             offset,
             passing: None,
             in_operation,
+            told: false,
             idle: false,
         }
     }

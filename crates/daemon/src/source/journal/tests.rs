@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use stockade_datetime::Timestamp;
+use stockade_filter::Encoding;
 
 use super::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart};
 use crate::source::{JournalMatch, Matches, ReaderId};
@@ -427,7 +428,7 @@ fn shown(event: JournalEvent<'_>) -> String {
     match event {
         JournalEvent::Entry { readers, entry } => {
             let readers: String = readers.iter().map(|reader| reader.0.to_string()).collect();
-            format!("{readers} {}", String::from_utf8_lossy(&entry.text()))
+            format!("{readers} {}", entry.text(Encoding::UTF_8))
         }
         JournalEvent::InOperation { reader } => format!("{} in operation", reader.0),
         JournalEvent::Message { level, logger, text } => format!("{level} {logger} {text}"),
