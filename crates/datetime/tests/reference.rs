@@ -20,7 +20,7 @@ use std::process::Command;
 use stockade_datetime::{Clock, Detector, Timestamp};
 
 /// Each costs the start of an interpreter.
-const CASES: usize = 60;
+const CASES: usize = 40;
 
 /// Lines of a log.
 const LINES: usize = 20;
@@ -242,10 +242,12 @@ impl Log {
             let list = printed
                 .split_once("Date template hits:\n")
                 .map_or("", |(_, list)| list);
-            let theirs: Vec<&str> = list
+            // How the reference prints `%Exk` and `%Exl` is not the same on every run.
+            let theirs: Vec<String> = list
                 .lines()
                 .skip(1)
                 .map_while(|line| line.strip_prefix("|  "))
+                .map(|line| line.replace("Ex%", "%Ex"))
                 .collect();
             let ours: Vec<String> = detector
                 .templates()
