@@ -9,25 +9,34 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
-use stockade_protocol::Failure;
+use stockade_filter::Encoding;
+use stockade_protocol::{Failure, definition};
 
 use crate::blueprint::Blueprint;
 use crate::log::{Level, Log};
-use crate::source::{self, Files, FollowOptions, LineBreak, ReaderId, Start};
+use crate::source::{
+    self, Files, FollowOptions, Journal, JournalEvent, JournalMatch, JournalOptions, JournalStart, LineBreak,
+    Matches, ReaderId, Start,
+};
 use crate::store::Store;
-use crate::world::{Event, Lines, Sources};
+use crate::world::{self, Event, Lines, Sources};
 
 const FILTER: &str = "fail2ban.filter";
+/// How many entries of the journal the loop is given at a time.
+const ENTRIES_AT_ONCE: usize = 1000;
 /// How many blocks of lines may wait for the loop; a block has a megabyte at most.
 const WAITING_BLOCKS: usize = 8;
 
 /// Which jail follows which logs.
 pub(crate) struct Following {
     files: Files,
+    journal: Journal,
     readers: BTreeMap<ReaderId, Reader>,
     next: u32,
     log: Arc<Log>,
+    zone: TimeZone,
 }
 
 struct Reader {
@@ -36,32 +45,55 @@ struct Reader {
     asked: BTreeSet<PathBuf>,
     /// The files whose end was reached.
     in_operation: BTreeSet<PathBuf>,
-    /// How the backend is called.
-    backend: &'static str,
+    backend: Backend,
+    encoding: Encoding,
+}
+
+/// How a jail gets its lines.
+enum Backend {
+    /// From files; how that is called.
+    Files(&'static str),
+    /// From the journal, with these matches.
+    Journal {
+        matches: String,
+        /// Whether the end of the journal was reached.
+        in_operation: bool,
+    },
 }
 
 impl Following {
     /// Follows nothing yet.
     #[must_use]
-    pub(crate) fn new(log: Arc<Log>) -> Self {
+    pub(crate) fn new(log: Arc<Log>, zone: TimeZone) -> Self {
         Self {
             files: Files::new(),
+            journal: Journal::new(),
             readers: BTreeMap::new(),
             next: 0,
             log,
+            zone,
         }
     }
 
-    /// What to wait for.
+    /// What to wait for where files are concerned.
     #[must_use]
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn files_fd(&self) -> Option<BorrowedFd<'_>> {
         self.files.fd()
+    }
+
+    /// What to wait for where the journal is concerned.
+    #[must_use]
+    pub(crate) fn journal_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.journal.fd()
     }
 
     /// When there is something to do although nothing has happened.
     #[must_use]
     pub(crate) fn next_wakeup(&self, now: Timestamp) -> Option<Timestamp> {
-        self.files.next_wakeup(now)
+        [self.files.next_wakeup(now), self.journal.next_wakeup(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Follows what `blueprint` says, and lets go of what it does not say any more.
@@ -76,6 +108,10 @@ impl Following {
         date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
     ) -> Result<(), Failure> {
         let id = self.reader(blueprint);
+        let since = now.plus_micros(blueprint.counting.findtime_micros.saturating_neg());
+        if blueprint.reads_journal() {
+            return self.follow_journal(id, since, blueprint, store);
+        }
         let wanted: BTreeSet<PathBuf> = blueprint
             .logpath
             .iter()
@@ -98,7 +134,6 @@ impl Following {
             line_break: LineBreak::of_encoding(&blueprint.logencoding),
             polling: blueprint.backend.to_lowercase().starts_with("polling"),
         };
-        let since = now.plus_micros(blueprint.counting.findtime_micros.saturating_neg());
         for log in &blueprint.logpath {
             let path = Path::new(&log.path);
             if asked.contains(path) {
@@ -157,18 +192,82 @@ impl Following {
         Ok(())
     }
 
+    fn follow_journal(
+        &mut self,
+        id: ReaderId,
+        since: Timestamp,
+        blueprint: &Blueprint,
+        store: &Store,
+    ) -> Result<(), Failure> {
+        let value_error = |error: &dyn std::fmt::Display| Failure::value_error(error.to_string());
+        let backend = definition::parse(&blueprint.backend).map_err(|error| value_error(&error))?;
+        let parameters = backend
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let options = JournalOptions::parse(parameters).map_err(|error| value_error(&error))?;
+        let mut matches = Matches::default();
+        for words in &blueprint.journalmatch {
+            matches.add(JournalMatch::parse(words).map_err(|_| Failure::value_error("Invalid match"))?);
+        }
+        let shown = blueprint
+            .journalmatch
+            .iter()
+            .map(|words| words.join(" "))
+            .collect::<Vec<_>>()
+            .join(" + ");
+        let jail = &blueprint.name;
+        let Some(reader) = self.readers.get_mut(&id) else {
+            return Ok(());
+        };
+        if let Backend::Journal { matches: known, .. } = &mut reader.backend {
+            *known = shown;
+            self.journal.set_matches(id, matches);
+        } else {
+            reader.backend = Backend::Journal {
+                matches: shown.clone(),
+                in_operation: false,
+            };
+            match source::available(&options) {
+                Some(path) => {
+                    let text = format!("[{jail}] the journal in '{}' is followed, with '{shown}'", path.display());
+                    self.log.write(Level::INFO, FILTER, &text);
+                }
+                None => self.log.write(
+                    Level::WARNING,
+                    FILTER,
+                    &format!("[{jail}] there is no journal to read, or no journalctl to read it; the jail waits for it"),
+                ),
+            }
+            if matches.is_empty() {
+                let text = format!(
+                    "[{jail}] Jail started without 'journalmatch' set. Jail regexs will be checked against all \
+                     journal entries, which is not advised for performance reasons."
+                );
+                self.log.write(Level::NOTICE, FILTER, &text);
+            }
+            let after = store.journal_position(jail).ok().flatten();
+            self.journal
+                .add(id, options, matches, JournalStart { after, since });
+        }
+        self.journal.set_idle(id, blueprint.counting.idle);
+        Ok(())
+    }
+
     /// Lets go of everything that `jail` follows.
     pub(crate) fn unfollow(&mut self, jail: &str, store: &Store) {
         let Some(id) = self.find(jail) else { return };
-        self.save(id, jail, store);
+        if let Some(reader) = self.readers.remove(&id) {
+            self.save(id, &reader, store);
+        }
         self.files.remove_reader(id);
-        self.readers.remove(&id);
+        self.journal.remove(id);
     }
 
     /// Keeps how far every jail has come. To be called when all that was delivered has been dealt with.
     pub(crate) fn save_all(&self, store: &Store) {
         for (id, reader) in &self.readers {
-            self.save(*id, &reader.jail, store);
+            self.save(*id, reader, store);
         }
     }
 
@@ -176,14 +275,17 @@ impl Following {
     #[must_use]
     pub(crate) fn sources(&self, jail: &str) -> Option<Sources> {
         let id = self.find(jail)?;
-        let backend = self.readers.get(&id)?.backend;
-        let paths = self
-            .files
-            .paths(id)
-            .into_iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        Some(Sources::Files(backend, paths))
+        Some(match &self.readers.get(&id)?.backend {
+            Backend::Files(backend) => {
+                let paths = self
+                    .files
+                    .paths(id)
+                    .into_iter()
+                    .map(|path| path.display().to_string());
+                Sources::Files(backend, paths.collect())
+            }
+            Backend::Journal { matches, .. } => Sources::Journal(matches.clone()),
+        })
     }
 
     /// Reads what has been written, as long as `events` has room.
@@ -192,8 +294,57 @@ impl Following {
             return;
         }
         let Self {
-            files, readers, log, ..
+            files,
+            journal,
+            readers,
+            log,
+            zone,
+            ..
         } = self;
+        journal.ready(now, &mut |event| match event {
+            JournalEvent::Entry { readers: ids, entry } => {
+                // Jails that read in the same encoding share a text.
+                let mut texts: Vec<(Encoding, Vec<(String, bool)>)> = Vec::new();
+                for reader in ids.iter().filter_map(|id| readers.get(id)) {
+                    let Backend::Journal { in_operation, .. } = reader.backend else {
+                        continue;
+                    };
+                    let jail = (reader.jail.clone(), in_operation);
+                    match texts
+                        .iter_mut()
+                        .find(|(encoding, _)| *encoding == reader.encoding)
+                    {
+                        Some((_, jails)) => jails.push(jail),
+                        None => texts.push((reader.encoding, vec![jail])),
+                    }
+                }
+                let entries = texts.into_iter().map(|(encoding, jails)| world::Entry {
+                    jails,
+                    time: entry.time(),
+                    iso: source::rendered(entry.time(), zone),
+                    text: entry.text(encoding),
+                });
+                match events.back_mut() {
+                    Some(Event::Entries(waiting)) if waiting.len() < ENTRIES_AT_ONCE => {
+                        waiting.extend(entries)
+                    }
+                    Some(_) | None => events.push_back(Event::Entries(entries.collect())),
+                }
+            }
+            JournalEvent::InOperation { reader } => {
+                if let Some(reader) = readers.get_mut(&reader)
+                    && let Backend::Journal { in_operation, .. } = &mut reader.backend
+                {
+                    *in_operation = true;
+                    let text = format!(
+                        "[{}] Jail is in operation now (process new journal entries)",
+                        reader.jail
+                    );
+                    log.write(Level::INFO, "fail2ban.filtersystemd", &text);
+                }
+            }
+            JournalEvent::Message { level, logger, text } => log.write(level, logger, &text),
+        });
         files.ready(now, &mut |event| match event {
             source::Event::Lines(block) => {
                 let jails = block.readers.iter().filter_map(|id| {
@@ -232,9 +383,13 @@ impl Following {
         });
     }
 
-    fn save(&self, id: ReaderId, jail: &str, store: &Store) {
+    fn save(&self, id: ReaderId, reader: &Reader, store: &Store) {
         for (path, position) in self.files.positions(id) {
-            store.save_position(jail, &path.to_string_lossy(), &position);
+            store.save_position(&reader.jail, &path.to_string_lossy(), &position);
+        }
+        if let Some(time) = self.journal.position(id) {
+            let text = format!("{} ", source::rendered(time, &self.zone));
+            store.save_journal_position(&reader.jail, time, &text);
         }
     }
 
@@ -257,11 +412,12 @@ impl Following {
                 jail: blueprint.name.clone(),
                 asked: BTreeSet::new(),
                 in_operation: BTreeSet::new(),
-                backend: if blueprint.backend.to_lowercase().starts_with("polling") {
+                backend: Backend::Files(if blueprint.backend.to_lowercase().starts_with("polling") {
                     "polling"
                 } else {
                     "pyinotify"
-                },
+                }),
+                encoding: Encoding::named(&blueprint.logencoding).unwrap_or(Encoding::UTF_8),
             },
         );
         id

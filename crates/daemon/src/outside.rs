@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
 use stockade_action::nftables::{Batch, Definition, Observed};
@@ -36,6 +37,7 @@ const SIGNALS: Token = 1;
 const TIMER: Token = 2;
 const WAKER: Token = 3;
 const FILES: Token = 4;
+const JOURNAL: Token = 5;
 const LISTENER: Token = 6;
 const FIRST_CLIENT: Token = 1 << 32;
 
@@ -95,6 +97,7 @@ impl Outside {
         log: Arc<Log>,
         listener: UnixListener,
         firewall: Option<Firewall>,
+        zone: TimeZone,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
         let signals = Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::User1])?;
@@ -103,9 +106,12 @@ impl Outside {
         poller.add(&timer, TIMER, Interest::Read)?;
         let waker = Arc::new(Waker::new()?);
         poller.add(&*waker, WAKER, Interest::Read)?;
-        let following = Following::new(Arc::clone(&log));
-        if let Some(fd) = following.fd() {
+        let following = Following::new(Arc::clone(&log), zone);
+        if let Some(fd) = following.files_fd() {
             poller.add(fd, FILES, Interest::Read)?;
+        }
+        if let Some(fd) = following.journal_fd() {
+            poller.add(fd, JOURNAL, Interest::Read)?;
         }
         let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT)?;
         let wake = {
@@ -222,8 +228,8 @@ impl Outside {
                 }
                 self.events.extend(self.judge.verdicts().map(Event::Judged));
             }
-            // Files are looked at in each turn.
-            FILES => {}
+            // Both are looked at in each turn.
+            FILES | JOURNAL => {}
             _ => {
                 self.control.ready(&self.poller, ready);
             }

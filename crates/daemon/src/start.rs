@@ -122,8 +122,9 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         log.write(*level, SERVER, text);
     }
     let firewall = open_firewall(&log, start.observe);
-    let outside = Outside::open(Arc::clone(&log), listener, firewall).map_err(StartError::System)?;
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let outside =
+        Outside::open(Arc::clone(&log), listener, firewall, zone.clone()).map_err(StartError::System)?;
     let start_year = Zoned::now().with_time_zone(zone.clone()).year();
     let mut server = Server::new(outside, zone, start_year);
     let streamed = server.stream(now(), start.commands);
