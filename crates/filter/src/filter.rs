@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
+use stockade_pattern::{Captures, StepLimit};
 
 use crate::buffer::Buffer;
 use crate::choice::{Choice, UseDns, choose};
@@ -16,9 +17,10 @@ use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine};
 /// One thing that was logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// A line of a file, perhaps with its end, and the file it is from.
+    /// A line of a file, perhaps with its end, and the file it is from. LF stands nowhere else in it; see
+    /// [`Encoding::line_length`].
     Bytes(&'a [u8], &'a str),
-    /// The text of a line.
+    /// The text of a line, without LF.
     Text(&'a str),
     /// An entry of the journal.
     Journal {
@@ -234,47 +236,67 @@ impl Filter {
                 no_date,
                 now,
             };
-            if let Some((base, content)) = self.prefix(&text, now, out) {
-                self.match_all(&line, &base, content.as_deref(), &mut text, out);
+            if let Some(prefix) = self.prefix(&text, now, out) {
+                self.match_all(&line, prefix, &mut text, out);
             }
         }
         self.text = text;
     }
 
-    /// What the prefregex captured, and the content where it names one; `None` where it does not match.
-    fn prefix(&mut self, text: &str, now: Timestamp, out: &mut Output) -> Option<(Captured, Option<String>)> {
+    /// Searches the prefregex; `None` where there is one and it does not match.
+    fn prefix(&mut self, text: &str, now: Timestamp, out: &mut Output) -> Option<Prefix> {
         let Some(prefregex) = &self.prefregex else {
-            return Some((Captured::new(), None));
+            return Some(Prefix {
+                captures: None,
+                content: Content::All,
+            });
         };
-        let mut found = settle(prefregex.find(text), prefregex, now, &mut self.notes, out)??;
-        let content = found.data.remove("content");
-        let content = match content {
-            Some(Data::Text(content)) if !content.is_empty() => Some(content + "\n"),
-            Some(Data::Text(_) | Data::Set(_) | Data::Tuple(_)) | None => None,
+        let captures = settle(prefregex.captures(text), prefregex, now, &mut self.notes, out)??;
+        let content = match captures.name("content") {
+            // The content and one LF is what the text ends with, as a rule.
+            Some(span) if !span.is_empty() && text.get(span.end..) == Some("\n") => Content::From(span.start),
+            Some(span) if !span.is_empty() => {
+                Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
+            }
+            Some(_) | None => match prefregex.read(text, &captures).data.text("content") {
+                Some(content) if !content.is_empty() => Content::Text(content.to_owned() + "\n"),
+                Some(_) | None => Content::All,
+            },
         };
-        Some((found.data, content))
+        Some(Prefix {
+            captures: Some(captures),
+            content,
+        })
     }
 
     /// Tries the failregexes in their order, on the content where there is one.
-    fn match_all(
-        &mut self,
-        line: &Line<'_>,
-        base: &Captured,
-        content: Option<&str>,
-        text: &mut String,
-        out: &mut Output,
-    ) {
+    fn match_all(&mut self, line: &Line<'_>, prefix: Prefix, text: &mut String, out: &mut Output) {
+        let Prefix { captures, content } = prefix;
         // The places of lines are those in the text of the buffer, which the content is not.
-        let several = self.maxlines > 1 && content.is_none();
+        let several = self.maxlines > 1 && content == Content::All;
+        let mut base = None;
         for index in 0..self.failregex.len() {
             let Some(regex) = self.failregex.get(index) else {
                 break;
             };
-            let subject = content.unwrap_or(text);
+            let subject = match &content {
+                Content::All => text.as_str(),
+                Content::From(start) => text.get(*start..).unwrap_or_default(),
+                Content::Text(content) => content,
+            };
             let found = settle(regex.find(subject), regex, line.now, &mut self.notes, out);
             let Some(Some(found)) = found else {
                 continue;
             };
+            // Most lines pass the prefregex and match no failregex, so what it captured is not read before.
+            let base = base.get_or_insert_with(|| {
+                let mut data = match (&self.prefregex, &captures) {
+                    (Some(prefregex), Some(captures)) => prefregex.read(text, captures).data,
+                    (Some(_) | None, _) => Captured::new(),
+                };
+                data.remove("content");
+                data
+            });
             let evidence = several.then(|| {
                 let places = self.buffer.taken(subject, found.span.clone(), &found.skipped);
                 self.buffer.take(&places)
@@ -385,6 +407,24 @@ impl Filter {
     }
 }
 
+/// What the prefregex says about a line.
+struct Prefix {
+    /// What it captured, where there is one.
+    captures: Option<Captures>,
+    content: Content,
+}
+
+/// What the failregexes are searched in.
+#[derive(PartialEq, Eq)]
+enum Content {
+    /// The whole text.
+    All,
+    /// The text from here on.
+    From(usize),
+    /// Another text.
+    Text(String),
+}
+
 /// What is known about the line that is searched.
 #[derive(Debug, Clone, Copy)]
 struct Line<'a> {
@@ -397,7 +437,7 @@ struct Line<'a> {
 
 /// A search that was given up is no match, and is told.
 fn settle<T>(
-    result: Result<T, stockade_pattern::StepLimit>,
+    result: Result<T, StepLimit>,
     regex: &Regex,
     now: Timestamp,
     notes: &mut Notes,
@@ -405,7 +445,7 @@ fn settle<T>(
 ) -> Option<T> {
     match result {
         Ok(found) => Some(found),
-        Err(stockade_pattern::StepLimit) => {
+        Err(StepLimit) => {
             out.notes.extend(notes.gave_up(now, regex.expanded()));
             None
         }

@@ -122,7 +122,13 @@ impl Regex {
             .map(|captures| self.read(text, &captures)))
     }
 
-    fn read(&self, text: &str, captures: &Captures) -> Match {
+    /// Where its leftmost match in `text` is, to be [`Regex::read`].
+    pub(crate) fn captures(&self, text: &str) -> Result<Option<Captures>, StepLimit> {
+        self.pattern.captures(text)
+    }
+
+    /// What a match in `text` captured.
+    pub(crate) fn read(&self, text: &str, captures: &Captures) -> Match {
         let mut data = Captured::new();
         let mut skipped = String::new();
         for (name, span) in captures.named() {
