@@ -1,4 +1,10 @@
 //! `fail2ban-client`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use stockade_cli::compatible::{self, Program};
+
+fn main() -> ExitCode {
+    compatible::main(Program::Client, std::env::args_os())
+}

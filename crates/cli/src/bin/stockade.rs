@@ -1,4 +1,8 @@
 //! `stockade`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stockade_cli::stockade::main(std::env::args_os())
+}

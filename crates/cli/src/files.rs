@@ -1,0 +1,160 @@
+//! The files of the configuration: those on disk, and below them our own that are part of the program.
+//!
+//! In: paths as the configuration gives them. Out: contents and names.
+//!
+//! Our own configuration is the lowest layer, file by file: it has a say only where the directory on disk has
+//! nothing of that name. With `-c` that directory stands alone.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+use stockade_config::{Content, Files, Kind};
+
+use crate::options::CONFIGURATION;
+
+/// How long a file of the configuration may be, in bytes. The longest stock one has 25 kB.
+const MAX_LENGTH: u64 = 16 << 20;
+
+static OWN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../config");
+
+/// The files on disk, with or without our own below.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigurationFiles {
+    own: Option<&'static Dir<'static>>,
+}
+
+impl ConfigurationFiles {
+    /// The files for `-c DIRECTORY`, or for the usual place where there is none.
+    #[must_use]
+    pub fn new(directory: Option<&str>) -> Self {
+        Self {
+            own: directory.is_none().then_some(&OWN),
+        }
+    }
+
+    /// Where a path points to in our own configuration, if it is below the usual place.
+    fn own_path(&self, path: &str) -> Option<(&'static Dir<'static>, PathBuf)> {
+        let own = self.own?;
+        let mut inside = PathBuf::new();
+        for component in Path::new(path).strip_prefix(CONFIGURATION).ok()?.components() {
+            match component {
+                Component::Normal(name) => inside.push(name),
+                Component::CurDir => {}
+                Component::ParentDir if inside.pop() => {}
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+            }
+        }
+        Some((own, inside))
+    }
+
+    fn own_file(&self, path: &str) -> Option<&'static [u8]> {
+        let (own, inside) = self.own_path(path)?;
+        Some(own.get_file(inside)?.contents())
+    }
+
+    fn own_directory(&self, path: &str) -> Option<&'static Dir<'static>> {
+        let (own, inside) = self.own_path(path)?;
+        if inside.as_os_str().is_empty() {
+            Some(own)
+        } else {
+            own.get_dir(inside)
+        }
+    }
+}
+
+impl Files for ConfigurationFiles {
+    fn read(&self, path: &str) -> Content {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.len() > MAX_LENGTH => {
+                return Content::Unreadable(format!("it is longer than {MAX_LENGTH} bytes"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        match fs::read(path) {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+                // A link to nowhere is the administrator's way of hiding a file.
+                if fs::symlink_metadata(path).is_ok() {
+                    return Content::Missing;
+                }
+                self.own_file(path)
+                    .map_or(Content::Missing, |bytes| Content::Bytes(bytes.to_vec()))
+            }
+            Err(error) => Content::Unreadable(error.to_string()),
+        }
+    }
+
+    fn kind(&self, path: &str) -> Kind {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Kind::Directory,
+            Ok(_) => Kind::File,
+            Err(_) if fs::symlink_metadata(path).is_ok() => Kind::DanglingLink,
+            Err(_) if self.own_directory(path).is_some() => Kind::Directory,
+            Err(_) if self.own_file(path).is_some() => Kind::File,
+            Err(_) => Kind::Missing,
+        }
+    }
+
+    fn names(&self, directory: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        if let Some(own) = self.own_directory(directory) {
+            for entry in own.entries() {
+                let name = entry.path().file_name().and_then(|name| name.to_str());
+                if let Some(name) = name
+                    && !names.iter().any(|known| known == name)
+                {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        names
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        std::path::absolute(path)
+            .ok()
+            .and_then(|path| path.into_os_string().into_string().ok())
+            .unwrap_or_else(|| path.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConfigurationFiles, Content, Files, Kind};
+
+    #[test]
+    fn our_own_files_lie_below_the_usual_place_and_nowhere_else() {
+        let usual = ConfigurationFiles::new(None);
+        assert!(matches!(
+            usual.read("/etc/fail2ban/filter.d/../jail.conf"),
+            Content::Bytes(_)
+        ));
+        assert_eq!(usual.kind("/etc/fail2ban"), Kind::Directory);
+        assert_eq!(usual.kind("/etc/fail2ban/filter.d"), Kind::Directory);
+        assert!(usual.names("/etc/fail2ban/").contains(&"jail.conf".to_owned()));
+        assert_eq!(usual.read("/etc/fail2ban/no.such"), Content::Missing);
+        assert_eq!(usual.read("/etc/fail2ban/../jail.conf"), Content::Missing);
+        assert_eq!(usual.read("/nonexistent/jail.conf"), Content::Missing);
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("jail.conf"), "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        let given = ConfigurationFiles::new(Some("/etc/fail2ban"));
+        assert_eq!(given.read(&path("jail.conf")), Content::Bytes(b"x".to_vec()));
+        assert!(matches!(
+            given.read(directory.path().to_str().unwrap()),
+            Content::Unreadable(_)
+        ));
+        assert_eq!(given.kind(&path("link")), Kind::DanglingLink);
+        assert_eq!(given.kind(&path("jail.conf")), Kind::File);
+        assert_eq!(given.names(directory.path().to_str().unwrap()).len(), 2);
+        assert_eq!(given.own_file("/etc/fail2ban/jail.conf"), None);
+    }
+}
