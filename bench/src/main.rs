@@ -1,4 +1,33 @@
 //! What it costs, measured side by side with the reference.
+//!
+//! In: the name of a measurement. Out: its figures on standard output.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod firewall;
+
+use std::process::ExitCode;
+
+/// Why a measurement ended early.
+type Trouble = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let done = match std::env::args().nth(1).as_deref() {
+        Some("firewall") => firewall::run(),
+        Some(_) | None => Err("usage: stockade-bench firewall".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            complain(trouble.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the terminal is where figures go, and troubles too"
+)]
+fn complain(trouble: &dyn std::error::Error) {
+    eprintln!("stockade-bench: {trouble}");
+}

@@ -111,6 +111,13 @@ impl Machine {
                             .map(|element| (element.first, (element.last, self.end(element)))),
                     );
                 }
+                Step::Replace(_, elements) => {
+                    let set = kernel.get_mut(&id).ok_or("no such set")?;
+                    *set = elements
+                        .iter()
+                        .map(|element| (element.first, (element.last, self.end(element))))
+                        .collect();
+                }
                 Step::Remove(_, elements) => {
                     let set = kernel.get_mut(&id).ok_or("no such set")?;
                     set.retain(|first, _| !elements.iter().any(|element| element.first == *first));
@@ -127,19 +134,7 @@ impl Machine {
         }
         // What follows puts everything right.
         self.is_disturbed = false;
-        let left = |end: Timestamp| {
-            (end < Timestamp::MAX).then(|| u64::try_from(end.micros_since(self.now) / 1000).unwrap_or(0))
-        };
-        let element = |(first, (last, end)): (&IpAddr, &(IpAddr, Timestamp))| Element {
-            first: *first,
-            last: *last,
-            timeout_ms: left(*end),
-        };
-        Ok(self
-            .kernel
-            .iter()
-            .map(|(id, set)| (*id, set.iter().map(element).collect()))
-            .collect())
+        Ok(self.kernel.keys().copied().collect())
     }
 
     /// A ban is kept and announced.

@@ -16,6 +16,10 @@ use stockade_sys::nftables::{self as kernel, ListedRule, ListedSet, Nftables, Tr
 /// Elements in one transaction: more make each of them slower, and fewer have more transactions to pay for.
 pub const ELEMENTS_AT_ONCE: usize = 1000;
 
+/// Elements that take the place of others in one moment. Beyond these the rest follow piece by piece, so that the
+/// memory for a transaction has a limit.
+pub const ELEMENTS_REPLACED_AT_ONCE: usize = 100_000;
+
 /// How often setting up or taking down starts anew when someone else changes the same table meanwhile.
 const ATTEMPTS: usize = 4;
 
@@ -56,6 +60,7 @@ enum Part<'a> {
     Add(SetId, &'a [Element]),
     Renew(SetId, &'a [Element]),
     Remove(SetId, &'a [Element]),
+    Replace(SetId, &'a [Element]),
     Flush(SetId),
     Raze(SetId),
 }
@@ -95,34 +100,41 @@ impl Firewall {
     /// [`FirewallError::Gone`] where the set for a ban is not there: observe, adopt, and apply that. Where there is
     /// nothing left to remove, that is no error.
     pub fn apply(&mut self, batch: &Batch) -> Result<(), FirewallError> {
-        for parts in transactions(batch) {
+        let replaced_at_once = ELEMENTS_REPLACED_AT_ONCE.min(self.nftables.most_elements());
+        for parts in transactions(batch, replaced_at_once) {
             self.carry_out(&batch.definition, &parts)?;
         }
         Ok(())
     }
 
-    /// What the kernel holds of an action: each set that is there, and in how many milliseconds its elements go.
+    /// The sets of an action that the kernel has, for [`NativeFirewall::adopt`].
     ///
-    /// A set of the same name that another program made counts as there and empty; raising it puts ours in its place.
+    /// A set of the same name that the `nft` command made counts too; raising it puts ours in its place.
     ///
     /// # Errors
     /// Where the kernel cannot be asked.
+    ///
+    /// [`NativeFirewall::adopt`]: stockade_action::nftables::NativeFirewall::adopt
     pub fn observe(&mut self, definition: &Definition) -> Result<Observed, FirewallError> {
         let listed = self.nftables.list_sets(&definition.table)?;
-        let mut observed = Observed::new();
-        for id in SetId::ALL {
+        let ours = |listed: &ListedSet, id| {
             let set = kernel_set(definition, id);
-            let Some(found) = listed.iter().find(|listed| listed.name == set.name) else {
-                continue;
-            };
-            if found.is(&set) {
-                let held = self.nftables.list_elements(&set)?;
-                observed.insert(id, held.into_iter().map(observed_element).collect());
-            } else if !found.has_timeouts() {
-                observed.insert(id, Vec::new());
-            }
-        }
-        Ok(observed)
+            listed.is(&set) || (listed.name == set.name && !listed.has_timeouts())
+        };
+        let is_present = |id: &SetId| listed.iter().any(|listed| ours(listed, *id));
+        Ok(SetId::ALL.into_iter().filter(is_present).collect())
+    }
+
+    /// The elements of one set of an action, in ascending order, each with the milliseconds it has left.
+    ///
+    /// The kernel lists a hash table in pieces and looks for the place to go on from the beginning: ten thousand
+    /// elements take a hundredth of a second, and a hundred thousand take seconds.
+    ///
+    /// # Errors
+    /// Where the kernel cannot be asked.
+    pub fn elements(&mut self, definition: &Definition, id: SetId) -> Result<Vec<Element>, FirewallError> {
+        let held = self.nftables.list_elements(&kernel_set(definition, id))?;
+        Ok(held.into_iter().map(observed_element).collect())
     }
 
     /// Whether the set of addresses of `family` is there and a rule looks into it.
@@ -201,13 +213,14 @@ impl Part<'_> {
     const fn only_removes(&self) -> bool {
         match self {
             Self::Remove(..) | Self::Flush(_) | Self::Raze(_) => true,
-            Self::Raise(_) | Self::Add(..) | Self::Renew(..) => false,
+            Self::Raise(_) | Self::Add(..) | Self::Renew(..) | Self::Replace(..) => false,
         }
     }
 }
 
-/// The steps of a batch, in pieces that have at most [`ELEMENTS_AT_ONCE`] elements each.
-fn transactions(batch: &Batch) -> Vec<Vec<Part<'_>>> {
+/// The steps of a batch, in pieces that have at most [`ELEMENTS_AT_ONCE`] elements each, but for those that take the
+/// place of others: as many of those as are allowed stand together.
+fn transactions(batch: &Batch, replaced_at_once: usize) -> Vec<Vec<Part<'_>>> {
     let mut all = Vec::with_capacity(1);
     let mut parts = Vec::with_capacity(batch.steps.len());
     let mut room = ELEMENTS_AT_ONCE;
@@ -228,6 +241,18 @@ fn transactions(batch: &Batch) -> Vec<Vec<Part<'_>>> {
             Step::Add(_, elements) => (Part::Add, elements.as_slice()),
             Step::Renew(_, elements) => (Part::Renew, elements.as_slice()),
             Step::Remove(_, elements) => (Part::Remove, elements.as_slice()),
+            Step::Replace(id, elements) => {
+                let (some, rest) = elements
+                    .split_at_checked(elements.len().min(replaced_at_once))
+                    .unwrap_or_default();
+                parts.push(Part::Replace(*id, some));
+                room = room.saturating_sub(some.len());
+                if room == 0 {
+                    all.push(std::mem::take(&mut parts));
+                    room = ELEMENTS_AT_ONCE;
+                }
+                (Part::Add, rest)
+            }
         };
         while let Some((some, rest)) = elements.split_at_checked(elements.len().min(room))
             && !some.is_empty()
@@ -284,6 +309,11 @@ fn fill(
                 }
                 transaction.delete_elements(&set, &elements);
             }
+            Part::Replace(id, elements) => {
+                let set = kernel_set(definition, id);
+                transaction.flush_set(&set);
+                transaction.add_elements(&set, &kernel_elements(elements));
+            }
             Part::Flush(id) => transaction.flush_set(&kernel_set(definition, id)),
             Part::Raze(id) => raze(transaction, definition, id, standing),
         }
@@ -331,7 +361,12 @@ fn leaves_no_set(definition: &Definition, parts: &[Part<'_>], standing: &Standin
         .iter()
         .filter_map(|part| match part {
             Part::Raze(id) => Some(definition.set(*id)),
-            Part::Raise(_) | Part::Add(..) | Part::Renew(..) | Part::Remove(..) | Part::Flush(_) => None,
+            Part::Raise(_)
+            | Part::Add(..)
+            | Part::Renew(..)
+            | Part::Remove(..)
+            | Part::Replace(..)
+            | Part::Flush(_) => None,
         })
         .collect();
     let mut named = standing.sets.iter().filter(|set| !set.anonymous);

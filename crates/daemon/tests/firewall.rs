@@ -139,7 +139,6 @@ fn set(family: Family, elements: Elements) -> SetId {
 
 /// What the kernel holds of an action in one set, with the seconds left, rounded up.
 fn held(firewall: &mut Firewall, native: &NativeFirewall, id: SetId) -> Vec<(String, Option<u64>)> {
-    let observed = firewall.observe(native.definition()).unwrap();
     let text = |element: &stockade_action::nftables::Element| {
         let timeout = element.timeout_ms.map(|timeout| timeout.div_ceil(1000));
         if element.first == element.last {
@@ -148,7 +147,8 @@ fn held(firewall: &mut Firewall, native: &NativeFirewall, id: SetId) -> Vec<(Str
             (format!("{}-{}", element.first, element.last), timeout)
         }
     };
-    observed.get(&id).unwrap().iter().map(text).collect()
+    let elements = firewall.elements(native.definition(), id).unwrap();
+    elements.iter().map(text).collect()
 }
 
 #[test]
@@ -450,6 +450,13 @@ fn long_batches_missing_elements_and_new_timeouts() {
             held(&mut firewall, &native, addresses).len() == 2500
         });
         assert!(whole);
+        let observed = firewall.observe(native.definition()).unwrap();
+        firewall.apply(&native.adopt(NOW, &observed, &bans)).unwrap();
+        let whole = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            held(&mut firewall, &native, addresses).len() == 2500
+        });
+        assert!(whole, "taken over, with the rights of a small network");
 
         nft("delete element inet f2b-table addr-set-sshd { 198.18.0.1 }");
         let all: Vec<_> = bans.iter().map(|ban| ban.address).collect();

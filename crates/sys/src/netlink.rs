@@ -362,8 +362,8 @@ const BUFFER: usize = 64 * 1024;
 /// Room for what the kernel says before we read it: an answer to each of several hundred refused messages.
 const RECEIVE_QUEUE: usize = 1024 * 1024;
 
-/// Room for the largest transaction, with the kernel's own overhead.
-const SEND_QUEUE: usize = 1024 * 1024;
+/// Room for the largest transaction: a hundred thousand elements of 76 bytes, with the kernel's own overhead.
+const SEND_QUEUE: usize = 16 * 1024 * 1024;
 
 impl Socket {
     pub(crate) fn open(protocol: Protocol) -> io::Result<Self> {
@@ -375,7 +375,7 @@ impl Socket {
         )?;
         // Connected to the kernel's port the socket refuses what other processes send to it.
         rustix::net::connect(&fd, &SocketAddrNetlink::new(0, 0))?;
-        // Both fail without the right to administer the network, and then so does all else: the defaults do until then.
+        // Both fail where the process may administer its own network only; then the defaults must do.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&fd, RECEIVE_QUEUE);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&fd, SEND_QUEUE);
         // Answers without explanation, from kernels before 4.12, are answers still.
@@ -385,6 +385,13 @@ impl Socket {
             fd,
             buffer: Vec::with_capacity(BUFFER),
         })
+    }
+
+    /// How many bytes one datagram to the kernel may have.
+    pub(crate) fn largest_datagram(&self) -> usize {
+        let room = rustix::net::sockopt::socket_send_buffer_size(&self.fd).unwrap_or_default();
+        // The kernel sets a little aside, and doubles what it is asked for to pay for its own overhead.
+        room / 2
     }
 
     /// Sends `bytes` as one datagram; the kernel has worked on it when this returns.

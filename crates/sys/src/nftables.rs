@@ -287,6 +287,12 @@ impl Nftables {
         Ok(nftables)
     }
 
+    /// How many elements, of the largest kind, fit into one transaction.
+    #[must_use]
+    pub fn most_elements(&self) -> usize {
+        self.socket.largest_datagram() / transaction::LARGEST_ELEMENT
+    }
+
     /// Makes the changes, all or none. An empty transaction is none.
     ///
     /// # Errors

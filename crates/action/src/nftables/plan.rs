@@ -6,7 +6,7 @@
 //! Invariant: after each batch the kernel's sets refuse exactly the addresses that are banned. A set of networks
 //! cannot hold one inside another, so it holds the outermost, and an inner one takes its place when it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -77,6 +77,8 @@ pub enum Step {
     Renew(SetId, Vec<Element>),
     /// Remove elements; one that is gone already is as good.
     Remove(SetId, Vec<Element>),
+    /// Put these elements in the place of all that the set holds, in one moment.
+    Replace(SetId, Vec<Element>),
     /// Remove all elements.
     Flush(SetId),
     /// Remove the rules and the set, and the table with the last set in it.
@@ -92,6 +94,7 @@ impl Step {
             | Self::Add(id, _)
             | Self::Renew(id, _)
             | Self::Remove(id, _)
+            | Self::Replace(id, _)
             | Self::Flush(id)
             | Self::Raze(id) => *id,
         }
@@ -115,8 +118,8 @@ impl Batch {
     }
 }
 
-/// What the kernel holds of an action: the sets that exist, each with its elements and the milliseconds they have left.
-pub type Observed = BTreeMap<SetId, Vec<Element>>;
+/// The sets of an action that the kernel has.
+pub type Observed = BTreeSet<SetId>;
 
 /// An action in the kernel, as far as it has been planned.
 #[derive(Debug, Clone)]
@@ -144,11 +147,11 @@ impl NativeFirewall {
         &self.definition
     }
 
-    /// Takes over what the kernel holds, left by an earlier run or changed by someone else, so that it refuses exactly
-    /// `bans`. After a batch that failed this is how to go on.
+    /// Takes over the sets that were `observed` in the kernel, left by an earlier run or changed by someone else, so that
+    /// they hold exactly `bans`. After a batch that failed this is how to go on.
     ///
-    /// What is banned and there stays untouched: there is no moment in which it is not refused. Where the kernel
-    /// has nothing and nothing is banned there is nothing to do: the first ban of a family sets it up.
+    /// What was banned and still is stays so: there is no moment in which it is not refused. Where the kernel has
+    /// nothing and nothing is banned there is nothing to do: the first ban of a family sets it up.
     pub fn adopt(&mut self, now: Timestamp, observed: &Observed, bans: &[Ban]) -> Batch {
         self.forget();
         let mut wanted: BTreeMap<SetId, Vec<Element>> = BTreeMap::new();
@@ -167,13 +170,11 @@ impl NativeFirewall {
         }
         let mut steps = Vec::new();
         for id in SetId::ALL {
-            let held = observed.get(&id);
-            let wanted = wanted.remove(&id).unwrap_or_default();
-            if held.is_none() && wanted.is_empty() {
-                continue;
+            let elements = wanted.remove(&id).unwrap_or_default();
+            if observed.contains(&id) || !elements.is_empty() {
+                self.raise(id, &mut steps);
+                steps.push(Step::Replace(id, elements));
             }
-            self.raise(id, &mut steps);
-            reconcile(id, held.map_or(&[], Vec::as_slice), wanted, &mut steps);
         }
         self.batch(steps)
     }
@@ -341,7 +342,7 @@ fn push(steps: &mut Vec<Step>, step: fn(SetId, Vec<Element>) -> Step, id: SetId,
             elements.push(element);
             steps.push(next);
         }
-        (_, Step::Raise(_) | Step::Flush(_) | Step::Raze(_)) => {}
+        (_, Step::Raise(_) | Step::Replace(..) | Step::Flush(_) | Step::Raze(_)) => {}
     }
 }
 
@@ -397,56 +398,8 @@ fn timeout(now: Timestamp, end: Timestamp) -> Option<u64> {
     (seconds < CENTURY_SECONDS).then_some(seconds.max(1) * 1000)
 }
 
-/// Timeouts that differ by less were meant to be the same when they were set.
-const SAME_TIMEOUT_MS: u64 = 2000;
-
-/// The steps from the elements that a set holds to those that it should hold.
-fn reconcile(id: SetId, held: &[Element], wanted: Vec<Element>, steps: &mut Vec<Step>) {
-    let mut held: BTreeMap<(IpAddr, IpAddr), Option<u64>> = held
-        .iter()
-        .map(|element| ((element.first, element.last), element.timeout_ms))
-        .collect();
-    let mut missing = Vec::new();
-    let mut changed = Vec::new();
-    for element in wanted {
-        match held.remove(&(element.first, element.last)) {
-            None => missing.push(element),
-            Some(timeout) if is_same(timeout, element.timeout_ms) => {}
-            Some(_) => changed.push(element),
-        }
-    }
-    let stale: Vec<_> = held
-        .into_iter()
-        .map(|((first, last), _)| Element {
-            first,
-            last,
-            timeout_ms: None,
-        })
-        .collect();
-    // Networks that go may lie across those that come.
-    for (step, elements) in [
-        (Step::Remove as fn(_, _) -> _, stale),
-        (Step::Renew, changed),
-        (Step::Add, missing),
-    ] {
-        if !elements.is_empty() {
-            steps.push(step(id, elements));
-        }
-    }
-}
-
-const fn is_same(held: Option<u64>, wanted: Option<u64>) -> bool {
-    match (held, wanted) {
-        (None, None) => true,
-        (Some(held), Some(wanted)) => held.abs_diff(wanted) < SAME_TIMEOUT_MS,
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use stockade_jail::{Address, Family, Timestamp};
 
     use super::{Ban, Batch, Element, Elements, NativeFirewall, Observed, SetId, Step};
@@ -459,7 +412,6 @@ mod tests {
     const ADDRESSES4: SetId = SetId::new(Family::Inet4, Elements::Addresses);
     const NETWORKS4: SetId = SetId::new(Family::Inet4, Elements::Networks);
     const ADDRESSES6: SetId = SetId::new(Family::Inet6, Elements::Addresses);
-    const NETWORKS6: SetId = SetId::new(Family::Inet6, Elements::Networks);
 
     fn native() -> NativeFirewall {
         let definition = Definition::new(Kind::Multiport, &properties(&[]), &Services::default()).unwrap();
@@ -505,6 +457,7 @@ mod tests {
                 Step::Add(id, elements) => format!("add {} {}", set(id), list(elements)),
                 Step::Renew(id, elements) => format!("renew {} {}", set(id), list(elements)),
                 Step::Remove(id, elements) => format!("remove {} {}", set(id), list(elements)),
+                Step::Replace(id, elements) => format!("replace {}: {}", set(id), list(elements)),
                 Step::Flush(id) => format!("flush {}", set(id)),
                 Step::Raze(id) => format!("raze {}", set(id)),
             })
@@ -658,14 +611,6 @@ mod tests {
         assert_eq!(words(&batch), ["raise inet4", "add inet4 0.0.0.0/600000ms"]);
     }
 
-    fn element(first: &str, last: &str, timeout_ms: Option<u64>) -> Element {
-        Element {
-            first: first.parse().unwrap(),
-            last: last.parse().unwrap(),
-            timeout_ms,
-        }
-    }
-
     #[test]
     fn what_an_earlier_run_left_is_taken_over() {
         let mut native = native();
@@ -674,48 +619,14 @@ mod tests {
             "nothing there, nothing banned"
         );
 
-        let batch = native.adopt(
-            NOW,
-            &Observed::new(),
-            &[ban("192.0.2.1", 600), ban("198.51.100.0/24", 600)],
-        );
-        assert_eq!(
-            words(&batch),
-            [
-                "raise inet4",
-                "add inet4 192.0.2.1/600000ms",
-                "raise inet4-net",
-                "add inet4-net 198.51.100.0-198.51.100.255/600000ms"
-            ]
-        );
-
-        let observed = BTreeMap::from([
-            (
-                ADDRESSES4,
-                vec![
-                    element("192.0.2.1", "192.0.2.1", Some(599_100)),
-                    element("192.0.2.2", "192.0.2.2", Some(10_000)),
-                    element("192.0.2.3", "192.0.2.3", None),
-                    element("192.0.2.4", "192.0.2.4", Some(600_000)),
-                    element("192.0.2.5", "192.0.2.5", None),
-                ],
-            ),
-            (NETWORKS4, vec![element("203.0.113.0", "203.0.113.77", None)]),
-            (ADDRESSES6, vec![]),
-        ]);
+        let observed = Observed::from([ADDRESSES4, NETWORKS4, ADDRESSES6]);
         let bans = [
             ban("192.0.2.1", 600),
-            ban("192.0.2.2", 600),
+            ban("2001:db8::/64", 60),
             Ban {
                 address: address("192.0.2.3"),
                 end: Timestamp::MAX,
             },
-            Ban {
-                address: address("192.0.2.4"),
-                end: Timestamp::MAX,
-            },
-            ban("192.0.2.6", 600),
-            ban("2001:db8::/64", 60),
             ban("2001:db8::/96", 600),
         ];
         let batch = native.adopt(NOW, &observed, &bans);
@@ -723,24 +634,26 @@ mod tests {
             words(&batch),
             [
                 "raise inet4",
-                "remove inet4 192.0.2.5",
-                "renew inet4 192.0.2.2/600000ms 192.0.2.4",
-                "add inet4 192.0.2.6/600000ms",
+                "replace inet4: 192.0.2.1/600000ms 192.0.2.3",
                 "raise inet4-net",
-                "remove inet4-net 203.0.113.0-203.0.113.77",
+                "replace inet4-net: ",
                 "raise inet6",
+                "replace inet6: ",
                 "raise inet6-net",
-                "add inet6-net 2001:db8::-2001:db8::ffff:ffff:ffff:ffff/60000ms"
+                "replace inet6-net: 2001:db8::-2001:db8::ffff:ffff:ffff:ffff/60000ms"
             ]
         );
-        let batch = native.unban(NOW, &[address("2001:db8::/64")]);
-        assert_eq!(batch.steps.len(), 2, "{:?}", words(&batch));
         assert_eq!(
-            batch.steps[1],
-            Step::Add(
-                NETWORKS6,
-                vec![element("2001:db8::", "2001:db8::ffff:ffff", Some(600_000))]
-            )
+            words(&native.ban(NOW, &[ban("192.0.2.1", 600)])),
+            ["add inet4 192.0.2.1/600000ms"]
+        );
+        let batch = native.unban(NOW, &[address("2001:db8::/64")]);
+        assert_eq!(
+            words(&batch),
+            [
+                "remove inet6-net 2001:db8::-2001:db8::ffff:ffff:ffff:ffff",
+                "add inet6-net 2001:db8::-2001:db8::ffff:ffff/600000ms"
+            ]
         );
     }
 }

@@ -13,7 +13,10 @@ use super::rule::{AnonymousSet, Edge, Rule};
 use super::{BaseChain, Element, Family, Refusal, Set};
 use crate::netlink::{self, Answer, Message, Start, Writer};
 
-/// Elements in one message: their list has a length of 16 bits, and an IPv6 network takes up to 88 bytes.
+/// The bytes that an element takes at most: an IPv6 network with a timeout, and its share of the message's header.
+pub(super) const LARGEST_ELEMENT: usize = 80;
+
+/// Elements in one message: their list has a length of 16 bits.
 const ELEMENTS_A_MESSAGE: usize = 512;
 
 /// Changes in the making.
