@@ -12,7 +12,7 @@ use stockade_config::{EarlySettings, Mode, Overrides, Reader};
 use stockade_daemon::log::{Level, Log};
 use stockade_protocol::text::EXIT_FAILURE;
 
-use crate::files::ConfigurationFiles;
+use crate::files::{ConfigurationFiles, variables};
 use crate::interactive;
 use crate::options::{self, CONFIGURATION, CommandLine, Dump, Options, VERSION};
 use crate::session::Session;
@@ -139,7 +139,7 @@ fn early(files: &ConfigurationFiles, options: &Options, log: &Log) -> Option<Ear
 /// A reader of the configuration as it is now.
 pub(crate) fn reader<'a>(files: &'a ConfigurationFiles, options: &Options) -> Reader<'a> {
     let directory = options.directory.as_deref().unwrap_or(CONFIGURATION);
-    Reader::new(files, directory, VERSION, &[])
+    Reader::new(files, directory, VERSION, &variables())
 }
 
 /// `-d`, `-t`, or both.

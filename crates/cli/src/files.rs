@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 use stockade_config::{Content, Files, Kind};
+use stockade_daemon::source::JournalOptions;
 
 use crate::options::CONFIGURATION;
 
@@ -62,6 +63,15 @@ impl ConfigurationFiles {
             own.get_dir(inside)
         }
     }
+}
+
+/// What our own configuration is told of the machine: `stockade_log_backend` is `systemd` where there is a journal
+/// to read, and else `auto`, which means files.
+#[must_use]
+pub fn variables() -> Vec<(String, String)> {
+    let journal = stockade_daemon::source::available(&JournalOptions::default());
+    let backend = if journal.is_some() { "systemd" } else { "auto" };
+    vec![("stockade_log_backend".to_owned(), backend.to_owned())]
 }
 
 impl Files for ConfigurationFiles {

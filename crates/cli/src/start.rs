@@ -44,14 +44,20 @@ pub(crate) fn here_or_apart(session: &Session<'_>) -> ExitCode {
             None => return ExitCode::from(EXIT_FAILURE),
         }
     };
-    run::serve(Settings {
+    let settings = Settings {
         early: session.early.clone(),
+        directory: options.directory.clone(),
         commands,
         detached: !options.foreground,
         force: options.force,
         observe: false,
         verbosity: u8::try_from((options.verbosity - 1).clamp(0, 4)).unwrap_or(0),
         process_name: options.process_name.clone(),
+    };
+    run::serve(settings, || {
+        if !options.is_async {
+            print("Server ready");
+        }
     })
 }
 

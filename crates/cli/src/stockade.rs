@@ -16,7 +16,7 @@ use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
 use crate::connection::{Connection, ConnectionError};
-use crate::files::ConfigurationFiles;
+use crate::files::{ConfigurationFiles, variables};
 use crate::json;
 use crate::options::{CONFIGURATION, VERSION};
 use crate::run::{self, Settings};
@@ -266,7 +266,7 @@ fn early(
 
 fn reader<'a>(files: &'a ConfigurationFiles, place: &Place) -> Reader<'a> {
     let directory = place.directory.as_deref().unwrap_or(CONFIGURATION);
-    Reader::new(files, directory, VERSION, &[])
+    Reader::new(files, directory, VERSION, &variables())
 }
 
 /// `stockade run`.
@@ -296,14 +296,21 @@ fn daemon(run: Run) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    run::serve(Settings {
+    let (logtarget, socket) = (early.logtarget.clone(), early.socket.clone());
+    let settings = Settings {
         early,
+        directory: run.place.directory,
         commands: stream.commands.into_iter().map(|command| command.value).collect(),
         detached: false,
         force: false,
         observe: run.observe,
         verbosity: run.verbose,
         process_name: None,
+    };
+    run::serve(settings, || {
+        complain(&format!(
+            "stockade: running; it logs to {logtarget}, and answers on {socket}. Ctrl-C ends it."
+        ));
     })
 }
 

@@ -100,7 +100,12 @@ impl Outside {
         zone: TimeZone,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
-        let signals = Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::User1])?;
+        let signals = Signals::listen(&[
+            Signal::Terminate,
+            Signal::Interrupt,
+            Signal::User1,
+            Signal::HangUp,
+        ])?;
         poller.add(&signals, SIGNALS, Interest::Read)?;
         let timer = Timer::new()?;
         poller.add(&timer, TIMER, Interest::Read)?;
@@ -204,8 +209,8 @@ impl Outside {
                 for signal in self.signals.take() {
                     match signal {
                         Signal::Terminate | Signal::Interrupt => self.events.push_front(Event::Terminate),
-                        Signal::User1 => self.events.push_front(Event::FlushLogs),
-                        Signal::HangUp | Signal::Child => {}
+                        Signal::User1 | Signal::HangUp => self.events.push_front(Event::FlushLogs),
+                        Signal::Child => {}
                     }
                 }
             }

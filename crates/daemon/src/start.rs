@@ -43,12 +43,10 @@ pub struct Start {
     pub verbosity: u8,
     /// Announce bans and change nothing.
     pub observe: bool,
+    /// Take the place of whatever is at the path of the socket.
+    pub force: bool,
     /// Where the log's first lines say that the configuration came from.
     pub origin: String,
-    /// Sentences for the log's first lines, such as which sources were found.
-    pub remarks: Vec<String>,
-    /// Warnings and errors of the reader of the configuration.
-    pub troubles: Vec<(Level, String)>,
     /// The commands of the configuration.
     pub commands: Vec<Command>,
 }
@@ -90,6 +88,9 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     // What the daemon makes is for its owner alone, and so is what its actions make.
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let log = open_log(&start)?;
+    if start.force && fs::remove_file(&start.socket).is_ok() {
+        log.write(Level::WARNING, SERVER, "Forcing execution of the server");
+    }
     let (listener, cleared) = instance::claim_socket(&start.socket)?;
     let mut place = Place {
         socket: start.socket.clone(),
@@ -115,12 +116,6 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     }
     instance::write_pid(&start.pidfile)?;
     place.pidfile = Some(start.pidfile.clone());
-    for remark in &start.remarks {
-        log.write(Level::INFO, SERVER, remark);
-    }
-    for (level, text) in &start.troubles {
-        log.write(*level, SERVER, text);
-    }
     let firewall = open_firewall(&log, start.observe);
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let outside =
