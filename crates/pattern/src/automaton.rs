@@ -67,21 +67,30 @@ pub(crate) enum Texts {
     Any,
 }
 
+/// Whether an automaton knows of groups, which makes it larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    Plain,
+    /// Only for an expression that does not need backtracking.
+    Captured,
+}
+
 /// Makes the automaton of `node`, or its approximation. `None` if it would be too large.
-pub(crate) fn build(node: &Node, texts: Texts, exact: bool) -> Option<meta::Regex> {
+pub(crate) fn build(node: &Node, texts: Texts, groups: Groups) -> Option<meta::Regex> {
     let mut translation = Translation {
         texts,
-        exact,
+        groups,
         size: 0,
     };
     let hir = translation.node(node)?;
-    let captures = if exact {
-        WhichCaptures::All
-    } else {
-        WhichCaptures::Implicit
+    let (captures, searches_captures) = match groups {
+        Groups::Plain => (WhichCaptures::Implicit, false),
+        Groups::Captured => (WhichCaptures::All, true),
     };
     let config = meta::Config::new()
         .which_captures(captures)
+        .onepass(searches_captures)
+        .backtrack(searches_captures)
         .nfa_size_limit(Some(limits::AUTOMATON_BYTES))
         .hybrid_cache_capacity(limits::AUTOMATON_CACHE_BYTES);
     meta::Builder::new().configure(config).build_from_hir(&hir).ok()
@@ -89,7 +98,7 @@ pub(crate) fn build(node: &Node, texts: Texts, exact: bool) -> Option<meta::Rege
 
 struct Translation {
     texts: Texts,
-    exact: bool,
+    groups: Groups,
     /// How many characters and sets the unrolled expression has, to stop before it is too large to make.
     size: u64,
 }
@@ -113,7 +122,7 @@ impl Translation {
             Node::Alternate(nodes) => Hir::alternation(self.nodes(nodes)?),
             Node::Capture(index, node) => {
                 let sub = Box::new(self.node(node)?);
-                if !self.exact {
+                if self.groups == Groups::Plain {
                     return Some(*sub);
                 }
                 Hir::capture(Capture {

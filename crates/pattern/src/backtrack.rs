@@ -11,11 +11,14 @@ use crate::ast::{Assertion, RepeatKind};
 use crate::charset::CharSet;
 use crate::error::StepLimit;
 use crate::limits;
-use crate::program::{Address, Instruction, Key, Loop, Program, Run};
+use crate::program::{ANY, Address, Head, Instruction, Key, Loop, Program, Run, Then};
 use crate::unicode::{self, Fold};
 
 /// No position: a group that took no part, a loop that had no round.
 pub(crate) const NOWHERE: usize = usize::MAX;
+
+/// How often the number of open choices is looked at. A step opens at most three.
+const STEPS_BETWEEN_CHECKS: u64 = 1024;
 
 /// What a search needs and the next one can use again.
 #[derive(Debug, Default)]
@@ -73,41 +76,35 @@ enum Frame {
     Failed { bit: usize, count: usize },
 }
 
-/// Searches `text` from the byte offset `start` on, with what stands before it as context.
+/// Searches `text` from the byte offset `start` on, with what stands before it as context, in at most so
+/// many `steps`.
 pub(crate) fn search(
     program: &Program,
     scratch: &mut Scratch,
     text: &str,
     start: usize,
+    steps: u64,
 ) -> Result<bool, StepLimit> {
-    scratch.failed.clear();
     let mut machine = Machine {
         program,
         text,
         bytes: text.as_bytes(),
         steps: 0,
-        remember_after: limits::STEPS_BEFORE_MEMORY
-            + limits::STEPS_A_BYTE_BEFORE_MEMORY * u64::try_from(text.len()).unwrap_or(u64::MAX / 16),
+        limit: steps,
         remembers: false,
         scratch,
     };
     let mut position = start;
-    loop {
-        match machine.next_start(position) {
-            None => return Ok(false),
-            Some(at) => position = at,
-        }
-        if machine.run(position)? {
+    while let Some(at) = machine.next_start(position) {
+        if machine.run(at)? {
             return Ok(true);
         }
-        if program.anchored {
-            return Ok(false);
-        }
-        match machine.char_at(position) {
-            Some((_, length)) => position += length,
-            None => return Ok(false),
+        match machine.char_at(at) {
+            Some((_, length)) if !program.anchored => position = at + length,
+            Some(_) | None => return Ok(false),
         }
     }
+    Ok(false)
 }
 
 struct Machine<'a> {
@@ -115,8 +112,8 @@ struct Machine<'a> {
     text: &'a str,
     bytes: &'a [u8],
     steps: u64,
-    /// Steps after which failures are remembered.
-    remember_after: u64,
+    /// The steps after which the search is given up.
+    limit: u64,
     remembers: bool,
     scratch: &'a mut Scratch,
 }
@@ -127,15 +124,25 @@ impl Machine<'_> {
         if position > self.bytes.len() || self.program.anchored && position > 0 {
             return None;
         }
-        let Some(first) = &self.program.first else {
-            return Some(position);
-        };
-        loop {
-            let (c, length) = self.char_at(position)?;
-            if first.contains(c) {
-                return Some(position);
+        while !self.may_begin(self.program.first, position) {
+            if self.program.anchored {
+                return None;
             }
-            position += length;
+            position += self.char_at(position)?.1;
+        }
+        Some(position)
+    }
+
+    /// Whether what may come next is what comes next.
+    #[inline]
+    fn may_begin(&self, head: Head, position: usize) -> bool {
+        if head == ANY {
+            return true;
+        }
+        match (self.program.heads.get(head), self.bytes.get(position)) {
+            (Some(bytes), Some(byte)) => bytes.contains(*byte),
+            (Some(_), None) => false,
+            (None, _) => true,
         }
     }
 
@@ -148,14 +155,25 @@ impl Machine<'_> {
             .resize(self.program.registers, RegisterState::default());
         self.scratch.slots.clear();
         self.scratch.slots.resize(self.program.slots, NOWHERE);
+        let program = self.program;
+        let length = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX / 16);
+        let remember_after = limits::STEPS_BEFORE_MEMORY + limits::STEPS_A_BYTE_BEFORE_MEMORY * length;
+        // One comparison a step decides whether anything is due.
+        let mut due = remember_after.min(self.limit);
         let mut address = 0;
         let mut position = start;
         loop {
             self.steps += 1;
-            if self.steps > limits::STEPS || self.scratch.stack.len() > limits::OPEN_CHOICES {
-                return Err(StepLimit);
+            if self.steps > due {
+                if self.steps > self.limit || self.scratch.stack.len() > limits::OPEN_CHOICES {
+                    return Err(StepLimit);
+                }
+                if !self.remembers {
+                    self.start_remembering();
+                }
+                due = (self.steps + STEPS_BETWEEN_CHECKS).min(self.limit);
             }
-            let Some(instruction) = self.program.instructions.get(address) else {
+            let Some(instruction) = program.instructions.get(address) else {
                 return Ok(false);
             };
             if matches!(instruction, Instruction::Match) {
@@ -174,6 +192,7 @@ impl Machine<'_> {
     }
 
     /// Carries out one instruction; `None` when it fails.
+    #[inline]
     fn step(
         &mut self,
         instruction: &Instruction,
@@ -182,6 +201,7 @@ impl Machine<'_> {
     ) -> Option<(Address, usize)> {
         let next = address + 1;
         match instruction {
+            Instruction::Byte(byte) => (self.bytes.get(position) == Some(byte)).then(|| (next, position + 1)),
             Instruction::Literal(bytes) => self
                 .bytes
                 .get(position..)?
@@ -189,18 +209,34 @@ impl Machine<'_> {
                 .then(|| (next, position + bytes.len())),
             Instruction::Set(set) => self.of_set(set, position).map(|length| (next, position + length)),
             Instruction::Run(run) => self.start_run(run, next, position),
-            Instruction::Split { first, second, key } => {
-                self.enter(*key, position)?;
-                self.push(Frame::Resume {
-                    address: *second,
-                    position,
-                });
-                Some((*first, position))
+            Instruction::Split {
+                first,
+                second,
+                key,
+                first_head,
+                second_head,
+            } => {
+                match (
+                    self.may_begin(*first_head, position),
+                    self.may_begin(*second_head, position),
+                ) {
+                    (true, true) => {
+                        self.enter(*key, position)?;
+                        self.scratch.stack.push(Frame::Resume {
+                            address: *second,
+                            position,
+                        });
+                        Some((*first, position))
+                    }
+                    (true, false) => Some((*first, position)),
+                    (false, true) => Some((*second, position)),
+                    (false, false) => None,
+                }
             }
             Instruction::Jump(target) => Some((*target, position)),
             Instruction::Save(slot) => {
                 let old = self.scratch.slots.get(*slot).copied().unwrap_or(NOWHERE);
-                self.push(Frame::Slot { slot: *slot, old });
+                self.push_undo(Frame::Slot { slot: *slot, old });
                 self.set_slot(*slot, position);
                 Some((next, position))
             }
@@ -216,6 +252,47 @@ impl Machine<'_> {
                 },
                 position,
             )),
+            Instruction::AheadLiteral { bytes, negative } => {
+                let found = self.bytes.get(position..)?.starts_with(bytes);
+                (found != *negative).then_some((next, position))
+            }
+            Instruction::NextTo {
+                set,
+                behind,
+                negative,
+            } => {
+                let at = if *behind {
+                    self.before(position)
+                } else {
+                    Some(position)
+                };
+                let found = at.is_some_and(|at| self.of_set(set, at).is_some());
+                (found != *negative).then_some((next, position))
+            }
+            Instruction::LoopStart(_)
+            | Instruction::Loop(_)
+            | Instruction::LoopAgain(_)
+            | Instruction::PossessiveLoop(_)
+            | Instruction::PossessiveEnd { .. }
+            | Instruction::AtomicStart(_)
+            | Instruction::AtomicEnd(_)
+            | Instruction::LookStart { .. }
+            | Instruction::LookEnd(_)
+            | Instruction::NotLookStart { .. }
+            | Instruction::NotLookEnd(_)
+            | Instruction::Match => self.rare_step(instruction, next, position),
+        }
+    }
+
+    /// The instructions that few expressions have.
+    #[inline(never)]
+    fn rare_step(
+        &mut self,
+        instruction: &Instruction,
+        next: Address,
+        position: usize,
+    ) -> Option<(Address, usize)> {
+        match instruction {
             Instruction::LoopStart(register) => {
                 self.set_loop(*register, 0, NOWHERE);
                 Some((next, position))
@@ -260,7 +337,7 @@ impl Machine<'_> {
                     return Some((*after, position));
                 };
                 self.mark(*register, position);
-                self.push(Frame::Resume {
+                self.scratch.stack.push(Frame::Resume {
                     address: *after,
                     position,
                 });
@@ -271,7 +348,19 @@ impl Machine<'_> {
                 self.unwind(height);
                 None
             }
-            Instruction::Match => None,
+            Instruction::Byte(_)
+            | Instruction::Literal(_)
+            | Instruction::Set(_)
+            | Instruction::Run(_)
+            | Instruction::Split { .. }
+            | Instruction::Jump(_)
+            | Instruction::Save(_)
+            | Instruction::Assert(_)
+            | Instruction::BackReference(..)
+            | Instruction::Conditional { .. }
+            | Instruction::AheadLiteral { .. }
+            | Instruction::NextTo { .. }
+            | Instruction::Match => None,
         }
     }
 
@@ -307,14 +396,22 @@ impl Machine<'_> {
 
     /// The last position from `min` to below `position` at which a greedy run that ends can go on.
     fn shorten(&mut self, address: Address, min: usize, position: usize) -> Option<(Address, usize)> {
-        let then = self.run_at(address)?.then;
-        let at = match then {
-            Some(byte) => min + memchr::memrchr(byte, self.bytes.get(min..position)?)?,
-            None => self.before(position).filter(|&at| at >= min)?,
+        let at = match self.run_at(address)?.then {
+            Then::Byte(byte) => min + memchr::memrchr(byte, self.bytes.get(min..position)?)?,
+            Then::Of(head) => {
+                // A byte that may come next begins a character.
+                let bytes = self.program.heads.get(head)?;
+                min + self
+                    .bytes
+                    .get(min..position)?
+                    .iter()
+                    .rposition(|byte| bytes.contains(*byte) && byte & 0xC0 != 0x80)?
+            }
+            Then::Anything => self.before(position).filter(|&at| at >= min)?,
         };
         self.count_scanned(position - at);
         if at > min {
-            self.push(Frame::Shorten {
+            self.scratch.stack.push(Frame::Shorten {
                 address,
                 min,
                 position: at,
@@ -334,9 +431,9 @@ impl Machine<'_> {
         while left > 0 {
             at += self.of_set(&run.set, at)?;
             left -= 1;
-            if run.then.is_none_or(|byte| self.bytes.get(at) == Some(&byte)) {
+            if self.may_follow(run.then, at) {
                 self.count_scanned(at - position);
-                self.push(Frame::Lengthen {
+                self.scratch.stack.push(Frame::Lengthen {
                     address,
                     position: at,
                     left,
@@ -345,6 +442,15 @@ impl Machine<'_> {
             }
         }
         None
+    }
+
+    #[inline]
+    fn may_follow(&self, then: Then, position: usize) -> bool {
+        match then {
+            Then::Byte(byte) => self.bytes.get(position) == Some(&byte),
+            Then::Of(head) => self.may_begin(head, position),
+            Then::Anything => true,
+        }
     }
 
     fn run_at(&self, address: Address) -> Option<&Run> {
@@ -358,16 +464,17 @@ impl Machine<'_> {
         let address = next - 1;
         let remembered = match run.kind {
             RepeatKind::Possessive => None,
-            RepeatKind::Greedy | RepeatKind::Lazy => self.check(run.key, position)?,
+            RepeatKind::Greedy | RepeatKind::Lazy if self.remembers => self.check(run.key, position)?,
+            RepeatKind::Greedy | RepeatKind::Lazy => None,
         };
         let least = self.take(&run.set, position, run.min, run.min)?;
         let left = run.max.map_or(u32::MAX, |max| max - run.min);
         if run.kind == RepeatKind::Lazy {
             if let Some(bit) = remembered {
-                self.push(Frame::Failed { bit, count: 1 });
+                self.scratch.stack.push(Frame::Failed { bit, count: 1 });
             }
-            if run.then.is_none_or(|byte| self.bytes.get(least) == Some(&byte)) {
-                self.push(Frame::Lengthen {
+            if self.may_follow(run.then, least) {
+                self.scratch.stack.push(Frame::Lengthen {
                     address,
                     position: least,
                     left,
@@ -381,13 +488,13 @@ impl Machine<'_> {
         if let Some(bit) = remembered {
             // Without an upper limit every later beginning has the same ends to try, or fewer.
             let count = if run.max.is_none() { most - position + 1 } else { 1 };
-            self.push(Frame::Failed { bit, count });
+            self.scratch.stack.push(Frame::Failed { bit, count });
         }
         if run.kind == RepeatKind::Possessive || most == least {
             return Some((next, most));
         }
-        if run.then.is_none_or(|byte| self.bytes.get(most) == Some(&byte)) {
-            self.push(Frame::Shorten {
+        if self.may_follow(run.then, most) {
+            self.scratch.stack.push(Frame::Shorten {
                 address,
                 min: least,
                 position: most,
@@ -399,6 +506,9 @@ impl Machine<'_> {
 
     /// The position after `min` to `max` characters of the set.
     fn take(&self, set: &CharSet, position: usize, min: u32, max: u32) -> Option<usize> {
+        if max == u32::MAX && min == 0 {
+            return self.take_all(set, position);
+        }
         let mut at = position;
         let mut count = 0;
         while count < max {
@@ -411,6 +521,33 @@ impl Machine<'_> {
         (count >= min).then_some(at)
     }
 
+    /// The position after all characters of the set that follow each other here.
+    fn take_all(&self, set: &CharSet, position: usize) -> Option<usize> {
+        let rest = self.bytes.get(position..)?;
+        if set.is_all() {
+            return Some(self.bytes.len());
+        }
+        if let Some(byte) = set.all_but() {
+            return Some(memchr::memchr(byte, rest).map_or(self.bytes.len(), |length| position + length));
+        }
+        let mut at = position;
+        loop {
+            let ascii = self
+                .bytes
+                .get(at..)?
+                .iter()
+                .take_while(|byte| **byte < 0x80 && set.contains_ascii(**byte));
+            at += ascii.count();
+            match self.bytes.get(at) {
+                Some(byte) if *byte >= 0x80 => match self.of_set(set, at) {
+                    Some(length) => at += length,
+                    None => return Some(at),
+                },
+                Some(_) | None => return Some(at),
+            }
+        }
+    }
+
     /// Begins another round of a counted loop, or leaves it.
     fn round(&mut self, rounds: &Loop, position: usize) -> Option<(Address, usize)> {
         let state = self.register(rounds.register);
@@ -419,7 +556,7 @@ impl Machine<'_> {
             return Some((rounds.body, position));
         }
         if rounds.lazy {
-            self.push(Frame::Resume {
+            self.scratch.stack.push(Frame::Resume {
                 address: rounds.again,
                 position,
             });
@@ -429,7 +566,7 @@ impl Machine<'_> {
         if rounds.max.is_some_and(|max| state.count >= max) || state.position == position {
             return Some((rounds.exit, position));
         }
-        self.push(Frame::Resume {
+        self.scratch.stack.push(Frame::Resume {
             address: rounds.exit,
             position,
         });
@@ -445,7 +582,7 @@ impl Machine<'_> {
         }
         let height = self.scratch.stack.len();
         if !required {
-            self.push(Frame::Resume {
+            self.scratch.stack.push(Frame::Resume {
                 address: rounds.exit,
                 position,
             });
@@ -467,7 +604,7 @@ impl Machine<'_> {
     /// Changes a loop's state, to be put back on the way back.
     fn set_loop(&mut self, register: usize, count: u32, position: usize) {
         let old = self.register(register);
-        self.push(Frame::Register {
+        self.push_undo(Frame::Register {
             register,
             count: old.count,
             position: old.position,
@@ -541,24 +678,19 @@ impl Machine<'_> {
     }
 
     /// Fails if this instruction is known to fail here; else it will be when all its ways have failed.
+    #[inline]
     fn enter(&mut self, key: Key, position: usize) -> Option<()> {
-        if let Some(bit) = self.check(key, position)? {
-            self.push(Frame::Failed { bit, count: 1 });
+        if self.remembers
+            && let Some(bit) = self.check(key, position)?
+        {
+            self.scratch.stack.push(Frame::Failed { bit, count: 1 });
         }
         Some(())
     }
 
-    /// Fails if this instruction is known to fail here; else tells its place in the memory, if there is one.
+    /// Fails if this instruction is known to fail here; else tells its place in the memory.
+    #[inline(never)]
     fn check(&mut self, key: Key, position: usize) -> Option<Option<usize>> {
-        if !self.remembers {
-            if self.steps < self.remember_after {
-                return Some(None);
-            }
-            self.start_remembering();
-            if !self.remembers {
-                return Some(None);
-            }
-        }
         let bit = self.bit(key, position);
         let word = self.scratch.failed.get(bit / 64).copied().unwrap_or(0);
         if word >> (bit % 64) & 1 == 1 {
@@ -569,7 +701,6 @@ impl Machine<'_> {
     }
 
     fn start_remembering(&mut self) {
-        self.remember_after = u64::MAX;
         let Some(conditions) = &self.program.memory else {
             return;
         };
@@ -578,6 +709,7 @@ impl Machine<'_> {
             return;
         };
         if words.saturating_mul(8) <= limits::MEMORY_BYTES {
+            self.scratch.failed.clear();
             self.scratch.failed.resize(words, 0);
             self.remembers = true;
         }
@@ -602,8 +734,12 @@ impl Machine<'_> {
         }
     }
 
-    fn push(&mut self, frame: Frame) {
-        self.scratch.stack.push(frame);
+    /// Notes how to put something back, if anything can still be tried after that.
+    #[inline]
+    fn push_undo(&mut self, frame: Frame) {
+        if !self.scratch.stack.is_empty() {
+            self.scratch.stack.push(frame);
+        }
     }
 
     fn count_scanned(&mut self, bytes: usize) {
@@ -686,13 +822,19 @@ impl Machine<'_> {
     }
 
     /// The length of the character at `position` if it is of the set.
+    #[inline]
     fn of_set(&self, set: &CharSet, position: usize) -> Option<usize> {
         let byte = *self.bytes.get(position)?;
         if byte < 0x80 {
             return set.contains_ascii(byte).then_some(1);
         }
-        let (c, length) = self.char_at(position)?;
-        set.contains(c).then_some(length)
+        self.of_set_wide(set, position)
+    }
+
+    #[inline(never)]
+    fn of_set_wide(&self, set: &CharSet, position: usize) -> Option<usize> {
+        let c = self.text.get(position..)?.chars().next()?;
+        set.contains(c).then_some(c.len_utf8())
     }
 
     /// The character at `position` and its length in bytes.

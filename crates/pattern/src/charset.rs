@@ -12,7 +12,8 @@ const SURROGATES: (u32, u32) = (0xD800, 0xDFFF);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CharSet {
     ranges: Vec<(u32, u32)>,
-    ascii: u128,
+    /// The ASCII part, a bit a character, the low half first.
+    bits: [u64; 2],
 }
 
 impl CharSet {
@@ -32,13 +33,14 @@ impl CharSet {
     }
 
     fn from_sorted(ranges: Vec<(u32, u32)>) -> Self {
-        let mut ascii = 0u128;
+        let mut bits = [0, 0];
         for &(first, last) in &ranges {
             for code in first..=last.min(0x7F) {
-                ascii |= 1 << code;
+                let [low, high] = &mut bits;
+                *(if code < 64 { low } else { high }) |= 1u64 << (code % 64);
             }
         }
-        Self { ranges, ascii }
+        Self { ranges, bits }
     }
 
     /// The set of one character; empty for a surrogate.
@@ -72,14 +74,30 @@ impl CharSet {
     pub(crate) fn contains(&self, c: char) -> bool {
         let code = u32::from(c);
         if code < 0x80 {
-            self.ascii >> code & 1 == 1
+            self.ascii() >> code & 1 == 1
         } else {
             self.contains_wide(code)
         }
     }
 
+    /// Whether an ASCII character is in the set.
+    #[inline]
     pub(crate) fn contains_ascii(&self, byte: u8) -> bool {
-        byte < 0x80 && self.ascii >> byte & 1 == 1
+        let [low, high] = self.bits;
+        let half = if byte & 0x40 == 0 { low } else { high };
+        half >> (byte & 0x3F) & 1 == 1
+    }
+
+    /// If the set is everything but one ASCII character, that character.
+    pub(crate) fn all_but(&self) -> Option<u8> {
+        let missing = !self.ascii();
+        let byte = u8::try_from(missing.trailing_zeros()).ok()?;
+        (missing.count_ones() == 1 && self.has_all_wide()).then_some(byte)
+    }
+
+    /// Whether the set is everything.
+    pub(crate) fn is_all(&self) -> bool {
+        self.ascii() == u128::MAX && self.has_all_wide()
     }
 
     fn contains_wide(&self, code: u32) -> bool {
@@ -113,7 +131,8 @@ impl CharSet {
 
     /// The ASCII part, a bit a character.
     pub(crate) fn ascii(&self) -> u128 {
-        self.ascii
+        let [low, high] = self.bits;
+        u128::from(high) << 64 | u128::from(low)
     }
 }
 

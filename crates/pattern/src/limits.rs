@@ -31,6 +31,10 @@ pub(crate) const AUTOMATON_CACHE_BYTES: usize = 512 * 1024;
 /// The steps a backtracking search may take, whatever the text: a few tens of milliseconds.
 pub(crate) const STEPS: u64 = 5_000_000;
 
+/// The steps that an expression bound to the beginning of the text gets before an automaton is asked
+/// whether there is a match at all. Matches take some hundred, other lines mostly fewer than ten.
+pub(crate) const FIRST_LOOK: u64 = 1_000;
+
 /// The choices a backtracking search may have open at once; each takes some 24 bytes.
 pub(crate) const OPEN_CHOICES: usize = 1 << 20;
 

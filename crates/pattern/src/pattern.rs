@@ -13,9 +13,10 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Input, meta};
 
 use crate::ast::{Ast, Group};
-use crate::automaton::{self, Needs, Texts};
-use crate::backtrack::{self, NOWHERE};
+use crate::automaton::{self, Groups, Needs, Texts};
+use crate::backtrack::{self, NOWHERE, Scratch};
 use crate::error::{PatternError, StepLimit};
+use crate::limits;
 use crate::parse::parse;
 use crate::program::{self, Program};
 use crate::simplify::simplify;
@@ -52,14 +53,6 @@ pub struct Pattern {
     any: OnceLock<Option<meta::Regex>>,
     program: OnceLock<Option<Program>>,
     scratch: Pool<Scratch, fn() -> Scratch>,
-}
-
-/// What a search needs and the next one can use again.
-#[derive(Debug, Default)]
-struct Scratch {
-    backtracking: backtrack::Scratch,
-    slots: Vec<Option<NonMaxUsize>>,
-    positions: Vec<usize>,
 }
 
 impl Pattern {
@@ -132,10 +125,7 @@ impl Pattern {
     ///
     /// [`StepLimit`] when that cannot be told with bounded effort.
     pub fn is_match(&self, text: &str) -> Result<bool, StepLimit> {
-        match self.automaton_for(text) {
-            (Some(automaton), true) => Ok(automaton.is_match(text)),
-            (Some(_) | None, _) => self.search(text, 0, |_| ()).map(|found| found.is_some()),
-        }
+        self.search(text, 0, |_| ()).map(|found| found.is_some())
     }
 
     /// Where the leftmost match from the byte offset `start` on is. See [`Self::captures_at`].
@@ -182,61 +172,74 @@ impl Pattern {
         if !text.is_char_boundary(start) {
             return Ok(None);
         }
-        let (automaton, exact) = self.automaton_for(text);
-        let mut scratch = self.scratch.get();
-        let scratch: &mut Scratch = &mut scratch;
-        let Some(automaton) = automaton else {
-            return self.backtrack(&mut scratch.backtracking, text, start, found);
-        };
-        let input = Input::new(text).range(start..);
-        if !exact {
-            // No match of the expression begins before one of its approximation.
-            let Some(near) = automaton.search(&input) else {
-                return Ok(None);
-            };
-            return self.backtrack(&mut scratch.backtracking, text, near.start(), found);
-        }
-        scratch.slots.clear();
-        scratch.slots.resize(2 * (self.names.count + 1), None);
-        if automaton.search_slots(&input, &mut scratch.slots).is_none() {
-            return Ok(None);
-        }
-        scratch.positions.clear();
-        scratch.positions.extend(
-            scratch
-                .slots
-                .iter()
-                .map(|slot| slot.map_or(NOWHERE, NonMaxUsize::get)),
-        );
-        Ok(Some(found(&scratch.positions)))
-    }
-
-    fn backtrack<T>(
-        &self,
-        scratch: &mut backtrack::Scratch,
-        text: &str,
-        start: usize,
-        found: impl FnOnce(&[usize]) -> T,
-    ) -> Result<Option<T>, StepLimit> {
         let program = self.program.get_or_init(|| program::compile(&self.ast).ok());
         // Its size was checked, so there is one.
         let program = program.as_ref().ok_or(StepLimit)?;
-        Ok(backtrack::search(program, scratch, text, start)?.then(|| found(scratch.slots())))
+        if program.excludes(text.as_bytes()) {
+            return Ok(None);
+        }
+        let mut scratch = self.scratch.get();
+        let scratch: &mut Scratch = &mut scratch;
+        if program.anchored {
+            // Where there is only one place to begin, few steps tell nearly always.
+            let first_look = backtrack::search(program, scratch, text, start, limits::FIRST_LOOK);
+            if let Ok(matched) = first_look {
+                return Ok(matched.then(|| found(scratch.slots())));
+            }
+        }
+        let (automaton, exact) = self.automaton_for(text);
+        let input = Input::new(text).range(start..);
+        let near = match automaton {
+            None => start,
+            Some(automaton) if program.anchored => {
+                if !automaton.is_match(input.clone()) {
+                    return Ok(None);
+                }
+                start
+            }
+            // No match of the expression begins before one of its approximation.
+            Some(automaton) => match automaton.search(&input) {
+                Some(near) => near.start(),
+                None => return Ok(None),
+            },
+        };
+        match backtrack::search(program, scratch, text, near, limits::STEPS) {
+            Ok(matched) => Ok(matched.then(|| found(scratch.slots()))),
+            Err(StepLimit) if exact => Ok(self.without_backtracking(&input).map(|slots| found(&slots))),
+            Err(StepLimit) => Err(StepLimit),
+        }
+    }
+
+    /// The groups of an exactly regular expression in a text that is too much for a backtracking search.
+    ///
+    /// This is slower by an order of magnitude, but linear in the text without any memory of it.
+    fn without_backtracking(&self, input: &Input<'_>) -> Option<Vec<usize>> {
+        let texts = if input.haystack().is_ascii() {
+            Texts::Ascii
+        } else {
+            Texts::Any
+        };
+        let automaton = automaton::build(&self.ast.root, texts, Groups::Captured)?;
+        let mut slots: Vec<Option<NonMaxUsize>> = vec![None; 2 * (self.names.count + 1)];
+        automaton.search_slots(input, &mut slots)?;
+        Some(
+            slots
+                .into_iter()
+                .map(|slot| slot.map_or(NOWHERE, NonMaxUsize::get))
+                .collect(),
+        )
     }
 
     /// The automaton for a text, if there is one, and whether it is exact for this text.
     fn automaton_for(&self, text: &str) -> (Option<&meta::Regex>, bool) {
         let is_ascii = text.is_ascii();
-        let regular = self.is_regular();
-        let automaton = if is_ascii {
-            self.ascii
-                .get_or_init(|| automaton::build(&self.ast.root, Texts::Ascii, regular))
+        let (made, texts) = if is_ascii {
+            (&self.ascii, Texts::Ascii)
         } else {
-            let exact = regular && !self.needs.ascii;
-            self.any
-                .get_or_init(|| automaton::build(&self.ast.root, Texts::Any, exact))
+            (&self.any, Texts::Any)
         };
-        let exact = regular
+        let automaton = made.get_or_init(|| automaton::build(&self.ast.root, texts, Groups::Plain));
+        let exact = self.is_regular()
             && (is_ascii || !self.needs.ascii)
             && (!self.needs.single_line || is_single_line(text.as_bytes()))
             // Python finds neither `\b` nor `\B` in an empty text.

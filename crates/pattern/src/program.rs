@@ -6,6 +6,7 @@
 //! to know about it, and it can remember where it has failed. The others count their rounds, because the
 //! reference ends such a repeat at a round that matched nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ast::{Assertion, Ast, Node, RepeatKind};
@@ -20,6 +21,56 @@ pub(crate) type Address = usize;
 pub(crate) type Register = usize;
 /// The number of an instruction that can be remembered to have failed somewhere.
 pub(crate) type Key = usize;
+/// The number of a set of bytes in [`Program::heads`], or [`ANY`].
+pub(crate) type Head = usize;
+/// Anything, or the end of the text, may follow.
+pub(crate) const ANY: Head = usize::MAX;
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bytes([u64; 4]);
+
+impl Bytes {
+    #[inline]
+    pub(crate) fn contains(&self, byte: u8) -> bool {
+        let [a, b, c, d] = self.0;
+        let quarter = match byte >> 6 {
+            0 => a,
+            1 => b,
+            2 => c,
+            _ => d,
+        };
+        quarter >> (byte & 0x3F) & 1 == 1
+    }
+
+    fn add(&mut self, byte: u8) {
+        if let Some(quarter) = self.0.get_mut(usize::from(byte >> 6)) {
+            *quarter |= 1 << (byte & 0x3F);
+        }
+    }
+
+    fn union(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a | e, b | f, c | g, d | h])
+    }
+
+    /// The bytes that a character of the set begins with.
+    fn heads_of(set: &CharSet) -> Self {
+        let mut bytes = Self::default();
+        (0..0x80)
+            .filter(|byte| set.contains_ascii(*byte))
+            .for_each(|byte| bytes.add(byte));
+        if set.has_wide() {
+            (0x80..=0xFF).for_each(|byte| bytes.add(byte));
+        }
+        bytes
+    }
+
+    fn only(self) -> Option<u8> {
+        let mut all = (0..=0xFF).filter(|byte| self.contains(*byte));
+        all.next().filter(|_| all.next().is_none())
+    }
+}
 
 /// The instructions of a backtracking search.
 #[derive(Debug)]
@@ -31,15 +82,67 @@ pub(crate) struct Program {
     pub(crate) keys: usize,
     /// The groups that conditionals ask for, if failures can be remembered at all.
     pub(crate) memory: Option<Vec<u32>>,
-    /// What a match can begin with; `None` if it can be empty.
-    pub(crate) first: Option<CharSet>,
+    /// The bytes that may come next at the places that ask.
+    pub(crate) heads: Vec<Bytes>,
+    /// What a match can begin with.
+    pub(crate) first: Head,
     /// Whether a match can only begin where the text does.
     pub(crate) anchored: bool,
+    /// What a match begins with, as far as that is always the same.
+    prefix: Box<[u8]>,
+}
+
+impl Program {
+    /// Whether a look at what a text begins with shows that there is no match in it.
+    #[inline]
+    pub(crate) fn excludes(&self, text: &[u8]) -> bool {
+        self.anchored
+            && (!text.starts_with(&self.prefix)
+                || self
+                    .heads
+                    .get(self.first)
+                    .is_some_and(|heads| text.first().is_none_or(|byte| !heads.contains(*byte))))
+    }
+}
+
+/// The bytes that a program begins with whatever way it takes.
+fn prefix_of(instructions: &[Instruction]) -> Box<[u8]> {
+    let mut prefix = Vec::new();
+    for instruction in instructions {
+        match instruction {
+            Instruction::Byte(byte) => prefix.push(*byte),
+            Instruction::Literal(bytes) => prefix.extend_from_slice(bytes),
+            Instruction::Save(_) | Instruction::Assert(_) => {}
+            Instruction::Set(_)
+            | Instruction::Run(_)
+            | Instruction::Split { .. }
+            | Instruction::Jump(_)
+            | Instruction::BackReference(..)
+            | Instruction::Conditional { .. }
+            | Instruction::LoopStart(_)
+            | Instruction::Loop(_)
+            | Instruction::LoopAgain(_)
+            | Instruction::PossessiveLoop(_)
+            | Instruction::PossessiveEnd { .. }
+            | Instruction::AtomicStart(_)
+            | Instruction::AtomicEnd(_)
+            | Instruction::AheadLiteral { .. }
+            | Instruction::NextTo { .. }
+            | Instruction::LookStart { .. }
+            | Instruction::LookEnd(_)
+            | Instruction::NotLookStart { .. }
+            | Instruction::NotLookEnd(_)
+            | Instruction::Match => break,
+        }
+    }
+    prefix.into()
 }
 
 /// One instruction. Where nothing else is said, the next one follows.
 #[derive(Debug)]
 pub(crate) enum Instruction {
+    /// This byte.
+    Byte(u8),
     /// These bytes.
     Literal(Box<[u8]>),
     /// One character of the set.
@@ -51,6 +154,8 @@ pub(crate) enum Instruction {
         first: Address,
         second: Address,
         key: Key,
+        first_head: Head,
+        second_head: Head,
     },
     Jump(Address),
     /// Stores the position.
@@ -77,6 +182,17 @@ pub(crate) enum Instruction {
     },
     AtomicStart(Register),
     AtomicEnd(Register),
+    /// These bytes must come next, or must not; nothing is consumed.
+    AheadLiteral {
+        bytes: Box<[u8]>,
+        negative: bool,
+    },
+    /// A character of the set must come next or stand before, or must not.
+    NextTo {
+        set: Arc<CharSet>,
+        behind: bool,
+        negative: bool,
+    },
     /// Begins a look-around, so many characters back.
     LookStart {
         register: Register,
@@ -101,8 +217,19 @@ pub(crate) struct Run {
     pub(crate) max: Option<u32>,
     pub(crate) kind: RepeatKind,
     pub(crate) key: Key,
-    /// The byte that must follow, if there is one.
-    pub(crate) then: Option<u8>,
+    /// What may follow.
+    pub(crate) then: Then,
+}
+
+/// What may follow a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Only this byte.
+    Byte(u8),
+    /// A byte of these.
+    Of(Head),
+    /// Anything, or nothing.
+    Anything,
 }
 
 /// A counted loop.
@@ -138,16 +265,19 @@ pub(crate) fn compile(ast: &Ast) -> Result<Program, PatternError> {
     let mut compiler = Compiler::default();
     compiler.emit(&ast.root)?;
     compiler.push(Instruction::Match)?;
-    compiler.note_what_follows_runs();
+    let heads = compiler.note_heads();
+    let first = heads.first;
     let conditions = compiler.conditions;
     let memory = (compiler.memory && conditions.len() <= 3).then_some(conditions);
     Ok(Program {
+        prefix: prefix_of(&compiler.instructions),
         instructions: compiler.instructions,
         registers: compiler.registers,
         slots: 2 * (ast.groups.len() + 1),
         keys: compiler.keys,
         memory,
-        first: first_of(&ast.root).set(),
+        heads: heads.sets,
+        first,
         anchored: is_anchored(&ast.root),
     })
 }
@@ -213,7 +343,8 @@ impl Compiler {
                 rounds.exit = target;
             }
             Some(
-                Instruction::Literal(_)
+                Instruction::Byte(_)
+                | Instruction::Literal(_)
                 | Instruction::Set(_)
                 | Instruction::Run(_)
                 | Instruction::Save(_)
@@ -223,6 +354,8 @@ impl Compiler {
                 | Instruction::PossessiveEnd { .. }
                 | Instruction::AtomicStart(_)
                 | Instruction::AtomicEnd(_)
+                | Instruction::AheadLiteral { .. }
+                | Instruction::NextTo { .. }
                 | Instruction::LookStart { .. }
                 | Instruction::LookEnd(_)
                 | Instruction::NotLookEnd(_)
@@ -236,7 +369,7 @@ impl Compiler {
         match node {
             Node::Empty => {}
             Node::Char(c) => {
-                self.push(Instruction::Literal(c.encode_utf8(&mut [0; 4]).as_bytes().into()))?;
+                self.emit_literal(c.encode_utf8(&mut [0; 4]))?;
             }
             Node::Set(set) => {
                 self.push(Instruction::Set(Arc::clone(set)))?;
@@ -261,6 +394,10 @@ impl Compiler {
                 behind,
                 negative,
             } => {
+                if let Some(instruction) = Self::simple_look(node, *behind, *negative) {
+                    self.push(instruction)?;
+                    return Ok(());
+                }
                 let register = self.register();
                 let back = behind.unwrap_or(0);
                 if *negative {
@@ -311,18 +448,42 @@ impl Compiler {
                 literal.push(*c);
                 continue;
             }
-            self.emit_literal(&mut literal)?;
+            self.emit_literal(&literal)?;
+            literal.clear();
             self.emit(node)?;
         }
-        self.emit_literal(&mut literal)
+        self.emit_literal(&literal)
     }
 
-    fn emit_literal(&mut self, literal: &mut String) -> Result<(), PatternError> {
-        if !literal.is_empty() {
-            self.push(Instruction::Literal(literal.as_bytes().into()))?;
-            literal.clear();
+    fn emit_literal(&mut self, literal: &str) -> Result<(), PatternError> {
+        match literal.as_bytes() {
+            [] => {}
+            [byte] => {
+                self.push(Instruction::Byte(*byte))?;
+            }
+            bytes => {
+                self.push(Instruction::Literal(bytes.into()))?;
+            }
         }
         Ok(())
+    }
+
+    /// A look-around that needs no search of its own, if it is one.
+    fn simple_look(node: &Node, behind: Option<usize>, negative: bool) -> Option<Instruction> {
+        if let Some(set) = node.as_set() {
+            return Some(Instruction::NextTo {
+                set,
+                behind: behind.is_some(),
+                negative,
+            });
+        }
+        let Node::Concat(nodes) = node else { return None };
+        let literal: Option<String> = nodes
+            .iter()
+            .map(|node| if let Node::Char(c) = node { Some(*c) } else { None })
+            .collect();
+        let bytes = literal.filter(|_| behind.is_none())?.into_bytes().into();
+        Some(Instruction::AheadLiteral { bytes, negative })
     }
 
     fn emit_alternatives(&mut self, nodes: &[Node]) -> Result<(), PatternError> {
@@ -337,6 +498,8 @@ impl Compiler {
                 first,
                 second: PENDING,
                 key,
+                first_head: ANY,
+                second_head: ANY,
             })?;
             self.emit(node)?;
             jumps.push(self.push(Instruction::Jump(PENDING))?);
@@ -367,7 +530,7 @@ impl Compiler {
                 max,
                 kind,
                 key,
-                then: None,
+                then: Then::Anything,
             }))?;
             return Ok(());
         }
@@ -421,7 +584,13 @@ impl Compiler {
         let key = self.key();
         let next = self.here() + 1;
         let (first, second) = if lazy { (PENDING, next) } else { (next, PENDING) };
-        self.push(Instruction::Split { first, second, key })
+        self.push(Instruction::Split {
+            first,
+            second,
+            key,
+            first_head: ANY,
+            second_head: ANY,
+        })
     }
 
     fn emit_counted(
@@ -474,20 +643,21 @@ impl Compiler {
         Ok(())
     }
 
-    fn note_what_follows_runs(&mut self) {
-        let mut then = None;
-        for instruction in self.instructions.iter_mut().rev() {
+    /// Works out what may come next wherever that saves trying.
+    fn note_heads(&mut self) -> Heads {
+        let mut heads = Heads::default();
+        let mut found = Vec::new();
+        for (at, instruction) in self.instructions.iter().enumerate() {
             match instruction {
-                Instruction::Run(run) => {
-                    run.then = then;
-                    then = None;
+                Instruction::Split { first, second, .. } => {
+                    found.push((at, self.head(*first, &mut heads), self.head(*second, &mut heads)));
                 }
-                Instruction::Literal(bytes) => then = bytes.first().copied(),
-                // Storing a position does not change what has to follow.
-                Instruction::Save(_) => {}
-                Instruction::Set(_)
-                | Instruction::Split { .. }
+                Instruction::Run(_) => found.push((at, self.head(at + 1, &mut heads), ANY)),
+                Instruction::Byte(_)
+                | Instruction::Literal(_)
+                | Instruction::Set(_)
                 | Instruction::Jump(_)
+                | Instruction::Save(_)
                 | Instruction::Assert(_)
                 | Instruction::BackReference(..)
                 | Instruction::Conditional { .. }
@@ -498,14 +668,114 @@ impl Compiler {
                 | Instruction::PossessiveEnd { .. }
                 | Instruction::AtomicStart(_)
                 | Instruction::AtomicEnd(_)
+                | Instruction::AheadLiteral { .. }
+                | Instruction::NextTo { .. }
                 | Instruction::LookStart { .. }
                 | Instruction::LookEnd(_)
                 | Instruction::NotLookStart { .. }
                 | Instruction::NotLookEnd(_)
-                | Instruction::Match => then = None,
+                | Instruction::Match => {}
+            }
+        }
+        heads.first = self.head(0, &mut heads);
+        for (at, one, other) in found {
+            if let Some(Instruction::Split {
+                first_head,
+                second_head,
+                ..
+            }) = self.instructions.get_mut(at)
+            {
+                *first_head = one;
+                *second_head = other;
+            } else if let Some(Instruction::Run(run)) = self.instructions.get_mut(at) {
+                let only = heads.sets.get(one).and_then(|bytes| bytes.only());
+                run.then = match only {
+                    Some(byte) => Then::Byte(byte),
+                    None if one == ANY => Then::Anything,
+                    None => Then::Of(one),
+                };
+            }
+        }
+        heads
+    }
+
+    fn head(&self, address: Address, heads: &mut Heads) -> Head {
+        // Enough to see through the alternatives of a usual expression.
+        let mut fuel = 64;
+        let Some(bytes) = self.bytes_at(address, &mut fuel) else {
+            return ANY;
+        };
+        let next = heads.sets.len();
+        let number = *heads.numbers.entry(bytes).or_insert(next);
+        if number == next {
+            heads.sets.push(bytes);
+        }
+        number
+    }
+
+    /// The bytes that may come next at `address`; `None` if that may be any, or the end.
+    fn bytes_at(&self, address: Address, fuel: &mut u32) -> Option<Bytes> {
+        let mut address = address;
+        loop {
+            *fuel = fuel.checked_sub(1)?;
+            match self.instructions.get(address)? {
+                Instruction::Byte(byte) => {
+                    let mut bytes = Bytes::default();
+                    bytes.add(*byte);
+                    return Some(bytes);
+                }
+                Instruction::Literal(literal) => {
+                    let mut bytes = Bytes::default();
+                    bytes.add(*literal.first()?);
+                    return Some(bytes);
+                }
+                Instruction::Set(set) => return Some(Bytes::heads_of(set)),
+                Instruction::Run(run) => {
+                    let bytes = Bytes::heads_of(&run.set);
+                    if run.min > 0 {
+                        return Some(bytes);
+                    }
+                    return Some(bytes.union(self.bytes_at(address + 1, fuel)?));
+                }
+                Instruction::Split { first, second, .. } => {
+                    let one = self.bytes_at(*first, fuel)?;
+                    return Some(one.union(self.bytes_at(*second, fuel)?));
+                }
+                Instruction::Conditional { no, .. } => {
+                    let one = self.bytes_at(address + 1, fuel)?;
+                    return Some(one.union(self.bytes_at(*no, fuel)?));
+                }
+                Instruction::Jump(target) => address = *target,
+                // They consume nothing, and what they refuse does not matter here.
+                Instruction::Save(_)
+                | Instruction::Assert(_)
+                | Instruction::AtomicStart(_)
+                | Instruction::AheadLiteral { .. }
+                | Instruction::NextTo { .. } => address += 1,
+                Instruction::NotLookStart { after, .. } => address = *after,
+                // What is cut must be matched without regard to what follows it.
+                Instruction::AtomicEnd(_)
+                | Instruction::PossessiveEnd { .. }
+                | Instruction::BackReference(..)
+                | Instruction::LoopStart(_)
+                | Instruction::Loop(_)
+                | Instruction::LoopAgain(_)
+                | Instruction::PossessiveLoop(_)
+                | Instruction::LookStart { .. }
+                | Instruction::LookEnd(_)
+                | Instruction::NotLookEnd(_)
+                | Instruction::Match => return None,
             }
         }
     }
+}
+
+/// The distinct sets of bytes that may come next somewhere.
+#[derive(Default)]
+struct Heads {
+    sets: Vec<Bytes>,
+    numbers: BTreeMap<Bytes, Head>,
+    first: Head,
 }
 
 /// An address that is not known yet.
@@ -540,88 +810,6 @@ fn size(node: &Node) -> u64 {
 /// Whether a repeat that becomes so many instructions is unrolled.
 fn fits(unrolled: u64) -> bool {
     usize::try_from(unrolled).is_ok_and(|size| size <= limits::UNROLLED)
-}
-
-/// What a node can begin with.
-enum First {
-    /// Its first character, if it has one, is of this set.
-    Of { set: CharSet, nullable: bool },
-    /// Anything.
-    Any,
-}
-
-impl First {
-    fn nothing() -> Self {
-        Self::Of {
-            set: CharSet::new([]),
-            nullable: true,
-        }
-    }
-
-    fn set(self) -> Option<CharSet> {
-        match self {
-            Self::Of { set, nullable: false } => Some(set),
-            Self::Of { nullable: true, .. } | Self::Any => None,
-        }
-    }
-
-    fn then(self, next: impl FnOnce() -> Self) -> Self {
-        match self {
-            Self::Of { set, nullable: true } => match next() {
-                Self::Of { set: other, nullable } => Self::Of {
-                    set: set.union(&other),
-                    nullable,
-                },
-                Self::Any => Self::Any,
-            },
-            Self::Of { nullable: false, .. } | Self::Any => self,
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (
-                Self::Of { set, nullable },
-                Self::Of {
-                    set: more,
-                    nullable: also,
-                },
-            ) => Self::Of {
-                set: set.union(&more),
-                nullable: nullable || also,
-            },
-            (Self::Any, Self::Of { .. } | Self::Any) | (Self::Of { .. }, Self::Any) => Self::Any,
-        }
-    }
-}
-
-fn first_of(node: &Node) -> First {
-    match node {
-        Node::Empty | Node::Look { .. } | Node::Assert(_) => First::nothing(),
-        Node::Char(c) => First::Of {
-            set: CharSet::single(u32::from(*c)),
-            nullable: false,
-        },
-        Node::Set(set) => First::Of {
-            set: CharSet::clone(set),
-            nullable: false,
-        },
-        Node::Concat(nodes) => nodes
-            .iter()
-            .fold(First::nothing(), |first, node| first.then(|| first_of(node))),
-        Node::Alternate(nodes) => nodes.iter().map(first_of).reduce(First::or).unwrap_or(First::Any),
-        Node::Capture(_, node) | Node::Atomic(node) => first_of(node),
-        Node::Repeat { max: Some(0), .. } => First::nothing(),
-        Node::Repeat { node, min, .. } => match first_of(node) {
-            First::Of { set, nullable } => First::Of {
-                set,
-                nullable: nullable || *min == 0,
-            },
-            First::Any => First::Any,
-        },
-        Node::BackReference(..) => First::Any,
-        Node::Conditional { yes, no, .. } => first_of(yes).or(first_of(no)),
-    }
 }
 
 /// Whether a match of this can only begin where the text does.
