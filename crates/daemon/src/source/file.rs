@@ -394,7 +394,13 @@ impl Files {
 
     /// Reads the files that have changed, each its share, until the budget is spent.
     fn read(&mut self, now: Timestamp, deliver: &mut impl FnMut(Event<'_>)) {
-        self.buffer.resize(LINE_LIMIT, 0);
+        if self.changed.is_empty() {
+            return;
+        }
+        if self.buffer.is_empty() {
+            // Fresh memory from the kernel: of this megabyte only what is read into takes any.
+            self.buffer = vec![0; LINE_LIMIT];
+        }
         let mut budget = READ_BUDGET;
         let mut more = BTreeSet::new();
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -420,10 +426,7 @@ impl Files {
         }
         self.long_lines += long_lines;
         self.changed.append(&mut more);
-        // A megabyte is kept only while there is something to read.
-        if !self.changed.is_empty() {
-            self.buffer = buffer;
-        }
+        self.buffer = buffer;
     }
 
     fn take_events(&mut self, deliver: &mut impl FnMut(Event<'_>)) {
@@ -575,6 +578,8 @@ impl Files {
             }
             Err(error) => {
                 follower.retire(now);
+                // Where it is there and only cannot be opened, nothing would tell when that has changed.
+                follower.unwatched |= error.kind() != io::ErrorKind::NotFound;
                 if error.kind() != io::ErrorKind::NotFound && !follower.open_error_told {
                     follower.open_error_told = true;
                     say(

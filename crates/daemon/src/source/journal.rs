@@ -402,7 +402,7 @@ impl Journal {
         for (options, stream) in &mut self.streams {
             if stream.stale {
                 end_child(&mut self.ending, self.poller.as_ref(), &mut stream.child);
-                stream.begin_anew();
+                stream.begin_anew(now);
             }
             stream.start_if_due(&self.program, options, self.poller.as_ref(), now, deliver);
             while budget > 0 {
@@ -462,13 +462,18 @@ impl Drop for Journal {
 
 impl Stream {
     /// Reading begins again at the oldest time that matters.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, now: Timestamp) {
         self.stale = false;
         self.caught_up = false;
         self.last = None;
         self.start_at = Some(Timestamp::from_seconds(0));
         for reader in self.readers.values_mut() {
             reader.passing = reader.last.is_some();
+            // A position in the future is from a clock that was wrong; to keep to it would be to read nothing.
+            if reader.after.is_some_and(|after| after > now) {
+                reader.after = None;
+            }
+            reader.since = reader.since.min(now);
         }
     }
 

@@ -97,6 +97,8 @@ struct State {
     done: u64,
     /// Tasks that found no room, as yet not reported.
     dropped: u64,
+    /// How often tasks were given up, for want of room or because the file refused them.
+    given_up: u64,
     stalled: bool,
     closing: bool,
     finished: bool,
@@ -116,6 +118,7 @@ impl Queue {
         if state.tasks.len() >= QUEUE_LIMIT {
             state.stalled = true;
             state.dropped += 1;
+            state.given_up += 1;
             return;
         }
         state.tasks.push_back(task);
@@ -124,15 +127,16 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Waits until everything put in so far is committed; whether it is.
+    /// Waits until everything put in so far is committed; whether it is, and nothing has been given up.
     pub(super) fn wait_for_commit(&self, limit: Duration) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         let target = state.handed;
+        let given_up = std::mem::take(&mut state.given_up);
         let (state, _) = self
             .moved
             .wait_timeout_while(state, limit, |state| state.done < target && !state.finished)
             .unwrap_or_else(PoisonError::into_inner);
-        state.done >= target
+        state.done >= target && given_up == 0 && state.given_up == 0
     }
 
     /// How many tasks are not yet committed.
@@ -249,22 +253,16 @@ impl Writer<'_> {
                 Err(error) => error,
             };
             self.report_trouble(&format!("Database is not writable: {}", reason(&error)));
-            if !can_pass(&error) {
+            if queue.lock().closing {
+                last_tries -= 1;
+            }
+            if !can_pass(&error) || last_tries == 0 {
+                queue.lock().given_up += 1;
                 self.say(
                     Level::ERROR,
                     &format!("Database: {} changes were not recorded", batch.len()),
                 );
                 return;
-            }
-            if queue.lock().closing {
-                last_tries -= 1;
-                if last_tries == 0 {
-                    self.say(
-                        Level::ERROR,
-                        &format!("Database: {} changes were not recorded", batch.len()),
-                    );
-                    return;
-                }
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(RETRY_LONGEST);

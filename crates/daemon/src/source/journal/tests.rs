@@ -92,6 +92,17 @@ fn entries_of_before_do_not_come_again() {
 }
 
 #[test]
+fn a_position_in_the_future_is_not_waited_for() {
+    let mut place = Place::new();
+    let future = place.now.seconds() + 10_000;
+    place.add(ONE, "", Some(future), 0);
+    place.write(&[&format!("1 {}000000 a now", place.now.seconds() + 1)]);
+    let mut told = place.read(2);
+    told.sort();
+    assert_eq!(told, ["1 a: now", "1 in operation"]);
+}
+
+#[test]
 fn a_child_that_dies_is_started_again_behind_the_last_entry() {
     let mut place = Place::new();
     place.write(&["1 1000000 a one"]);
