@@ -12,6 +12,7 @@ use stockade_action::nftables::{
 };
 use stockade_jail::Family;
 use stockade_sys::nftables::{self as kernel, ListedRule, ListedSet, Nftables, Transaction};
+pub use stockade_sys::nftables::{Removal, Watch};
 
 /// Elements in one transaction: more make each of them slower, and fewer have more transactions to pay for.
 pub const ELEMENTS_AT_ONCE: usize = 1000;
@@ -137,6 +138,14 @@ impl Firewall {
         Ok(held.into_iter().map(observed_element).collect())
     }
 
+    /// Begins to listen to what other programs remove from the firewall; see [`concerns`].
+    ///
+    /// # Errors
+    /// Where the process is out of descriptors.
+    pub fn watch(&self) -> std::io::Result<Watch> {
+        Watch::new(&self.nftables)
+    }
+
     /// Whether the set of addresses of `family` is there and a rule looks into it.
     ///
     /// # Errors
@@ -216,6 +225,18 @@ impl Part<'_> {
             Self::Raise(_) | Self::Add(..) | Self::Renew(..) | Self::Replace(..) => false,
         }
     }
+}
+
+/// Whether something of an action's may be among what another program has removed, so that it must be adopted again.
+#[must_use]
+pub fn concerns(removals: &[Removal], definition: &Definition) -> bool {
+    removals.iter().any(|removal| match removal {
+        Removal::Unknown => true,
+        Removal::Table(table) => *table == definition.table,
+        Removal::Set { table, set } => {
+            *table == definition.table && SetId::ALL.iter().any(|id| definition.set(*id) == set)
+        }
+    })
 }
 
 /// The steps of a batch, in pieces that have at most [`ELEMENTS_AT_ONCE`] elements each, but for those that take the

@@ -17,7 +17,7 @@ use stockade_action::native::Kind;
 use stockade_action::nftables::{Ban, Definition, Elements, NativeFirewall, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::Properties;
-use stockade_daemon::firewall::{Firewall, FirewallError};
+use stockade_daemon::firewall::{Firewall, FirewallError, concerns};
 use stockade_jail::{Address, Family, Timestamp};
 
 const INSIDE: &str = "STOCKADE_TEST_NETWORK";
@@ -401,14 +401,22 @@ fn what_someone_else_removes_is_noticed_and_set_up_again() {
     in_own_network("what_someone_else_removes_is_noticed_and_set_up_again", || {
         let mut firewall = Firewall::open().unwrap();
         let mut native = native(Kind::Multiport, "sshd", &[]);
+        let mut watch = firewall.watch().unwrap();
         let bans = [ban("192.0.2.1", 600), ban("192.0.2.2", 600)];
         firewall.apply(&native.ban(NOW, &bans[..1])).unwrap();
+        nft("add set inet f2b-table addr-set-other { type ipv4_addr; }");
+        nft("delete set inet f2b-table addr-set-other");
+        assert!(
+            !concerns(&watch.take().unwrap(), native.definition()),
+            "our own, and another set"
+        );
         for command in [
             "flush ruleset",
             "flush chain inet f2b-table f2b-chain",
             "flush set inet f2b-table addr-set-sshd",
         ] {
             nft(command);
+            assert!(concerns(&watch.take().unwrap(), native.definition()), "{command}");
             let intact = firewall.holds(native.definition(), Family::Inet4).unwrap();
             assert_eq!(intact, command.starts_with("flush set"), "{command}");
             if command == "flush ruleset" {

@@ -387,6 +387,68 @@ impl Socket {
         })
     }
 
+    /// A socket that hears what the kernel tells the groups whose bits are set in `groups`.
+    pub(crate) fn subscribe(protocol: Protocol, groups: u32) -> io::Result<Self> {
+        let fd = rustix::net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            Some(protocol),
+        )?;
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&fd, RECEIVE_QUEUE);
+        rustix::net::bind(&fd, &SocketAddrNetlink::new(0, groups))?;
+        Ok(Self {
+            fd,
+            buffer: Vec::with_capacity(BUFFER),
+        })
+    }
+
+    /// The number by which the kernel knows this socket.
+    pub(crate) fn port(&self) -> io::Result<u32> {
+        let name = rustix::net::getsockname(&self.fd)?;
+        Ok(SocketAddrNetlink::try_from(name)?.pid())
+    }
+
+    /// Has the kernel keep messages to itself that have `value` in the four bytes at `offset`.
+    #[expect(unsafe_code, reason = "setsockopt of SO_ATTACH_FILTER has no safe face")]
+    pub(crate) fn ignore_messages_with(&self, offset: u32, value: u32) -> io::Result<()> {
+        let instruction = |code: u32, jt, jf, k| libc::sock_filter {
+            code: u16::try_from(code).expect("the operations of a filter have 16 bits"),
+            jt,
+            jf,
+            k,
+        };
+        // A filter reads numbers in the order of the network, and netlink writes them in that of the machine.
+        let value = u32::from_be_bytes(value.to_ne_bytes());
+        let mut filter = [
+            instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset),
+            instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, value),
+            instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+            instruction(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+        ];
+        let program = libc::sock_fprog {
+            len: 4,
+            filter: filter.as_mut_ptr(),
+        };
+        let length = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).expect("a small structure");
+        // SAFETY: the pointer is to a live sock_fprog of that length, which points to four live instructions; the
+        // kernel copies them before it returns.
+        let done = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const program).cast(),
+                length,
+            )
+        };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
     /// How many bytes one datagram to the kernel may have.
     pub(crate) fn largest_datagram(&self) -> usize {
         let room = rustix::net::sockopt::socket_send_buffer_size(&self.fd).unwrap_or_default();

@@ -8,6 +8,7 @@
 mod kernel;
 mod rule;
 mod transaction;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use rustix::net::netlink as protocols;
 use self::kernel::*;
 pub use self::rule::{Ports, Rule, Transport, Verdict};
 pub use self::transaction::Transaction;
+pub use self::watch::{Removal, Watch};
 use crate::netlink::{self, Attributes, Garbled, Message, Socket, Writer};
 
 /// The family of the addresses in a set.

@@ -13,7 +13,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use stockade_sys::nftables::{
-    BaseChain, Element, Error, Family, Hook, Nftables, Ports, Rule, Set, Transaction, Transport, Verdict,
+    BaseChain, Element, Error, Family, Hook, Nftables, Ports, Removal, Rule, Set, Transaction, Transport,
+    Verdict, Watch,
 };
 
 const INSIDE: &str = "STOCKADE_TEST_NETWORK";
@@ -555,6 +556,83 @@ fn a_transaction_replaces_an_element_and_a_whole_set() {
         assert_eq!(nftables.list_elements(&interval).unwrap().len(), 1);
         commit(&mut nftables, |transaction| transaction.delete_table(TABLE)).unwrap();
         assert_eq!(nft("list ruleset"), "");
+    });
+}
+
+#[test]
+fn what_others_remove_is_told_and_what_we_do_is_not() {
+    in_own_network("what_others_remove_is_told_and_what_we_do_is_not", || {
+        let mut nftables = Nftables::open().unwrap();
+        let mut watch = Watch::new(&nftables).unwrap();
+        let [single4, ..] = sets();
+        let elements = [single("192.0.2.7", None), single("192.0.2.8", None)];
+        prepare(&mut nftables);
+        commit(&mut nftables, |transaction| {
+            transaction.add_elements(&single4, &elements);
+            transaction.delete_elements(&single4, &elements[..1]);
+        })
+        .unwrap();
+        assert_eq!(watch.take().unwrap(), [], "our own doing");
+
+        let of_set = |table: &str, set: &str| Removal::Set {
+            table: table.to_owned(),
+            set: set.to_owned(),
+        };
+        let ours = of_set(TABLE, "addr-set-sshd");
+        let of_table = Removal::Table(TABLE.to_owned());
+        let cases = [
+            ("add element inet f2b-table addr-set-sshd { 192.0.2.9 }", None),
+            (
+                "delete element inet f2b-table addr-set-sshd { 192.0.2.9 }",
+                Some(ours.clone()),
+            ),
+            ("flush set inet f2b-table addr-set-sshd", Some(ours)),
+            (
+                "add rule inet f2b-table f2b-chain ip saddr @addr-set-sshd drop",
+                None,
+            ),
+            ("flush chain inet f2b-table f2b-chain", Some(of_table.clone())),
+            (
+                "delete set inet f2b-table addr6-set-sshd",
+                Some(of_set(TABLE, "addr6-set-sshd")),
+            ),
+            ("add table ip f2b-table", None),
+            ("delete table ip f2b-table", None),
+            ("flush ruleset", Some(of_table)),
+        ];
+        for (command, expected) in cases {
+            nft(command);
+            let removals = watch.take().unwrap();
+            match expected {
+                Some(expected) => assert!(removals.contains(&expected), "{command}: {removals:?}"),
+                None => assert_eq!(removals, [], "{command}"),
+            }
+        }
+        assert_eq!(watch.take().unwrap(), []);
+    });
+}
+
+#[test]
+fn more_removals_than_there_is_room_for_are_told_as_unknown() {
+    in_own_network("more_removals_than_there_is_room_for_are_told_as_unknown", || {
+        let mut ours = Nftables::open().unwrap();
+        let mut watch = Watch::new(&ours).unwrap();
+        let mut others = Nftables::open().unwrap();
+        prepare(&mut ours);
+        let [single4, single6, ..] = sets();
+        let elements = [single("192.0.2.7", None)];
+        let elements6 = [single("2001:db8::7", None)];
+        for _ in 0..1500 {
+            commit(&mut others, |transaction| {
+                transaction.add_elements(&single4, &elements);
+                transaction.delete_elements(&single4, &elements);
+                transaction.add_elements(&single6, &elements6);
+                transaction.delete_elements(&single6, &elements6);
+            })
+            .unwrap();
+        }
+        assert!(watch.take().unwrap().contains(&Removal::Unknown));
+        assert_eq!(watch.take().unwrap(), []);
     });
 }
 

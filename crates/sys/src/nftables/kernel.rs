@@ -18,6 +18,7 @@ pub(super) const NFT_MSG_GETTABLE: u16 = message(1);
 pub(super) const NFT_MSG_DELTABLE: u16 = message(2);
 pub(super) const NFT_MSG_NEWCHAIN: u16 = message(3);
 pub(super) const NFT_MSG_GETCHAIN: u16 = message(4);
+pub(super) const NFT_MSG_DELCHAIN: u16 = message(5);
 pub(super) const NFT_MSG_NEWRULE: u16 = message(6);
 pub(super) const NFT_MSG_GETRULE: u16 = message(7);
 pub(super) const NFT_MSG_DELRULE: u16 = message(8);

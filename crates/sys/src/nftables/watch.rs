@@ -1,0 +1,109 @@
+//! Tells when someone else takes something away from the kernel's nftables.
+//!
+//! In: nothing but a place to wait at. Out: what was removed, by table and, where it concerns one, by set.
+//!
+//! Invariant: what a [`Nftables`] connection of our own changes is never told, and a loss of the kernel's messages is.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::net::netlink as protocols;
+
+use super::Nftables;
+use super::kernel::*;
+use crate::netlink::{self, Message, Socket};
+
+/// Something that another program removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// Elements of a set, or the set itself.
+    Set {
+        /// The table that the set is in.
+        table: String,
+        /// The set.
+        set: String,
+    },
+    /// A table, or a chain or a rule in it.
+    Table(String),
+    /// Perhaps anything: there was more to tell than the kernel keeps for us.
+    Unknown,
+}
+
+/// Hears of changes to tables of family `inet`.
+#[derive(Debug)]
+pub struct Watch {
+    socket: Socket,
+}
+
+/// `NFNLGRP_NFTABLES`, as the bit that stands for it.
+const CHANGES: u32 = 1 << (7 - 1);
+
+/// Where in a message the port of the socket stands whose request it tells of.
+const PORT_OFFSET: u32 = 12;
+
+impl Watch {
+    /// Begins to listen to all that is not done through `own`.
+    ///
+    /// # Errors
+    /// When the process may not, or is out of descriptors.
+    pub fn new(own: &Nftables) -> io::Result<Self> {
+        let socket = Socket::subscribe(protocols::NETFILTER, CHANGES)?;
+        socket.ignore_messages_with(PORT_OFFSET, own.socket.port()?)?;
+        Ok(Self { socket })
+    }
+
+    /// What was removed since the last call; in a long list the same may stand more than once.
+    ///
+    /// # Errors
+    /// When the kernel refuses, which it has no reason to.
+    pub fn take(&mut self) -> io::Result<Vec<Removal>> {
+        let mut removals = Vec::new();
+        for _ in 0..READS_AT_A_TIME {
+            match self.socket.receive() {
+                Ok(Some(datagram)) => {
+                    let told = netlink::messages(datagram).filter_map(|message| removal(&message.ok()?));
+                    for removal in told {
+                        if removals.last() != Some(&removal) && removals.len() < MOST_REMOVALS {
+                            removals.push(removal);
+                        }
+                    }
+                }
+                Ok(None) => return Ok(removals),
+                Err(Errno::NOBUFS | Errno::MSGSIZE) => removals.insert(0, Removal::Unknown),
+                Err(errno) => return Err(errno.into()),
+            }
+            if removals.len() >= MOST_REMOVALS {
+                removals = vec![Removal::Unknown];
+            }
+        }
+        Ok(removals)
+    }
+}
+
+/// Reads in one call of [`Watch::take`], so that a busy firewall cannot keep the loop here.
+const READS_AT_A_TIME: usize = 4096;
+
+/// Removals told at a time; past them it is simpler to look at everything.
+const MOST_REMOVALS: usize = 1000;
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn removal(message: &Message<'_>) -> Option<Removal> {
+    let is_inet = message.payload.first() == Some(&NFPROTO_INET);
+    let attributes = message.attributes();
+    // In all of these the table's name is the first attribute, and in the last two the set's the second.
+    let table = || attributes.text(NFTA_TABLE_NAME);
+    match message.kind {
+        NFT_MSG_DELTABLE | NFT_MSG_DELCHAIN | NFT_MSG_DELRULE if is_inet => Some(Removal::Table(table()?)),
+        NFT_MSG_DELSET | NFT_MSG_DELSETELEM if is_inet => Some(Removal::Set {
+            table: table()?,
+            set: attributes.text(NFTA_SET_NAME)?,
+        }),
+        _ => None,
+    }
+}
