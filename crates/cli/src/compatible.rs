@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use stockade_config::{EarlySettings, Mode, Overrides, Reader};
+use stockade_config::{EarlySettings, Mode, Reader};
 use stockade_daemon::log::{Level, Log};
 use stockade_protocol::text::EXIT_FAILURE;
 
@@ -64,27 +64,31 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             }
             failure
         }
-        CommandLine::Run(options, command) => {
-            let idle = options.dump.is_none() && !options.test && !options.interactive;
-            if program == Program::Client && command.is_empty() && idle {
-                terminal::prompt(&usage(program));
-                return failure;
-            }
-            run(program, &options, &command)
-        }
+        CommandLine::Run(options, command) => run(program, &options, &command),
     }
 }
 
 fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
     let log = terminal::log(options.verbosity);
     let files = ConfigurationFiles::new(options.directory.as_deref());
-    let Some(early) = early(&files, options, &log) else {
+    let reader = reader(&files, options);
+    let Some(early) = early(&reader, options, &log) else {
+        // A test has said what there is to say.
+        if !options.test || options.interactive || !command.is_empty() {
+            log.write(Level::ERROR, CLIENT, INIT_FAILED);
+        }
         return ExitCode::from(EXIT_FAILURE);
     };
+    let idle = options.dump.is_none() && !options.test && !options.interactive;
+    if program == Program::Client && command.is_empty() && idle {
+        terminal::prompt(&usage(program));
+        return ExitCode::from(EXIT_FAILURE);
+    }
     let session = Session {
         options,
         log: &log,
         files: &files,
+        reader: &reader,
         early: &early,
     };
     if let Some(dump) = options.dump {
@@ -121,16 +125,13 @@ fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
 }
 
 /// What must be known before anything else. Says what is wrong with it.
-fn early(files: &ConfigurationFiles, options: &Options, log: &Log) -> Option<EarlySettings> {
-    let reader = reader(files, options);
-    let overrides: &Overrides = &options.overrides;
-    let early = reader.early(overrides);
+fn early(reader: &Reader<'_>, options: &Options, log: &Log) -> Option<EarlySettings> {
+    let early = reader.early(&options.overrides);
     terminal::report(log, &reader.take_log());
     match early {
         Ok(early) => Some(early),
         Err(error) => {
             print(&format!("ERROR: {error}"));
-            log.write(Level::ERROR, CLIENT, INIT_FAILED);
             None
         }
     }

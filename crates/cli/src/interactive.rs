@@ -11,10 +11,10 @@ use crate::terminal::{print, prompt};
 use crate::usage::usage;
 use crate::words;
 
-/// Carries out `first`, if it is a command, and then what is typed, until `exit` or the end of the input.
+/// Carries out `first`, if it is a command, and where it succeeds what is typed, until `exit` or the end of the input.
 pub(crate) fn run(session: &Session<'_>, first: &[String]) -> bool {
-    if !first.is_empty() {
-        session.execute(first);
+    if !first.is_empty() && !session.execute(first) {
+        return false;
     }
     print(&format!(
         "{PRODUCT} reads log file that contains password failure report\n\

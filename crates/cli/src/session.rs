@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stockade_config::{EarlySettings, Mode, Stream};
+use stockade_config::{EarlySettings, Mode, Reader, Stream};
 use stockade_daemon::log::{Level, Log};
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
@@ -29,6 +29,7 @@ pub(crate) struct Session<'a> {
     pub(crate) options: &'a Options,
     pub(crate) log: &'a Log,
     pub(crate) files: &'a ConfigurationFiles,
+    pub(crate) reader: &'a Reader<'a>,
     pub(crate) early: &'a EarlySettings,
 }
 
@@ -48,7 +49,12 @@ impl Session<'_> {
 
     /// Reads the configuration as it is now, and logs what there is to say about it.
     pub(crate) fn read(&self, mode: Mode, only_jail: Option<&str>) -> Stream {
-        let stream = compatible::reader(self.files, self.options).read(self.early, mode, only_jail);
+        // A reader reads every file once; in a long session the administrator edits them meanwhile.
+        let stream = if self.options.interactive {
+            compatible::reader(self.files, self.options).read(self.early, mode, only_jail)
+        } else {
+            self.reader.read(self.early, mode, only_jail)
+        };
         terminal::report(self.log, &stream.log);
         stream
     }

@@ -10,8 +10,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use stockade_config::{EarlySettings, Mode, Overrides, Reader};
-use stockade_daemon::log::Log;
+use stockade_config::{Mode, Overrides, Reader};
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
@@ -153,11 +152,12 @@ fn address(text: &str) -> Result<String, String> {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{0}\n  The configuration is read to find the control socket; `-s FILE` names one without it.")]
-    Configuration(Box<stockade_config::Error>),
     #[error(
-        "no daemon answers on {socket}: {source}\n  Start one with `stockade run`, or name its socket with `-s`."
+        "{}\n  The configuration is read to find the control socket; `-s FILE` names one without it.",
+        .0.to_string().trim_end()
     )]
+    Configuration(Box<stockade_config::Error>),
+    #[error("no daemon answers on {socket}: {}\n  {}", reason(.source), remedy(.source))]
     NoDaemon { socket: String, source: ConnectionError },
     #[error("{0}")]
     Refused(String),
@@ -170,6 +170,31 @@ enum Trouble {
         "there is no jail to ban with\n  Enable one in {CONFIGURATION}/jail.local and run `fail2ban-client reload`."
     )]
     NoJail,
+}
+
+/// What is known about a daemon that does not answer, in our own words where the reference's would mislead.
+fn reason(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::NoSocket { .. } => "there is no such socket".to_owned(),
+        ConnectionError::NotAllowed { .. } => "permission denied".to_owned(),
+        ConnectionError::Unreachable(_)
+        | ConnectionError::TimedOut
+        | ConnectionError::NotAPickle(_)
+        | ConnectionError::NoAnswer(_)
+        | ConnectionError::TooLong => error.plainly(),
+    }
+}
+
+fn remedy(error: &ConnectionError) -> &'static str {
+    match error {
+        ConnectionError::NotAllowed { .. } => "Only root may talk to it.",
+        ConnectionError::NoSocket { .. }
+        | ConnectionError::Unreachable(_)
+        | ConnectionError::TimedOut
+        | ConnectionError::NotAPickle(_)
+        | ConnectionError::NoAnswer(_)
+        | ConnectionError::TooLong => "Start one with `stockade run`, or name its socket with `-s`.",
+    }
 }
 
 /// Runs `stockade`.
@@ -212,10 +237,10 @@ impl Client {
         let socket = match &place.socket {
             Some(socket) => socket.clone(),
             None => {
-                let overrides = Overrides::default();
                 let files = ConfigurationFiles::new(place.directory.as_deref());
-                early(&files, place, &overrides, None)
-                    .map_err(Trouble::Configuration)?
+                let early = reader(&files, place).early(&Overrides::default());
+                early
+                    .map_err(|error| Trouble::Configuration(Box::new(error)))?
                     .socket
             }
         };
@@ -250,20 +275,6 @@ impl Client {
     }
 }
 
-fn early(
-    files: &ConfigurationFiles,
-    place: &Place,
-    overrides: &Overrides,
-    log: Option<&Log>,
-) -> Result<EarlySettings, Box<stockade_config::Error>> {
-    let reader = reader(files, place);
-    let early = reader.early(overrides);
-    if let Some(log) = log {
-        terminal::report(log, &reader.take_log());
-    }
-    early.map_err(Box::new)
-}
-
 fn reader<'a>(files: &'a ConfigurationFiles, place: &Place) -> Reader<'a> {
     let directory = place.directory.as_deref().unwrap_or(CONFIGURATION);
     Reader::new(files, directory, VERSION, &variables())
@@ -280,14 +291,17 @@ fn daemon(run: Run) -> ExitCode {
         logtarget: run.logtarget,
         syslogsocket: run.syslogsocket,
     };
-    let early = match early(&files, &run.place, &overrides, Some(&log)) {
+    let reader = reader(&files, &run.place);
+    let early = reader.early(&overrides);
+    terminal::report(&log, &reader.take_log());
+    let early = match early {
         Ok(early) => early,
         Err(error) => {
             complain(&format!("stockade: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    let stream = reader(&files, &run.place).read(&early, Mode::Start, None);
+    let stream = reader.read(&early, Mode::Start, None);
     terminal::report(&log, &stream.log);
     if !stream.is_usable() {
         complain(

@@ -49,6 +49,8 @@ pub fn log(verbosity: i32) -> Log {
         3 => "DEBUG",
         4.. => "HEAVYDEBUG",
     };
+    log.set_target("STDERR", false)
+        .expect("standard error needs no opening");
     log.set_level(level).expect("these are names of levels");
     log.set_verbosity(u8::try_from(verbosity.saturating_sub(1).clamp(0, 4)).unwrap_or(0));
     log

@@ -69,7 +69,7 @@ fn laid_out(words: &[Value], value: &Value, charset: Charset) -> Option<String> 
     let word = |index: usize| words.get(index).map(Value::text);
     match word(0)?.as_str() {
         "ping" => Some(format!("Server replied: {}", value.text())),
-        "start" if *value == Value::None => Some("Jail started".to_owned()),
+        "start" => Some("Jail started".to_owned()),
         "stop" if *value == Value::None => Some(
             if words.len() == 1 {
                 "Shutdown successful"
