@@ -171,7 +171,9 @@ fn prepare(
     // is another mode, which is slower and keeps the same promise. The checkpoint, which does wait for the
     // disk, is the writer's to time.
     connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
-    connection.execute_batch("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;")?;
+    // With 16 MiB of pages the indexes of a hundred thousand bans stay in memory while they are written.
+    connection
+        .execute_batch("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;")?;
     connection.execute("UPDATE jails SET enabled=0", [])?;
     Ok(connection)
 }
