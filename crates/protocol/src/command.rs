@@ -197,7 +197,7 @@ impl Command {
             "ping" => Ok(Self::Ping),
             "version" => Ok(Self::Version),
             "echo" => Ok(Self::Echo(words.rest(1).to_vec())),
-            "sleep" => Ok(Self::Sleep(words.value(1)?.clone())),
+            "sleep" => sleep(&words),
             "server-status" => Ok(Self::ServerStatus),
             "server-stream" => stream(words.value(1)?).map(Self::ServerStream),
             "config-error" => Ok(Self::ConfigError(words.value(1)?.text())),
@@ -481,6 +481,14 @@ fn reload(words: &Words<'_>) -> Result<Command, Failure> {
     }
 }
 
+fn sleep(words: &Words<'_>) -> Result<Command, Failure> {
+    let seconds = words.value(1)?;
+    if seconds.float()? < 0.0 {
+        return Err(Failure::value_error("sleep length must be non-negative"));
+    }
+    Ok(Command::Sleep(seconds.clone()))
+}
+
 fn add(words: &Words<'_>) -> Result<Command, Failure> {
     let name = words.value(1)?;
     let backend = words.value(2).map_or_else(|_| "auto".to_owned(), Value::text);
@@ -518,6 +526,7 @@ fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
     if arguments.len() < needed || (property == "addaction" && arguments.len() == 2) {
         return Err(Failure::missing_argument());
     }
+    check_early(&property, arguments)?;
     let multi = multi && ["addfailregex", "addignoreregex", "action"].contains(&property.as_str());
     Ok(Command::SetJail {
         jail: words.jail(1)?,
@@ -525,6 +534,27 @@ fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
         arguments: arguments.to_vec(),
         multi,
     })
+}
+
+/// What the reference finds wrong with a value before it looks for the jail.
+fn check_early(property: &str, arguments: &[Value]) -> Result<(), Failure> {
+    match (property, arguments) {
+        ("maxmatches" | "maxretry" | "maxlines" | "delfailregex" | "delignoreregex", [number, ..]) => {
+            // One that is too large for us is the daemon's to refuse.
+            match number.int() {
+                Err(failure) if failure.class != "OverflowError" => Err(failure),
+                Ok(_) | Err(_) => Ok(()),
+            }
+        }
+        ("idle", [state, ..]) if state.as_str() != Some("on") && state.as_str() != Some("off") => {
+            Err(Failure::exception("Invalid idle option, must be 'on' or 'off'"))
+        }
+        ("addlogpath", [_, _, _, ..]) => Err(Failure::value_error("Only one file can be added at a time")),
+        ("addlogpath", [_, place]) if place.as_str() != Some("head") && place.as_str() != Some("tail") => {
+            Err(Failure::value_error("File option must be 'head' or 'tail'"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn get(words: &Words<'_>) -> Result<Command, Failure> {
@@ -722,7 +752,30 @@ mod tests {
         let no_status = "Exception('Invalid command (no status)')";
         let text = |line: &str| words(line);
         let list = |items: Vec<Value>| Value::List(items);
-        let cases: [(Value, &str); 54] = [
+        let int = "ValueError(\"invalid literal for int() with base 10: 'x'\")";
+        let cases: [(Value, &str); 61] = [
+            (
+                text("sleep x"),
+                "ValueError(\"could not convert string to float: 'x'\")",
+            ),
+            (
+                text("sleep -1"),
+                "ValueError('sleep length must be non-negative')",
+            ),
+            (text("set nojail maxretry x"), int),
+            (text("set nojail delfailregex x y"), int),
+            (
+                text("set nojail idle maybe"),
+                "Exception(\"Invalid idle option, must be 'on' or 'off'\")",
+            ),
+            (
+                text("set nojail addlogpath x y"),
+                "ValueError(\"File option must be 'head' or 'tail'\")",
+            ),
+            (
+                text("set nojail addlogpath x tail y"),
+                "ValueError('Only one file can be added at a time')",
+            ),
             (text("foo"), invalid),
             (text("PING"), invalid),
             (text("stat"), invalid),
@@ -847,7 +900,7 @@ mod tests {
                     flavor: None
                 }),
                 proptest::collection::vec(value(), 0..3).prop_map(Command::Echo),
-                value().prop_map(Command::Sleep),
+                (0..9_i64).prop_map(|seconds| Command::Sleep(seconds.into())),
                 any::<String>().prop_map(Command::ConfigError),
                 flavor().prop_map(|flavor| Command::Status { all: true, flavor }),
                 (name(), flavor()).prop_map(|(jail, flavor)| Command::JailStatus { jail, flavor }),
@@ -867,7 +920,7 @@ mod tests {
                 .prop_map(|option| Command::Get(option.to_owned())),
             (
                 name(),
-                prop::sample::select(vec!["maxretry", "bantime.factor", "addignoreip"]),
+                prop::sample::select(vec!["findtime", "bantime.factor", "addignoreip"]),
                 value()
             )
                 .prop_map(|(jail, property, value)| Command::SetJail {
