@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use stockade_action::nftables::{Batch, Element, Observed, SetId, Step};
 use stockade_daemon::control::{ClientId, Request};
+use stockade_daemon::firewall::Removal;
 use stockade_daemon::world::{Event, Lines};
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Ticket};
@@ -63,6 +64,10 @@ impl Machine {
                 // Someone flushes the firewall behind the daemon's back.
                 self.kernel.clear();
                 self.is_disturbed = true;
+                // Word of it may get lost; the next ban notices then.
+                if chance.one_in(2) {
+                    self.events.push_back(Event::Removed(vec![Removal::Unknown]));
+                }
             }
             18 => self.is_stubborn = chance.one_in(2),
             _ => self.ask(&["status", JAIL]),

@@ -65,10 +65,11 @@ impl Fingerprint {
                 .get(command.name)
                 .is_some_and(|text| command.fits(text, properties))
         });
-        // Beyond the stock commands there must be none, and no word about how they are run.
+        // Beyond the stock commands there must be none, and no word about how and when they are run.
+        let matters = |name: &str| name.starts_with("action") || name == "norestored";
         let nothing_else_is = properties
             .iter()
-            .filter(|(name, text)| name.starts_with("action") && !text.trim().is_empty())
+            .filter(|(name, text)| matters(name) && !text.trim().is_empty())
             .all(|(name, _)| self.commands.iter().any(|command| command.name == name));
         every_command_is_there && nothing_else_is
     }
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn only_the_unchanged_commands_fit_whatever_the_options_are() {
         type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
-        let cases: [Case<'_>; 14] = [
+        let cases: [Case<'_>; 15] = [
             ("as it is", &[("actionstart", "nft add t ssh;")], true),
             (
                 "another port",
@@ -220,6 +221,11 @@ mod tests {
                     ("actionstart", "nft add t ssh;"),
                     ("actionstart_on_demand", "false"),
                 ],
+                false,
+            ),
+            (
+                "not for restored bans",
+                &[("actionstart", "nft add t ssh;"), ("norestored", "1")],
                 false,
             ),
             ("a character more", &[("actionstart", "nft add t ssh;;")], false),

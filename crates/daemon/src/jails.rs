@@ -18,6 +18,7 @@ use stockade_jail::{Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket
 use stockade_protocol::{Failure, Value};
 
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
+use crate::firewall::{Removal, concerns};
 use crate::judge::Verdict;
 use crate::log::Level;
 use crate::resolver;
@@ -246,6 +247,15 @@ impl Jails {
         if let Some(cell) = self.cell_mut(&verdict.jail) {
             let answer = stockade_jail::Answer::Command(verdict.number, verdict.ignored);
             cell.step(world, now, Input::Answer(answer));
+        }
+    }
+
+    /// Another program has removed something from the firewall: what it may have taken from a jail is put back.
+    pub fn repair(&mut self, world: &mut impl World, now: Timestamp, removals: &[Removal]) {
+        for cell in &mut self.cells {
+            cell.repair(world, now, |native| {
+                native.stands() && concerns(removals, native.definition())
+            });
         }
     }
 
@@ -499,6 +509,62 @@ impl Cell {
                         ),
                     );
                 }
+            }
+        }
+    }
+
+    /// Sets native actions up again that `is_broken` says need it.
+    fn repair(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        is_broken: impl Fn(&NativeFirewall) -> bool,
+    ) {
+        let name = &self.blueprint.name;
+        for action in &mut self.actions {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            if !is_broken(native) {
+                continue;
+            }
+            world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "[{name}] Invariant check failed. Trying to restore a sane environment: \
+                     another program changed what action '{}' has in the firewall",
+                    action.name
+                ),
+            );
+            if let Err(error) = adopt(world, now, native, &self.jail) {
+                world.log(
+                    Level::CRITICAL,
+                    ACTIONS,
+                    format_args!("[{name}] Unable to restore environment: {error}"),
+                );
+            }
+        }
+    }
+
+    /// Gives the elements in the firewall the timeouts that the bans have now.
+    fn renew(&mut self, world: &mut impl World, now: Timestamp) {
+        for action in &mut self.actions {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            if !native.stands() {
+                continue;
+            }
+            if let Err(error) = adopt(world, now, native, &self.jail) {
+                world.log(
+                    Level::ERROR,
+                    ACTIONS,
+                    format_args!(
+                        "Failed to prolong jail '{}' action '{}': {error}",
+                        self.blueprint.name, action.name
+                    ),
+                );
             }
         }
     }
@@ -767,6 +833,8 @@ impl Cell {
         }
         if counting.bantime != self.blueprint.counting.bantime {
             self.jail.set(Setting::BanTime(counting.bantime));
+            // Bans without a ban time of their own follow it, and so must the kernel.
+            self.renew(world, now);
         }
         let old = mem::replace(&mut self.blueprint, new);
         self.reshape_actions(world, now, &old);

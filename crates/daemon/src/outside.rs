@@ -23,7 +23,7 @@ use stockade_sys::{Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker
 
 use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Control};
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, Removal, Watch};
 use crate::following::Following;
 use crate::judge::{Judge, Question};
 use crate::log::{Level, Log};
@@ -39,6 +39,7 @@ const WAKER: Token = 3;
 const FILES: Token = 4;
 const JOURNAL: Token = 5;
 const LISTENER: Token = 6;
+const FIREWALL: Token = 7;
 const FIRST_CLIENT: Token = 1 << 32;
 
 const SERVER: &str = "fail2ban.server";
@@ -48,6 +49,11 @@ const SERVER: &str = "fail2ban.server";
 const ANNOUNCEMENT_WAIT: Duration = Duration::from_millis(100);
 /// How long answers that nobody reads are waited for at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long after a repair of the firewall the next one waits: two programs that each undo what the other does
+/// must not do so without end and without pause.
+const REPAIR_PAUSE_MICROS: i64 = 1_000_000;
+/// How many removals are remembered one by one.
+const MOST_REMOVALS: usize = 1000;
 /// How often positions in logs are kept while they move.
 const POSITIONS_SECONDS: i64 = 10;
 /// The database is cleaned an hour after the start, and each hour from then on.
@@ -67,6 +73,11 @@ pub(crate) struct Outside {
     control: Control,
     following: Following,
     firewall: Option<Firewall>,
+    /// Hears of what other programs do to the firewall.
+    watch: Option<Watch>,
+    /// What they have removed, as long as it is too early to repair.
+    removals: Vec<Removal>,
+    repaired: Option<Timestamp>,
     store: Store,
     dbmaxmatches: Value,
     dbpurgeage: Value,
@@ -119,6 +130,10 @@ impl Outside {
             poller.add(fd, JOURNAL, Interest::Read)?;
         }
         let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT)?;
+        let watch = firewall.as_ref().map(Firewall::watch).transpose()?;
+        if let Some(watch) = &watch {
+            poller.add(watch, FIREWALL, Interest::Read)?;
+        }
         let wake = {
             let waker = Arc::clone(&waker);
             move || waker.wake()
@@ -136,6 +151,9 @@ impl Outside {
             control,
             following,
             firewall,
+            watch,
+            removals: Vec::new(),
+            repaired: None,
             store: Store::none(),
             dbmaxmatches: Value::Int(DBMAXMATCHES),
             dbpurgeage: Value::Int(DBPURGEAGE),
@@ -185,6 +203,7 @@ impl Outside {
             self.following.next_wakeup(now),
             self.next_positions,
             Some(self.next_purge),
+            self.next_repair(),
         ];
         let due = due.into_iter().flatten().min();
         if due == self.armed {
@@ -199,6 +218,47 @@ impl Outside {
             Err(error) => self
                 .log
                 .write(Level::ERROR, SERVER, &format!("The timer cannot be set: {error}")),
+        }
+    }
+
+    /// When what others have removed from the firewall is to be repaired.
+    fn next_repair(&self) -> Option<Timestamp> {
+        let after = |repaired: Timestamp| repaired.plus_micros(REPAIR_PAUSE_MICROS);
+        let due = self.repaired.map_or(Timestamp::from_seconds(0), after);
+        (!self.removals.is_empty()).then_some(due)
+    }
+
+    /// Has the loop repair the firewall, where it is time.
+    fn repair(&mut self, now: Timestamp) {
+        // Where the clock was set back, the last repair lies ahead.
+        let is_recent = self
+            .repaired
+            .is_some_and(|repaired| repaired <= now && now < repaired.plus_micros(REPAIR_PAUSE_MICROS));
+        if !self.removals.is_empty() && !is_recent {
+            self.repaired = Some(now);
+            let removals = std::mem::take(&mut self.removals);
+            self.events.push_front(Event::Removed(removals));
+        }
+    }
+
+    /// Hears what others have removed from the firewall.
+    fn hear(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        match watch.take() {
+            Ok(removals) => self.removals.extend(removals),
+            Err(error) => {
+                self.log.write(
+                    Level::ERROR,
+                    SERVER,
+                    &format!("What others do to the firewall cannot be read any more: {error}"),
+                );
+                // Without an end to this it would be ready again and again.
+                let _gone = self.poller.remove(&*watch);
+                self.watch = None;
+            }
+        }
+        if self.removals.len() > MOST_REMOVALS {
+            self.removals = vec![Removal::Unknown];
         }
     }
 
@@ -233,6 +293,7 @@ impl Outside {
                 }
                 self.events.extend(self.judge.verdicts().map(Event::Judged));
             }
+            FIREWALL => self.hear(),
             // Both are looked at in each turn.
             FILES | JOURNAL => {}
             _ => {
@@ -293,6 +354,7 @@ impl World for Outside {
             for ready in ready.drain(..) {
                 self.ready(now, ready);
             }
+            self.repair(now);
             let before = self.events.len();
             self.following.ready(now, &mut self.events);
             if self.events.len() > before && self.next_positions.is_none() {

@@ -86,6 +86,7 @@ impl<W: World> Server<W> {
                 }
             }
             Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
+            Event::Removed(removals) => self.jails.repair(&mut self.world, now, &removals),
             Event::Terminate => self.ending = true,
             Event::FlushLogs => {
                 self.world.reopen_log();

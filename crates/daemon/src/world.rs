@@ -17,6 +17,7 @@ use stockade_protocol::{Answer, Failure, Reply, Value};
 
 use crate::blueprint::Blueprint;
 use crate::control::{ClientId, Request};
+use crate::firewall::Removal;
 use crate::judge::Verdict;
 use crate::log::Level;
 use crate::resolver;
@@ -38,6 +39,8 @@ pub enum Event {
     Judged(Verdict),
     /// Names were looked up.
     Resolved(Vec<resolver::Answer>),
+    /// Another program has removed something from the firewall.
+    Removed(Vec<Removal>),
     /// The daemon is to end.
     Terminate,
     /// The log is to be opened anew.

@@ -586,12 +586,14 @@ fn what_others_remove_is_told_and_what_we_do_is_not() {
                 "delete element inet f2b-table addr-set-sshd { 192.0.2.9 }",
                 Some(ours.clone()),
             ),
-            ("flush set inet f2b-table addr-set-sshd", Some(ours)),
+            ("flush set inet f2b-table addr-set-sshd", Some(ours.clone())),
             (
                 "add rule inet f2b-table f2b-chain ip saddr @addr-set-sshd drop",
                 None,
             ),
-            ("flush chain inet f2b-table f2b-chain", Some(of_table.clone())),
+            ("flush chain inet f2b-table f2b-chain", Some(ours)),
+            ("add chain inet f2b-table other", None),
+            ("delete chain inet f2b-table other", Some(of_table.clone())),
             (
                 "delete set inet f2b-table addr6-set-sshd",
                 Some(of_set(TABLE, "addr6-set-sshd")),

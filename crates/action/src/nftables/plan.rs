@@ -147,6 +147,12 @@ impl NativeFirewall {
         &self.definition
     }
 
+    /// Whether it has anything in the kernel.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.raised_sets().next().is_some()
+    }
+
     /// Takes over the sets that were `observed` in the kernel, left by an earlier run or changed by someone else, so that
     /// they hold exactly `bans`. After a batch that failed this is how to go on.
     ///
@@ -473,6 +479,7 @@ mod tests {
         );
         assert!(native.flush().is_empty());
         assert!(native.stop().is_empty());
+        assert!(!native.stands());
 
         let batch = native.ban(NOW, &[ban("192.0.2.1", 600)]);
         assert_eq!(words(&batch), ["raise inet4", "add inet4 192.0.2.1/600000ms"]);
@@ -507,6 +514,7 @@ mod tests {
         assert_eq!(words(&native.stop()), ["raze inet4", "raze inet6"]);
         assert!(native.stop().is_empty());
         let batch = native.ban(NOW, &[ban("192.0.2.1", 600)]);
+        assert!(native.stands());
         assert_eq!(words(&batch), ["raise inet4", "add inet4 192.0.2.1/600000ms"]);
     }
 

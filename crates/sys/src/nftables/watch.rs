@@ -12,19 +12,20 @@ use rustix::net::netlink as protocols;
 
 use super::Nftables;
 use super::kernel::*;
+use super::rule::sets_looked_into;
 use crate::netlink::{self, Message, Socket};
 
 /// Something that another program removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
-    /// Elements of a set, or the set itself.
+    /// Elements of a set, a rule that looks into it, or the set itself.
     Set {
         /// The table that the set is in.
         table: String,
         /// The set.
         set: String,
     },
-    /// A table, or a chain or a rule in it.
+    /// A table, or a chain in it.
     Table(String),
     /// Perhaps anything: there was more to tell than the kernel keeps for us.
     Unknown,
@@ -62,8 +63,10 @@ impl Watch {
         for _ in 0..READS_AT_A_TIME {
             match self.socket.receive() {
                 Ok(Some(datagram)) => {
-                    let told = netlink::messages(datagram).filter_map(|message| removal(&message.ok()?));
-                    for removal in told {
+                    for removal in netlink::messages(datagram)
+                        .flatten()
+                        .flat_map(|message| told(&message))
+                    {
                         if removals.last() != Some(&removal) && removals.len() < MOST_REMOVALS {
                             removals.push(removal);
                         }
@@ -93,17 +96,26 @@ impl AsFd for Watch {
     }
 }
 
-fn removal(message: &Message<'_>) -> Option<Removal> {
-    let is_inet = message.payload.first() == Some(&NFPROTO_INET);
+/// What a message tells of.
+fn told(message: &Message<'_>) -> Vec<Removal> {
+    if message.payload.first() != Some(&NFPROTO_INET) {
+        return Vec::new();
+    }
+    // In all of these the table's name is the first attribute, and where there is a set its name the second.
     let attributes = message.attributes();
-    // In all of these the table's name is the first attribute, and in the last two the set's the second.
-    let table = || attributes.text(NFTA_TABLE_NAME);
+    let Some(table) = attributes.text(NFTA_TABLE_NAME) else {
+        return Vec::new();
+    };
+    let of_set = |set| Removal::Set {
+        table: table.clone(),
+        set,
+    };
     match message.kind {
-        NFT_MSG_DELTABLE | NFT_MSG_DELCHAIN | NFT_MSG_DELRULE if is_inet => Some(Removal::Table(table()?)),
-        NFT_MSG_DELSET | NFT_MSG_DELSETELEM if is_inet => Some(Removal::Set {
-            table: table()?,
-            set: attributes.text(NFTA_SET_NAME)?,
-        }),
-        _ => None,
+        NFT_MSG_DELTABLE | NFT_MSG_DELCHAIN => vec![Removal::Table(table)],
+        NFT_MSG_DELSET | NFT_MSG_DELSETELEM => {
+            attributes.text(NFTA_SET_NAME).map(of_set).into_iter().collect()
+        }
+        NFT_MSG_DELRULE => sets_looked_into(&attributes).into_iter().map(of_set).collect(),
+        _ => Vec::new(),
     }
 }
