@@ -98,8 +98,12 @@ impl Log {
             inner: Mutex::new(Inner {
                 level_text: Level::INFO.to_string(),
                 name: None,
+                layout: Layout {
+                    datetime: Sink::Stderr.has_time(),
+                    padding: Sink::Stderr.has_padding(),
+                    ..Layout::default()
+                },
                 sink: Sink::Stderr,
-                layout: Layout::default(),
                 facility: target::DAEMON,
                 syslog_socket: AUTO.to_owned(),
                 verbosity: 0,
