@@ -152,10 +152,7 @@ fn address(text: &str) -> Result<String, String> {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error(
-        "{}\n  The configuration is read to find the control socket; `-s FILE` names one without it.",
-        .0.to_string().trim_end()
-    )]
+    #[error("{}\n  `-s FILE` names the control socket without the configuration.", configuration_trouble(.0))]
     Configuration(Box<stockade_config::Error>),
     #[error("no daemon answers on {socket}: {}\n  {}", reason(.source), remedy(.source))]
     NoDaemon { socket: String, source: ConnectionError },
@@ -170,6 +167,16 @@ enum Trouble {
         "there is no jail to ban with\n  Enable one in {CONFIGURATION}/jail.local and run `fail2ban-client reload`."
     )]
     NoJail,
+}
+
+/// Where a mistake in the configuration is, and what it is, in the reference's words.
+fn configuration_trouble(error: &stockade_config::Error) -> String {
+    let text = error.to_string();
+    let text = text.trim_end();
+    match error.span() {
+        Some(at) => format!("{at}: {text}"),
+        None => text.to_owned(),
+    }
 }
 
 /// What is known about a daemon that does not answer, in our own words where the reference's would mislead.
@@ -297,7 +304,7 @@ fn daemon(run: Run) -> ExitCode {
     let early = match early {
         Ok(early) => early,
         Err(error) => {
-            complain(&format!("stockade: {error}"));
+            complain(&format!("stockade: {}", configuration_trouble(&error)));
             return ExitCode::FAILURE;
         }
     };
