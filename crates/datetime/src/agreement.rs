@@ -3,11 +3,14 @@
 #[path = "../tests/generate/mod.rs"]
 mod generate;
 
-use crate::defaults;
+use crate::clocks::Clocks;
+use crate::fields::Fields;
 use crate::layout::Layout;
+use crate::quick::Quick;
 use crate::swift::{Outcome, Program, Scratch};
 use crate::template::General;
 use crate::token::Decades;
+use crate::{Clock, Timestamp, defaults};
 use generate::{Made, Rng};
 
 const YEARS: i16 = 2026;
@@ -25,7 +28,9 @@ fn compare(name: &str, program: &Program, general: &General, line: &str, rng: &m
     ];
     for (from, to) in parts {
         let text = &line[..to];
-        let answer = match program.find(text, from, &mut ours) {
+        // The times of day are those of the whole line.
+        let clocks = (from == 0 && to == line.len()).then(|| Clocks::of(line));
+        let answer = match program.find(text, from, clocks.as_ref(), &mut ours) {
             Outcome::Match { start, end } => Some((start..end, ours.captures.clone())),
             Outcome::Nothing => None,
             Outcome::TooHard => panic!("{name:?} is too hard on {line:?}"),
@@ -62,6 +67,67 @@ fn the_default_formats_match_alike() {
         found.iter().all(|count| *count > 0),
         "each format is found: {found:?}"
     );
+}
+
+#[test]
+fn dates_read_by_hand_are_those_of_the_program() {
+    let mut rng = Rng::new(3);
+    let years = Decades::since(YEARS);
+    let clock = Clock::new(Timestamp::from_seconds(1_795_315_529), jiff::tz::TimeZone::UTC);
+    let templates: Vec<_> = defaults::default_layouts()
+        .expect("patterns")
+        .into_iter()
+        .filter_map(|(layout, _)| {
+            let quick = Quick::of(&layout, years)?;
+            let program = Program::compile(&layout, years).expect("it is simple");
+            Some((layout.name, quick, program))
+        })
+        .collect();
+    assert_eq!(templates.len(), 6, "three formats, each in two places");
+    let mut scratch = Scratch::default();
+    let mut read = vec![0; templates.len()];
+    for _ in 0..30_000 {
+        let line = generate::usual_line(&mut rng);
+        let end = if rng.one_in(4) {
+            rng.below(line.len() + 1)
+        } else {
+            line.len()
+        };
+        let from = if rng.one_in(2) { 0 } else { rng.below(end + 1) };
+        let Some(text) = line.get(..end).filter(|text| text.is_char_boundary(from)) else {
+            continue;
+        };
+        for (at, (name, quick, program)) in templates.iter().enumerate() {
+            let Some(date) = quick.read(text, from) else {
+                continue;
+            };
+            read[at] += 1;
+            let outcome = program.find(text, from, None, &mut scratch);
+            let expected = Outcome::Match {
+                start: from,
+                end: date.end,
+            };
+            assert_eq!(outcome, expected, "{name} on {text:?} from {from}");
+            assert_eq!(
+                scratch.captures.first(),
+                Some(&(date.start, date.end)),
+                "{name} on {text:?} from {from}"
+            );
+            let mut fields = Fields::default();
+            for (field, (from, to)) in program.fields().iter().zip(&scratch.captures) {
+                if let (Some(field), Some(text)) = (field, text.get(*from..*to)) {
+                    fields.add(*field, text);
+                }
+            }
+            let ours = Fields::from(date.numbers).moment(None, &clock);
+            assert_eq!(
+                ours,
+                fields.moment(None, &clock),
+                "{name} on {text:?} from {from}"
+            );
+        }
+    }
+    assert!(read.iter().all(|count| *count > 50), "each is read: {read:?}");
 }
 
 #[test]

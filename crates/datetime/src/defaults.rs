@@ -15,11 +15,11 @@ const LINE_BEGIN_WEIGHT: f64 = 100.0;
 
 /// The default formats, in the order of preference.
 const BASES: [&str; 17] = [
-    r"%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?",
-    r"(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?",
+    ISO,
+    SYSLOG,
     r"(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?",
     r"%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S",
-    r"%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?",
+    APACHE,
     r"%m/%d/%ExY:%H:%M:%S",
     r"%m-%d-%ExY %k:%M:%S(?:\.%f)?",
     EPOCH,
@@ -33,6 +33,11 @@ const BASES: [&str; 17] = [
     r"(?:%z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?",
     TAI64N,
 ];
+
+/// The three formats of which most logs are; they are also read by hand.
+pub(crate) const ISO: &str = r"%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?";
+pub(crate) const SYSLOG: &str = r"(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?";
+pub(crate) const APACHE: &str = r"%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?";
 
 /// The words of the two formats that are no patterns. They are spelled as they print, since `{DATE}`
 /// inserts them into other patterns literally.

@@ -10,6 +10,7 @@
 //! them are counted with every line they won.
 
 use crate::clock::Clock;
+use crate::clocks::Clocks;
 use crate::defaults;
 use crate::layout::DatePatternError;
 use crate::swift::Scratch;
@@ -93,11 +94,18 @@ struct Use {
     distance: Option<usize>,
 }
 
-/// The last winner and its surroundings. Places are in characters.
+/// The last winner.
 #[derive(Debug, Clone, Copy)]
 struct Last {
     /// Its place in the order.
     index: usize,
+    /// What was around its match; nothing where it is tied to an end of the line.
+    surroundings: Option<Surroundings>,
+}
+
+/// Where a match was, in characters, and the characters on both sides of its ends.
+#[derive(Debug, Clone, Copy)]
+struct Surroundings {
     start: usize,
     end: usize,
     before: Option<char>,
@@ -111,9 +119,8 @@ struct Last {
 struct Hit {
     index: usize,
     place: Place,
-    /// The start and the end of the match, in characters.
+    /// Where it begins, in characters.
     start: usize,
-    end: usize,
 }
 
 impl Detector {
@@ -201,7 +208,7 @@ impl Detector {
         let moment = self
             .templates
             .get(template)
-            .and_then(|template| template.moment(line, &self.scratch.captures, self.zone, clock));
+            .and_then(|template| template.moment(line, &hit.place, &self.scratch.captures, self.zone, clock));
         self.remember(line, &hit, clock.now());
         Some(Found {
             whole: hit.place.whole,
@@ -232,30 +239,27 @@ impl Detector {
         let mut candidate: Option<Hit> = None;
         let mut tried = None;
         if let Some(last) = self.last {
-            let part = if self.is_anchored(last.index) {
-                None
-            } else {
-                same_surroundings(line, &last)
-            };
+            let part = last.surroundings.and_then(|around| around.same_in(line));
             if part.is_none() {
                 tried = Some(last.index);
             }
             let within = part.unwrap_or(0..line.len());
-            if let Some(hit) = self.try_template(line, last.index, within) {
-                if self.order.len() == 1
-                    || self.is_anchored(last.index)
-                    || (hit.start, hit.end) == (last.start, last.end)
-                {
+            if let Some(hit) = self.try_template(line, last.index, within, None) {
+                let Some(around) = last.surroundings.filter(|_| self.order.len() > 1) else {
+                    return Some(hit);
+                };
+                if (hit.start, hit.end(line)) == (around.start, around.end) {
                     return Some(hit);
                 }
                 self.keep_candidate(&mut candidate, hit);
             }
         }
+        let clocks = Clocks::of(line);
         for index in 0..self.order.len() {
             if tried == Some(index) {
                 continue;
             }
-            let Some(hit) = self.try_template(line, index, 0..line.len()) else {
+            let Some(hit) = self.try_template(line, index, 0..line.len(), Some(&clocks)) else {
                 continue;
             };
             if self.wins_at_once(&hit) {
@@ -279,15 +283,20 @@ impl Detector {
         *candidate = Some(hit);
     }
 
-    fn try_template(&mut self, line: &str, index: usize, within: Range<usize>) -> Option<Hit> {
+    fn try_template(
+        &mut self,
+        line: &str,
+        index: usize,
+        within: Range<usize>,
+        clocks: Option<&Clocks>,
+    ) -> Option<Hit> {
         let used = self.order.get_mut(index)?;
         let template = self.templates.get(used.template)?;
-        let place = template.find(line, within, &mut self.scratch)?;
+        let place = template.find(line, within, clocks, &mut self.scratch)?;
         used.matched = true;
         Some(Hit {
             index,
             start: characters(line, place.whole.start),
-            end: characters(line, place.whole.end),
             place,
         })
     }
@@ -347,18 +356,9 @@ impl Detector {
         {
             self.first_unused += 1;
         }
-        let whole = &hit.place.whole;
-        let char_at = |at: usize| line.get(at..).and_then(|rest| rest.chars().next());
-        let char_before = |at: usize| line.get(..at).and_then(|rest| rest.chars().next_back());
-        self.last = Some(Last {
-            index,
-            start: hit.start,
-            end: hit.end,
-            before: char_before(whole.start),
-            first: char_at(whole.start),
-            inside_last: char_before(whole.end),
-            after: char_at(whole.end),
-        });
+        // Where an anchored format was does not matter for the next line.
+        let surroundings = (!self.is_anchored(index)).then(|| Surroundings::of(line, hit));
+        self.last = Some(Last { index, surroundings });
     }
 
     /// Moves a format towards the front if it deserves it; answers its new place.
@@ -390,24 +390,62 @@ impl Detector {
     }
 }
 
-/// The part of the line, in bytes, where the last winner was, if what is around it looks the same.
-fn same_surroundings(line: &str, last: &Last) -> Option<Range<usize>> {
-    let (start, end) = (bytes(line, last.start), bytes(line, last.end));
-    let char_at = |at: usize| line.get(at..).and_then(|rest| rest.chars().next());
-    let char_before = |at: usize| line.get(..at).and_then(|rest| rest.chars().next_back());
-    // Past the end of a shorter line there are no characters, not the last ones.
-    let (before, first) = match characters(line, start) == last.start {
-        true => (char_before(start), char_at(start)),
-        false => (None, None),
-    };
-    let (inside_last, after) = match characters(line, end) == last.end {
-        true => (char_before(end), char_at(end)),
-        false => (None, None),
-    };
-    let is_mark = |c: Option<char>| !c.is_some_and(|c| c != '_' && chars::is_word(c));
-    let left = before == last.before || (first == last.first && is_mark(first));
-    let right = after == last.after || (inside_last == last.inside_last && is_mark(inside_last));
-    (left && right).then_some(start..end)
+impl Hit {
+    /// Where it ends, in characters.
+    fn end(&self, line: &str) -> usize {
+        characters(line, self.place.whole.end)
+    }
+}
+
+impl Surroundings {
+    fn of(line: &str, hit: &Hit) -> Self {
+        let (start, end) = (hit.place.whole.start, hit.place.whole.end);
+        Self {
+            start: hit.start,
+            end: hit.end(line),
+            before: char_before(line, start),
+            first: char_at(line, start),
+            inside_last: char_before(line, end),
+            after: char_at(line, end),
+        }
+    }
+
+    /// The part of another line, in bytes, where that match would be, if what is around it looks the same.
+    fn same_in(self, line: &str) -> Option<Range<usize>> {
+        let (start, end) = (bytes(line, self.start), bytes(line, self.end));
+        // Past the end of a shorter line there are no characters, not its last ones.
+        let (mut before, mut first, mut inside_last, mut after) = (None, None, None, None);
+        if characters(line, start) == self.start {
+            (before, first) = (char_before(line, start), char_at(line, start));
+        }
+        if characters(line, end) == self.end {
+            (inside_last, after) = (char_before(line, end), char_at(line, end));
+        }
+        let is_mark = |c: Option<char>| !c.is_some_and(|c| c != '_' && chars::is_word(c));
+        let left = before == self.before || (first == self.first && is_mark(first));
+        let right = after == self.after || (inside_last == self.inside_last && is_mark(inside_last));
+        (left && right).then_some(start..end)
+    }
+}
+
+/// The character at a place in bytes.
+fn char_at(line: &str, at: usize) -> Option<char> {
+    let byte = *line.as_bytes().get(at)?;
+    if byte.is_ascii() {
+        Some(char::from(byte))
+    } else {
+        line.get(at..)?.chars().next()
+    }
+}
+
+/// The character that ends at a place in bytes.
+fn char_before(line: &str, at: usize) -> Option<char> {
+    let byte = *line.as_bytes().get(at.checked_sub(1)?)?;
+    if byte.is_ascii() {
+        Some(char::from(byte))
+    } else {
+        line.get(..at)?.chars().next_back()
+    }
 }
 
 /// How many characters the first `bytes` bytes of the line are.

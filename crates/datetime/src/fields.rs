@@ -10,6 +10,7 @@
 use crate::chars;
 use crate::civil::{self, Civil};
 use crate::clock::Clock;
+use crate::quick::Numbers;
 use crate::token::{self, Field};
 use crate::{Offset, Timestamp};
 
@@ -58,6 +59,21 @@ enum HalfDay {
     Other,
 }
 
+impl From<Numbers> for Fields {
+    fn from(numbers: Numbers) -> Self {
+        Self {
+            year: numbers.year,
+            month: Some(numbers.month),
+            day: Some(numbers.day),
+            hour: numbers.hour,
+            minute: numbers.minute,
+            second: numbers.second,
+            zone: numbers.zone,
+            ..Self::default()
+        }
+    }
+}
+
 impl Fields {
     /// Adds a field; of two for the same thing the later one counts.
     pub(crate) fn add(&mut self, field: Field, text: &str) {
@@ -69,12 +85,12 @@ impl Fields {
             Field::Year => self.year = Some(number(text)?),
             Field::ShortYear => self.year = Some(number(text)?.checked_add(2000)?),
             Field::Month => self.month = Some(number(text)?),
-            Field::MonthName => self.month = Some(token::month_number(text, false)?.into()),
-            Field::LongMonthName => self.month = Some(token::month_number(text, true)?.into()),
+            Field::MonthName => self.month = Some(token::month_number(text, false)?),
+            Field::LongMonthName => self.month = Some(token::month_number(text, true)?),
             Field::Day => self.day = Some(number(text)?),
             Field::YearDay => self.year_day = Some(number(text)?),
-            Field::WeekdayName => self.weekday = Some(i64::from(token::weekday_number(text, false)?) - 1),
-            Field::LongWeekdayName => self.weekday = Some(i64::from(token::weekday_number(text, true)?) - 1),
+            Field::WeekdayName => self.weekday = Some(token::weekday_number(text, false)? - 1),
+            Field::LongWeekdayName => self.weekday = Some(token::weekday_number(text, true)? - 1),
             Field::Weekday => self.weekday = Some((number(text)? + 6).rem_euclid(7)),
             Field::WeekFromSunday | Field::WeekFromMonday => {
                 self.week = Some(Week {

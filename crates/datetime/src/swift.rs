@@ -10,16 +10,20 @@
 mod class;
 mod compile;
 
-use crate::chars;
+use crate::clocks::Clocks;
 use crate::layout::{Layout, Left};
 use crate::token::{Decades, Ends, Field, Text, Token, ascii_fold};
 use class::Class;
+use compile::Compiled;
 
 /// How many choices a search may take back: some per byte, and a floor for short lines. Patterns of
 /// dates hardly ever take back one; past this something is repeating itself, and is better left to the
 /// general engine, which knows its own limits.
 const CHOICES_PER_BYTE: usize = 64;
 const CHOICES: usize = 10_000;
+
+/// The most bytes that the two characters before a date at the line's start can have.
+const MARKS_BYTES: usize = 8;
 
 /// One step of a program. Steps follow each other unless they say otherwise.
 #[derive(Debug)]
@@ -37,10 +41,11 @@ enum Node {
         max: usize,
         greedy: bool,
     },
-    /// A field, captured in a slot.
+    /// A field, captured in a slot; `next` is what must follow, where that is one certain byte.
     Token {
         token: Token,
         slot: usize,
+        next: Option<u8>,
     },
     /// The start and the end of a group.
     Open(usize),
@@ -62,6 +67,17 @@ enum Node {
     Found,
 }
 
+impl Node {
+    /// The byte that it is, if it is one.
+    fn certain_byte(&self) -> Option<u8> {
+        if let Self::Byte(byte) = self {
+            Some(*byte)
+        } else {
+            None
+        }
+    }
+}
+
 /// A set of bytes.
 type Bytes = [bool; 256];
 
@@ -78,6 +94,8 @@ pub(crate) struct Program {
     first: Box<Bytes>,
     /// A byte without which there is no match.
     needs: Option<u8>,
+    /// How far, in characters, the time of day that every match has is from the match's start.
+    reach: Option<usize>,
     ignore_case: bool,
     years: Decades,
 }
@@ -103,6 +121,8 @@ pub(crate) struct Scratch {
     trail: Vec<(usize, (usize, usize))>,
     choices: Vec<Choice>,
     ends: Ends,
+    /// Whether a run may have set captures since they were cleared.
+    dirty: bool,
 }
 
 /// A way not taken yet.
@@ -131,7 +151,12 @@ pub(crate) const UNSET: (usize, usize) = (usize::MAX, usize::MAX);
 impl Program {
     /// Compiles a layout, if it is simple enough.
     pub(crate) fn compile(layout: &Layout, years: Decades) -> Option<Self> {
-        let (nodes, slots, needs) = compile::compile(layout)?;
+        let Compiled {
+            nodes,
+            fields: slots,
+            needs,
+            reach,
+        } = compile::compile(layout)?;
         let ignore_case = layout.ignore_case();
         let first = first_bytes(&nodes, 0, ignore_case).unwrap_or_else(|| Box::new([true; 256]));
         let leading = nodes.iter().find(|node| !matches!(node, Node::Open(_)));
@@ -142,30 +167,50 @@ impl Program {
             left: layout.left,
             first,
             needs,
+            reach,
             ignore_case,
             years,
         })
     }
 
     /// Searches `text` for the first match that begins at `from` or later. The text ends where the
-    /// search is to end; characters before `from` are seen by the bounds.
-    pub(crate) fn find(&self, text: &str, from: usize, scratch: &mut Scratch) -> Outcome {
+    /// search is to end; characters before `from` are seen by the bounds. `clocks`, where known, are the
+    /// times of day of the line.
+    pub(crate) fn find(
+        &self,
+        text: &str,
+        from: usize,
+        clocks: Option<&Clocks>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
         if self.at_start && from > 0 {
             return Outcome::Nothing;
         }
+        let clocks = clocks.zip(self.reach);
+        let next_start = |at: usize| clocks.map_or(Some(at), |(clocks, reach)| clocks.next_start(at, reach));
+        let Some(mut at) = next_start(from) else {
+            return Outcome::Nothing;
+        };
+        let text = Text::new(text, self.ignore_case);
+        scratch.captures.clear();
+        scratch.captures.resize(self.slots.len(), UNSET);
+        scratch.dirty = false;
+        let mut choices = CHOICES + CHOICES_PER_BYTE * text.len();
+        if self.left == Left::LineBegin {
+            return if at <= MARKS_BYTES {
+                self.find_at_line_begin(&text, &mut choices, scratch)
+            } else {
+                Outcome::Nothing
+            };
+        }
+        if self.at_start && at > 0 {
+            return Outcome::Nothing;
+        }
         if let Some(byte) = self.needs
-            && memchr::memchr(byte, text.as_bytes().get(from..).unwrap_or(&[])).is_none()
+            && memchr::memchr(byte, text.as_str().as_bytes().get(from..).unwrap_or(&[])).is_none()
         {
             return Outcome::Nothing;
         }
-        let text = Text::new(text, self.ignore_case);
-        let mut choices = CHOICES + CHOICES_PER_BYTE * text.len();
-        scratch.captures.clear();
-        scratch.captures.resize(self.slots.len(), UNSET);
-        if self.left == Left::LineBegin {
-            return self.find_at_line_begin(&text, &mut choices, scratch);
-        }
-        let mut at = from;
         loop {
             if self.may_start(&text, at) && self.bound_on_the_left(&text, at) {
                 match self.run(&text, at, &mut choices, scratch) {
@@ -174,10 +219,29 @@ impl Program {
                     Run::Nothing => {}
                 }
             }
-            if at >= text.len() || self.at_start {
+            if self.at_start {
                 return Outcome::Nothing;
             }
+            // Where a match cannot be empty, the next byte that it can begin with.
             at += 1;
+            let may = |byte: &u8| self.first.get(usize::from(*byte)) == Some(&true);
+            let Some(skip) = text
+                .as_str()
+                .as_bytes()
+                .get(at..)
+                .and_then(|rest| rest.iter().position(may))
+            else {
+                // Only an empty match is left, at the very end.
+                if at > text.len() || self.first.first() == Some(&false) {
+                    return Outcome::Nothing;
+                }
+                at = text.len();
+                continue;
+            };
+            let Some(start) = next_start(at + skip) else {
+                return Outcome::Nothing;
+            };
+            at = start;
             while at < text.len() && !text.as_str().is_char_boundary(at) {
                 at += 1;
             }
@@ -188,11 +252,12 @@ impl Program {
     fn find_at_line_begin(&self, text: &Text<'_>, choices: &mut usize, scratch: &mut Scratch) -> Outcome {
         let mut starts = [0; 3];
         let mut count = 0;
-        while let Some(c) = starts.get(count).and_then(|at| text.char(*at))
-            && !chars::is_word(c)
-            && let Some([at, next]) = starts.get_mut(count..count + 2)
+        while let Some(at) = starts.get(count).copied()
+            && at < text.len()
+            && !text.is_word(at)
+            && let Some(next) = starts.get_mut(count + 1)
         {
-            *next = *at + c.len_utf8();
+            *next = at + text.char(at).map_or(1, char::len_utf8);
             count += 1;
         }
         for at in starts.iter().take(count + 1).rev() {
@@ -220,8 +285,14 @@ impl Program {
     fn bound_on_the_left(&self, text: &Text<'_>, at: usize) -> bool {
         match self.left {
             Left::Free | Left::LineBegin => true,
+            // A word does not begin here, and nothing at all does not stand behind a character of no word.
             Left::Word => {
-                at == 0 || text.at_word_boundary(at) || text.char(at).is_some_and(|c| !chars::is_word(c))
+                at == 0
+                    || if at < text.len() {
+                        !(text.is_word(at) && text.is_word_before(at))
+                    } else {
+                        text.is_word_before(at)
+                    }
             }
             Left::EpochPlace => {
                 at == 0
@@ -247,10 +318,13 @@ impl Program {
             trail,
             choices,
             ends,
+            dirty,
         } = scratch;
         choices.clear();
         trail.clear();
-        captures.fill(UNSET);
+        if std::mem::replace(dirty, true) {
+            captures.fill(UNSET);
+        }
         let mut node = 0;
         let mut at = start;
         loop {
@@ -260,21 +334,24 @@ impl Program {
                     at += usize::from(same);
                     same
                 }
-                Some(Node::Token { token, slot }) => {
+                Some(Node::Token { token, slot, next }) => {
                     token.ends(text, at, self.years, ends);
-                    if let Some((end, others)) = ends.as_slice().split_first() {
-                        for other in others.iter().rev() {
+                    let fits =
+                        |end: &usize| next.is_none_or(|byte| text.byte(*end) == byte && *end < text.len());
+                    let mut list = ends.as_slice().iter().copied().filter(fits);
+                    if let Some(end) = list.next() {
+                        for other in list.rev() {
                             choices.push(Choice {
                                 trail: trail.len(),
                                 kind: ChoiceKind::TokenEnd {
                                     node,
                                     from: at,
-                                    end: *other,
+                                    end: other,
                                 },
                             });
                         }
-                        set(captures, trail, choices.is_empty(), *slot, (at, *end));
-                        at = *end;
+                        set(captures, trail, choices.is_empty(), *slot, (at, end));
+                        at = end;
                         true
                     } else {
                         false
@@ -371,10 +448,7 @@ impl Program {
                 Some(Node::LineStart) => at == 0,
                 Some(Node::LineEnd) => at == text.len() || (at + 1 == text.len() && text.byte(at) == b'\n'),
                 Some(Node::WordBoundary(wanted)) => text.at_word_boundary(at) == *wanted,
-                Some(Node::Right) => {
-                    !(text.char(at).is_some_and(chars::is_word)
-                        && text.char_before(at).is_some_and(chars::is_word))
-                }
+                Some(Node::Right) => !(text.is_word(at) && text.is_word_before(at)),
                 Some(Node::Found) => return Run::Match(at),
                 None => return Run::Nothing,
             };

@@ -7,8 +7,10 @@
 
 use crate::Offset;
 use crate::clock::Clock;
+use crate::clocks::Clocks;
 use crate::fields::{Fields, Moment};
 use crate::layout::{DatePatternError, Layout, Piece};
+use crate::quick::{Numbers, Quick};
 use crate::swift::{Outcome, Program, Scratch, UNSET};
 use crate::token::{Decades, Field, Token};
 use std::ops::Range;
@@ -21,6 +23,7 @@ pub(crate) struct Template {
     pub(crate) layout: Layout,
     pub(crate) weight: f64,
     years: Decades,
+    quick: Option<Quick>,
     program: Option<Program>,
     /// The general engine: from the start where there is no program, else from the first line on which
     /// the program gives up.
@@ -40,10 +43,13 @@ pub(crate) struct General {
 pub(crate) struct Place {
     pub(crate) whole: Range<usize>,
     pub(crate) cut: Range<usize>,
+    /// The date, if it has been read already; else its fields are in the captures.
+    pub(crate) numbers: Option<Numbers>,
 }
 
 impl Template {
     pub(crate) fn new(layout: Layout, weight: f64, years: Decades) -> Result<Self, DatePatternError> {
+        let quick = Quick::of(&layout, years);
         let program = Program::compile(&layout, years);
         let general = OnceLock::new();
         if program.is_none() {
@@ -59,6 +65,7 @@ impl Template {
             layout,
             weight,
             years,
+            quick,
             program,
             general,
         })
@@ -70,11 +77,24 @@ impl Template {
     }
 
     /// Searches `line` up to the end of `within` for a match that begins at its start or later; the
-    /// captures are in the scratch then.
-    pub(crate) fn find(&self, line: &str, within: Range<usize>, scratch: &mut Scratch) -> Option<Place> {
+    /// captures are in the scratch then. `clocks`, where known, are the times of day of the line.
+    pub(crate) fn find(
+        &self,
+        line: &str,
+        within: Range<usize>,
+        clocks: Option<&Clocks>,
+        scratch: &mut Scratch,
+    ) -> Option<Place> {
         let text = line.get(..within.end)?;
+        if let Some(date) = self.quick.and_then(|quick| quick.read(text, within.start)) {
+            return Some(Place {
+                whole: within.start..date.end,
+                cut: date.start..date.end,
+                numbers: Some(date.numbers),
+            });
+        }
         let found = self.program.as_ref().map_or(Outcome::TooHard, |program| {
-            program.find(text, within.start, scratch)
+            program.find(text, within.start, clocks, scratch)
         });
         let whole = match found {
             Outcome::Match { start, end } => start..end,
@@ -84,17 +104,25 @@ impl Template {
         let cut = scratch.captures.first().copied().filter(|cut| *cut != UNSET);
         // A group that took no part leaves the line whole, like an empty one.
         let (from, to) = cut.unwrap_or((whole.start, whole.start));
-        Some(Place { whole, cut: from..to })
+        Some(Place {
+            whole,
+            cut: from..to,
+            numbers: None,
+        })
     }
 
     /// The moment that a match in `line` with these captures means.
     pub(crate) fn moment(
         &self,
         line: &str,
+        place: &Place,
         captures: &[(usize, usize)],
         default_zone: Option<Offset>,
         clock: &Clock,
     ) -> Option<Moment> {
+        if let Some(numbers) = place.numbers {
+            return Fields::from(numbers).moment(default_zone, clock);
+        }
         let fields = match &self.program {
             Some(program) => program.fields(),
             None => &self.general()?.fields,

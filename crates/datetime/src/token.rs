@@ -136,24 +136,59 @@ const WEEKDAYS: [&str; 7] = [
     "sunday",
 ];
 
+/// The number of a month, 1 to 12, from the first three letters of its name; their case does not matter.
+#[inline]
+pub(crate) fn month_of(letters: [u8; 3]) -> Option<i64> {
+    Some(match &letters.map(|byte| byte | 0x20) {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    })
+}
+
+/// The number of a weekday, 1 for Monday to 7, from the first three letters of its name.
+#[inline]
+fn weekday_of(letters: [u8; 3]) -> Option<i64> {
+    Some(match &letters.map(|byte| byte | 0x20) {
+        b"mon" => 1,
+        b"tue" => 2,
+        b"wed" => 3,
+        b"thu" => 4,
+        b"fri" => 5,
+        b"sat" => 6,
+        b"sun" => 7,
+        _ => return None,
+    })
+}
+
 /// The number of a month, 1 to 12, from its name: full or its first three letters.
-pub(crate) fn month_number(name: &str, full: bool) -> Option<u8> {
-    number_of(&MONTHS, name, full)
+pub(crate) fn month_number(name: &str, full: bool) -> Option<i64> {
+    let number = month_of(*name.as_bytes().first_chunk()?)?;
+    is_name(&MONTHS, number, name, full).then_some(number)
 }
 
 /// The number of a weekday, 1 for Monday to 7, from its name: full or its first three letters.
-pub(crate) fn weekday_number(name: &str, full: bool) -> Option<u8> {
-    number_of(&WEEKDAYS, name, full)
+pub(crate) fn weekday_number(name: &str, full: bool) -> Option<i64> {
+    let number = weekday_of(*name.as_bytes().first_chunk()?)?;
+    is_name(&WEEKDAYS, number, name, full).then_some(number)
 }
 
-fn number_of(names: &[&str], name: &str, full: bool) -> Option<u8> {
-    let at = names.iter().position(|known| {
-        let letters = if full { known.len() } else { 3 };
-        known
-            .get(..letters)
-            .is_some_and(|known| known.eq_ignore_ascii_case(name))
-    })?;
-    u8::try_from(at + 1).ok()
+fn is_name(names: &[&str], number: i64, name: &str, full: bool) -> bool {
+    if !full {
+        return name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    }
+    let known = usize::try_from(number - 1).ok().and_then(|at| names.get(at));
+    known.is_some_and(|known| known.eq_ignore_ascii_case(name))
 }
 
 impl Token {
@@ -243,6 +278,41 @@ impl Token {
         }
     }
 
+    /// The most characters that it takes.
+    pub(crate) fn longest(self) -> usize {
+        match self {
+            Self::Weekday | Self::IsoWeekday => 1,
+            Self::YearDay | Self::MonthName | Self::WeekdayName => 3,
+            Self::Year | Self::ExYear | Self::IsoYear => 4,
+            Self::ZoneName | Self::ExZoneName => 5,
+            Self::Fraction | Self::Zone => 6,
+            Self::LongMonthName | Self::LongWeekdayName => 9,
+            Self::ExZone => 11,
+            Self::Epoch => 18,
+            Self::LongEpoch => 21,
+            Self::Tai64n => 25,
+            Self::ShortYear
+            | Self::Month
+            | Self::ExMonth
+            | Self::Day
+            | Self::ExDay
+            | Self::WeekFromSunday
+            | Self::WeekFromMonday
+            | Self::Hour
+            | Self::ExHour
+            | Self::LooseHour
+            | Self::HalfDayHour
+            | Self::LooseHalfDayHour
+            | Self::ExHalfDayHour
+            | Self::HalfDay
+            | Self::Minute
+            | Self::ExMinute
+            | Self::Second
+            | Self::ExSecond
+            | Self::IsoWeek => 2,
+        }
+    }
+
     /// Whether a match may begin with this byte; a byte past ASCII stands for any such character.
     pub(crate) fn may_start_with(self, byte: u8, ignore_case: bool) -> bool {
         if !byte.is_ascii() {
@@ -327,10 +397,10 @@ impl Token {
                 ends.when(first == b'0' && matches!(t.byte(at + 1), b'1'..=b'9'), at + 2);
                 ends.when(first == b'1' && matches!(t.byte(at + 1), b'0'..=b'2'), at + 2);
             }
-            Self::MonthName => ends.some(t.name(at, &MONTHS, 3)),
-            Self::LongMonthName => ends.some(t.name(at, &MONTHS, usize::MAX)),
-            Self::WeekdayName => ends.some(t.name(at, &WEEKDAYS, 3)),
-            Self::LongWeekdayName => ends.some(t.name(at, &WEEKDAYS, usize::MAX)),
+            Self::MonthName => ends.some(t.name(at, &MONTHS, month_of, false)),
+            Self::LongMonthName => ends.some(t.name(at, &MONTHS, month_of, true)),
+            Self::WeekdayName => ends.some(t.name(at, &WEEKDAYS, weekday_of, false)),
+            Self::LongWeekdayName => ends.some(t.name(at, &WEEKDAYS, weekday_of, true)),
             Self::Day => match first {
                 b'1' | b'2' => {
                     ends.some(t.digit(at + 1));
@@ -572,6 +642,11 @@ impl Decades {
         });
         value.is_some_and(|decade| (200..=self.last).contains(&decade))
     }
+
+    /// Whether `year` is of these decades.
+    pub(crate) fn have(self, year: i64) -> bool {
+        (2000..i64::from(self.last + 1) * 10).contains(&year)
+    }
 }
 
 /// Where a token may end; no token has more ways than there is room for.
@@ -661,12 +736,33 @@ impl<'a> Text<'a> {
         self.text
     }
 
+    /// Whether the character at `at` is of a word.
+    #[inline]
+    pub(crate) fn is_word(&self, at: usize) -> bool {
+        let byte = self.byte(at);
+        if byte.is_ascii() {
+            return byte.is_ascii_alphanumeric() || byte == b'_';
+        }
+        self.char(at).is_some_and(chars::is_word)
+    }
+
+    /// Whether the character that ends at `at` is of a word.
+    #[inline]
+    pub(crate) fn is_word_before(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1) else {
+            return false;
+        };
+        let byte = self.byte(before);
+        if byte.is_ascii() {
+            return byte.is_ascii_alphanumeric() || byte == b'_';
+        }
+        self.char_before(at).is_some_and(chars::is_word)
+    }
+
     /// Whether one side of `at` is a word character and the other is none.
     #[inline]
     pub(crate) fn at_word_boundary(&self, at: usize) -> bool {
-        let before = self.char_before(at).is_some_and(chars::is_word);
-        let after = self.char(at).is_some_and(chars::is_word);
-        before != after
+        self.is_word(at) != self.is_word_before(at)
     }
 
     /// The end of the digit at `at`.
@@ -726,21 +822,34 @@ impl<'a> Text<'a> {
         ends.push(hours);
     }
 
-    /// The end of the first of `names` that stands here, cut to `letters`. Names ignore case always.
-    fn name(&self, at: usize, names: &[&str], letters: usize) -> Option<usize> {
-        // Three ASCII letters decide nearly always.
-        let fold = |c: char| ascii_fold(c).unwrap_or('\0');
+    /// The end of the name that stands here: full, or its first three letters. Names ignore case always.
+    #[inline]
+    fn name(
+        &self,
+        at: usize,
+        names: &[&str],
+        number_of: fn([u8; 3]) -> Option<i64>,
+        full: bool,
+    ) -> Option<usize> {
         let mut end = at;
-        let mut first = ['\0'; 3];
-        for place in &mut first {
-            let c = self.char(end)?;
-            *place = fold(c);
-            end += c.len_utf8();
+        let mut letters = [self.byte(at), self.byte(at + 1), self.byte(at + 2)];
+        if letters.iter().all(u8::is_ascii_alphabetic) {
+            end += 3;
+        } else {
+            for place in &mut letters {
+                let c = self.char(end)?;
+                *place = u8::try_from(ascii_fold(c)?).ok()?;
+                end += c.len_utf8();
+            }
         }
-        let name = names.iter().find(|name| name.chars().take(3).eq(first))?;
-        name.chars().take(letters).skip(3).try_fold(end, |end, expected| {
+        let number = number_of(letters)?;
+        if !full {
+            return Some(end);
+        }
+        let name = names.get(usize::try_from(number - 1).ok()?)?;
+        name.chars().skip(3).try_fold(end, |end, expected| {
             let c = self.char(end)?;
-            (fold(c) == expected).then(|| end + c.len_utf8())
+            (ascii_fold(c) == Some(expected)).then(|| end + c.len_utf8())
         })
     }
 }

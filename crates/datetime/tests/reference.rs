@@ -133,7 +133,9 @@ impl Log {
         // Most lines of a log look alike.
         let mut lines: Vec<String> = Vec::new();
         while lines.len() < LINES {
-            let line = if made.is_empty() || rng.one_in(8) {
+            let line = if made.is_empty() && rng.one_in(3) {
+                generate::usual_line(rng)
+            } else if made.is_empty() || rng.one_in(8) {
                 generate::default_line(rng)
             } else {
                 made[rng.below(made.len())].line(rng)

@@ -14,8 +14,16 @@ const LONGEST: usize = 2_000;
 /// How deep groups may nest.
 const DEEPEST: usize = 50;
 
-/// The nodes, the field of each group, and a byte that every match has.
-pub(super) type Compiled = (Vec<Node>, Vec<Option<Field>>, Option<u8>);
+/// What a program is made of.
+pub(super) struct Compiled {
+    pub(super) nodes: Vec<Node>,
+    /// The field that each group gives.
+    pub(super) fields: Vec<Option<Field>>,
+    /// A byte that every match has.
+    pub(super) needs: Option<u8>,
+    /// How far the time of day that every match has is from its start, if all have one.
+    pub(super) reach: Option<usize>,
+}
 
 /// Compiles a layout.
 pub(super) fn compile(layout: &Layout) -> Option<Compiled> {
@@ -53,10 +61,16 @@ pub(super) fn compile(layout: &Layout) -> Option<Compiled> {
     }
     let tree = Tree::Sequence(trees);
     let needs = tree.needs().into_iter().max_by_key(|byte| rarity(*byte));
+    let reach = reach(&tree);
     let mut nodes = Vec::new();
     tree.emit(&mut nodes);
     nodes.push(Node::Found);
     for at in 0..nodes.len() {
+        let following = nodes.get(at + 1).and_then(Node::certain_byte);
+        if let Some(Node::Token { next, .. }) = nodes.get_mut(at) {
+            *next = following;
+            continue;
+        }
         let Some(Node::Split { first, .. }) = nodes.get(at) else {
             continue;
         };
@@ -66,7 +80,32 @@ pub(super) fn compile(layout: &Layout) -> Option<Compiled> {
         }
     }
     let fields = groups.into_iter().map(|group| group.field).collect();
-    Some((nodes, fields, needs))
+    Some(Compiled {
+        nodes,
+        fields,
+        needs,
+        reach,
+    })
+}
+
+/// How many characters there can be between the start of a match and the first colon of a time of day,
+/// where every match has one.
+fn reach(tree: &Tree) -> Option<usize> {
+    let mut leaves = Vec::new();
+    tree.leaves(&mut leaves);
+    let is = |at: usize, wanted: fn(&Tree) -> bool| leaves.get(at).is_some_and(|leaf| wanted(leaf));
+    let hour = (0..leaves.len()).find(|at| {
+        is(*at, Tree::is_hour)
+            && is(at + 1, Tree::is_colon)
+            && is(at + 2, Tree::is_minute)
+            && is(at + 3, Tree::is_colon)
+            && is(at + 4, Tree::is_second)
+    })?;
+    let mut captured = Vec::new();
+    leaves
+        .iter()
+        .take(hour + 1)
+        .try_fold(0_usize, |sum, leaf| sum.checked_add(leaf.longest(&mut captured)?))
 }
 
 /// A larger number for a byte that fewer lines have.
@@ -104,6 +143,77 @@ impl Tree {
             Self::Leaf(_) | Self::Either(_) | Self::Optional { .. } => Vec::new(),
             Self::Sequence(list) => list.iter().flat_map(Self::needs).collect(),
             Self::Captured(_, inner) => inner.needs(),
+        }
+    }
+
+    /// The parts that every match goes through, in order.
+    fn leaves<'t>(&'t self, leaves: &mut Vec<&'t Self>) {
+        match self {
+            Self::Sequence(list) => list.iter().for_each(|tree| tree.leaves(leaves)),
+            // A group that is referred to later keeps its length by being one part.
+            Self::Captured(_, inner) if matches!(**inner, Self::Sequence(ref list) if list.len() > 1) => {
+                inner.leaves(leaves);
+            }
+            Self::Captured(..) | Self::Leaf(_) | Self::Either(_) | Self::Optional { .. } => leaves.push(self),
+        }
+    }
+
+    fn is_hour(&self) -> bool {
+        self.is_token(|token| {
+            matches!(
+                token,
+                Token::Hour
+                    | Token::ExHour
+                    | Token::LooseHour
+                    | Token::HalfDayHour
+                    | Token::LooseHalfDayHour
+                    | Token::ExHalfDayHour
+            )
+        })
+    }
+
+    fn is_minute(&self) -> bool {
+        self.is_token(|token| matches!(token, Token::Minute | Token::ExMinute))
+    }
+
+    fn is_second(&self) -> bool {
+        self.is_token(|token| matches!(token, Token::Second | Token::ExSecond))
+    }
+
+    fn is_token(&self, wanted: fn(Token) -> bool) -> bool {
+        matches!(self, Self::Leaf(Node::Token { token, .. }) if wanted(*token))
+    }
+
+    fn is_colon(&self) -> bool {
+        matches!(self, Self::Leaf(Node::Byte(b':')))
+    }
+
+    /// The most characters that it can match, if that is limited. `captured` are the lengths of groups.
+    fn longest(&self, captured: &mut Vec<(usize, usize)>) -> Option<usize> {
+        match self {
+            Self::Leaf(node) => match node {
+                Node::Byte(_) | Node::Char(_) | Node::Class(_) => Some(1),
+                Node::Repeat { max, .. } => (*max < usize::MAX).then_some(*max),
+                Node::Token { token, .. } => Some(token.longest()),
+                Node::Same(slot) => captured
+                    .iter()
+                    .find(|(known, _)| known == slot)
+                    .map(|(_, length)| *length),
+                Node::LineStart | Node::LineEnd | Node::WordBoundary(_) | Node::Right => Some(0),
+                Node::Open(_) | Node::Close(_) | Node::Split { .. } | Node::Jump(_) | Node::Found => None,
+            },
+            Self::Sequence(list) => list
+                .iter()
+                .try_fold(0_usize, |sum, tree| sum.checked_add(tree.longest(captured)?)),
+            Self::Either(list) => list
+                .iter()
+                .try_fold(0, |most, tree| Some(tree.longest(captured)?.max(most))),
+            Self::Captured(slot, inner) => {
+                let length = inner.longest(captured)?;
+                captured.push((*slot, length));
+                Some(length)
+            }
+            Self::Optional { inner, .. } => inner.longest(captured),
         }
     }
 
@@ -291,7 +401,11 @@ impl Parser<'_> {
                     field: token.field(),
                     closed: true,
                 });
-                return Some(Atom::Group(Tree::Leaf(Node::Token { token, slot })));
+                return Some(Atom::Group(Tree::Leaf(Node::Token {
+                    token,
+                    slot,
+                    next: None,
+                })));
             }
             Piece::Char(c) => c,
         };

@@ -385,6 +385,41 @@ pub(crate) fn default_line(rng: &mut Rng) -> String {
     line
 }
 
+/// A line with a date in one of the three most usual formats, slightly off now and then.
+pub(crate) fn usual_line(rng: &mut Rng) -> String {
+    let start = rng.pick(&["", "", "", "[", "<[", "[[[", "x", "a ", "a [", "é", "- - ["]);
+    let (year, month, day) = (token_text(rng, "Y"), token_text(rng, "m"), token_text(rng, "d"));
+    let name = token_text(rng, "b");
+    let (hour, minute, second) = (token_text(rng, "H"), token_text(rng, "M"), token_text(rng, "S"));
+    let time = format!("{hour}:{minute}:{second}");
+    let date = match rng.below(3) {
+        0 => {
+            let sep = rng.pick(&["-", "-", "/", "."]);
+            let gap = rng.pick(&["T", " ", " ", "  ", "t"]);
+            format!("{year}{sep}{month}{sep}{day}{gap}{time}")
+        }
+        1 => format!("{name} {} {time}", rng.pick(&[day.as_str(), " 5", "05", "15"])),
+        _ => {
+            let sep = rng.pick(&["/", "/", "-"]);
+            let gap = rng.pick(&[":", " ", ""]);
+            format!("{day}{sep}{name}{sep}{year}{gap}{time}")
+        }
+    };
+    let fraction = rng.pick(&["", "", "", ".1", ",123", ".123456", ".1234567", ".", ", ", ".é"]);
+    let zone = rng.pick(&[
+        "", "", "Z", " Z", "+01:00", " +0100", " -0130", "+01", " +01:3", " UTC", "UTC", " utc", "  +0100",
+        "\t+0100", " GMT", " 2026", " 20", " 1999", "+0575", "+2000",
+    ]);
+    let end = rng.pick(&[
+        "", " x", "] y", "x", ":", "_", "é", "\u{a0}Z", " é", "0", "\u{661}",
+    ]);
+    let mut line = format!("{start}{date}{fraction}{zone}{end}");
+    if rng.one_in(20) && line.is_ascii() && !line.is_empty() {
+        line.remove(rng.below(line.len()));
+    }
+    line
+}
+
 fn default_date(rng: &mut Rng) -> String {
     let mut field = |key: &str| token_text(rng, key);
     let (year, month, day) = (field("Y"), field("m"), field("d"));
