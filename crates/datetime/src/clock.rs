@@ -19,6 +19,9 @@ pub struct Clock {
     zone: TimeZone,
     /// Local time now, in seconds as if it were UTC.
     local_now: i64,
+    /// The local date.
+    today: Civil,
+    today_number: i64,
     /// Seconds that local time is ahead of UTC in the calm span.
     offset: i64,
     /// Moments, in seconds, between two changes of the offset.
@@ -35,6 +38,8 @@ impl Clock {
             now,
             zone,
             local_now: 0,
+            today: Civil::of_day(0),
+            today_number: 0,
             offset: 0,
             calm: 0..0,
             calm_local: 0..0,
@@ -51,6 +56,11 @@ impl Clock {
             self.look_around(seconds);
         }
         self.local_now = seconds.saturating_add(self.offset);
+        let number = self.local_now.div_euclid(civil::DAY);
+        if number != self.today_number {
+            self.today_number = number;
+            self.today = Civil::of_day(number);
+        }
     }
 
     /// The present moment.
@@ -71,8 +81,8 @@ impl Clock {
     }
 
     /// The date of today, local.
-    pub(crate) fn today(&self) -> Civil {
-        Civil::of_day(self.local_now.div_euclid(civil::DAY))
+    pub(crate) const fn today(&self) -> Civil {
+        self.today
     }
 
     /// The moment of a local time that is given in seconds as if it were UTC.

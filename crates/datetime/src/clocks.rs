@@ -51,6 +51,11 @@ impl Clocks {
         clocks
     }
 
+    /// Whether there are none for certain.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0 && !self.uncertain
+    }
+
     /// The first place, from `at` on, at which a match can begin whose time of day is at most `reach`
     /// characters behind its start.
     pub(crate) fn next_start(&self, at: usize, reach: usize) -> Option<usize> {

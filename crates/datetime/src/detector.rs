@@ -12,6 +12,7 @@
 use crate::clock::Clock;
 use crate::clocks::Clocks;
 use crate::defaults;
+use crate::fields::Days;
 use crate::layout::DatePatternError;
 use crate::swift::Scratch;
 use crate::template::{Place, Template};
@@ -77,6 +78,7 @@ pub struct Detector {
     last_distance: usize,
     years: Decades,
     zone: Option<Offset>,
+    days: Days,
     scratch: Scratch,
     /// The captures of the candidate, while others are tried.
     candidate_captures: Vec<(usize, usize)>,
@@ -137,6 +139,7 @@ impl Detector {
             last_distance: 1,
             years: Decades::since(start_year),
             zone: None,
+            days: Days::default(),
             scratch: Scratch::default(),
             candidate_captures: Vec::new(),
         };
@@ -203,12 +206,15 @@ impl Detector {
             self.set_templates(layouts)
                 .expect("the default formats are supported");
         }
+        if let Some(found) = self.find_by_hand(line, clock) {
+            return Some(found);
+        }
         let hit = self.choose(line)?;
         let template = self.order.get(hit.index)?.template;
-        let moment = self
-            .templates
-            .get(template)
-            .and_then(|template| template.moment(line, &hit.place, &self.scratch.captures, self.zone, clock));
+        let moment = self.templates.get(template).and_then(|template| {
+            let captures = &self.scratch.captures;
+            template.moment(line, &hit.place, captures, self.zone, clock, &mut self.days)
+        });
         self.remember(line, &hit, clock.now());
         Some(Found {
             whole: hit.place.whole,
@@ -216,6 +222,26 @@ impl Detector {
             time: moment.map(|moment| moment.time),
             time_is_whole: moment.is_some_and(|moment| moment.whole),
             template,
+        })
+    }
+
+    /// The common case in short: the format of the line before once more, where it is one that is tied to
+    /// the line's start and read by hand.
+    fn find_by_hand(&mut self, line: &str, clock: &Clock) -> Option<Found> {
+        let last = self.last.filter(|last| last.surroundings.is_none())?;
+        let used = self.order.get_mut(last.index)?;
+        let date = self.templates.get(used.template)?.quick?.read(line, 0)?;
+        let moment = date.numbers.moment(self.zone, clock, &mut self.days);
+        used.hits += 1;
+        used.last_used = Some(clock.now());
+        used.distance = Some(0);
+        self.last_distance = 0;
+        Some(Found {
+            whole: 0..date.end,
+            cut: date.start..date.end,
+            time: moment.map(|moment| moment.time),
+            time_is_whole: moment.is_some_and(|moment| moment.whole),
+            template: used.template,
         })
     }
 
@@ -255,8 +281,9 @@ impl Detector {
             }
         }
         let clocks = Clocks::of(line);
+        let no_clock = clocks.is_empty();
         for index in 0..self.order.len() {
-            if tried == Some(index) {
+            if tried == Some(index) || (no_clock && self.needs_clock(index)) {
                 continue;
             }
             let Some(hit) = self.try_template(line, index, 0..line.len(), Some(&clocks)) else {
@@ -314,6 +341,13 @@ impl Detector {
         }
         let further = used.distance.is_some_and(|distance| hit.start > distance);
         !(further || hit.start > self.last_distance)
+    }
+
+    fn needs_clock(&self, index: usize) -> bool {
+        self.order
+            .get(index)
+            .and_then(|used| self.templates.get(used.template))
+            .is_some_and(Template::needs_clock)
     }
 
     fn is_anchored(&self, index: usize) -> bool {
@@ -415,10 +449,11 @@ impl Surroundings {
         let (start, end) = (bytes(line, self.start), bytes(line, self.end));
         // Past the end of a shorter line there are no characters, not its last ones.
         let (mut before, mut first, mut inside_last, mut after) = (None, None, None, None);
-        if characters(line, start) == self.start {
+        let is_reached = end < line.len();
+        if is_reached || characters(line, start) == self.start {
             (before, first) = (char_before(line, start), char_at(line, start));
         }
-        if characters(line, end) == self.end {
+        if is_reached || characters(line, end) == self.end {
             (inside_last, after) = (char_before(line, end), char_at(line, end));
         }
         let is_mark = |c: Option<char>| !c.is_some_and(|c| c != '_' && chars::is_word(c));

@@ -59,18 +59,87 @@ enum HalfDay {
     Other,
 }
 
-impl From<Numbers> for Fields {
-    fn from(numbers: Numbers) -> Self {
-        Self {
-            year: numbers.year,
-            month: Some(numbers.month),
-            day: Some(numbers.day),
-            hour: numbers.hour,
-            minute: numbers.minute,
-            second: numbers.second,
-            zone: numbers.zone,
-            ..Self::default()
+/// A date of which everything is known or assumed.
+#[derive(Debug)]
+struct Written {
+    year: i64,
+    year_is_assumed: bool,
+    month: i64,
+    day: i64,
+    day_is_assumed: bool,
+    /// Seconds since midnight.
+    second: i64,
+    zone: Option<Offset>,
+}
+
+/// The last date that was looked up; the next line mostly has the same.
+#[derive(Debug, Default)]
+pub(crate) struct Days {
+    last: (i64, i64, i64),
+    number: i64,
+}
+
+impl Days {
+    /// The number of a day, if there is such a day.
+    #[inline]
+    fn number(&mut self, year: i64, month: i64, day: i64) -> Option<i64> {
+        // No day has the number zero in its month, so the cache begins as a miss.
+        if self.last != (year, month, day) || day == 0 {
+            self.number = Civil::new(year, month, day)?.day_number();
+            self.last = (year, month, day);
         }
+        Some(self.number)
+    }
+}
+
+impl Written {
+    #[inline]
+    fn moment(&self, clock: &Clock, days: &mut Days) -> Option<Moment> {
+        let shift = self.zone.map_or(0, Offset::seconds);
+        let day = days.number(self.year, self.month, self.day)?;
+        let mut time = day * civil::DAY + self.second - shift;
+        in_calendar(time)?;
+        if self.day_is_assumed && time > clock.local_now() {
+            time -= civil::DAY;
+            in_calendar(time)?;
+        }
+        if self.year_is_assumed && time > clock.local_now().saturating_add(civil::DAY) {
+            // The reference puts month and day of the text back into the shifted time, which loses the
+            // day where the shift went past midnight.
+            let second = time.rem_euclid(civil::DAY);
+            time = days.number(self.year - 1, self.month, self.day)? * civil::DAY + second;
+        }
+        let seconds = if self.zone.is_some() {
+            time
+        } else {
+            clock.moment_of_local(time)
+        };
+        Some(Moment {
+            time: Timestamp::from_seconds(seconds),
+            whole: self.zone.is_some(),
+        })
+    }
+}
+
+impl Numbers {
+    /// The moment that a date read by hand means; `default_zone` is the zone of texts without one.
+    #[inline]
+    pub(crate) fn moment(
+        &self,
+        default_zone: Option<Offset>,
+        clock: &Clock,
+        days: &mut Days,
+    ) -> Option<Moment> {
+        Written {
+            year: self.year.unwrap_or_else(|| clock.today().year),
+            year_is_assumed: self.year.is_none(),
+            month: self.month,
+            day: self.day,
+            day_is_assumed: false,
+            second: (self.hour * 60 + self.minute) * 60 + self.second,
+            zone: self.zone.or(default_zone),
+        }
+        .moment(clock, days)
     }
 }
 
@@ -126,7 +195,12 @@ impl Fields {
     }
 
     /// The moment that the fields mean; `default_zone` is the zone of texts without one.
-    pub(crate) fn moment(&self, default_zone: Option<Offset>, clock: &Clock) -> Option<Moment> {
+    pub(crate) fn moment(
+        &self,
+        default_zone: Option<Offset>,
+        clock: &Clock,
+        days: &mut Days,
+    ) -> Option<Moment> {
         if let Some(time) = self.epoch {
             return Some(Moment {
                 time,
@@ -141,12 +215,8 @@ impl Fields {
         if !(in_range(hour, 23) && in_range(self.minute, 59) && in_range(self.second, 59)) {
             return None;
         }
-        let mut today = None;
-        let mut today = || *today.get_or_insert_with(|| clock.today());
-        let mut year = match self.year {
-            Some(year) => year,
-            None => today().year,
-        };
+        let today = clock.today();
+        let mut year = self.year.unwrap_or(today.year);
         let (mut month, mut day) = (self.month, self.day);
         if (month.is_none() || day.is_none())
             && let Some(date) = self.date_of_year_day(year)?
@@ -155,39 +225,20 @@ impl Fields {
         }
         let day_is_assumed = month.is_none() && day.is_none();
         let (month, day) = if day_is_assumed {
-            (today().month, today().day)
+            (today.month, today.day)
         } else {
             (month?, day?)
         };
-        let date = Civil::new(year, month, day)?;
-
-        let zone = self.zone.or(default_zone);
-        let shift = zone.map_or(0, Offset::seconds);
-        let of = |date: Civil| {
-            let second = (hour * 60 + self.minute) * 60 + self.second;
-            date.day_number() * civil::DAY + second
-        };
-        let mut time = of(date) - shift;
-        in_calendar(time)?;
-        if day_is_assumed && time > clock.local_now() {
-            time -= civil::DAY;
-            in_calendar(time)?;
+        Written {
+            year,
+            year_is_assumed: self.year.is_none(),
+            month,
+            day,
+            day_is_assumed,
+            second: (hour * 60 + self.minute) * 60 + self.second,
+            zone: self.zone.or(default_zone),
         }
-        if self.year.is_none() && time > clock.local_now().saturating_add(civil::DAY) {
-            // The reference puts month and day of the text back into the shifted time, which loses the
-            // day where the shift went past midnight.
-            let second = time.rem_euclid(civil::DAY);
-            time = Civil::new(year - 1, month, day)?.day_number() * civil::DAY + second;
-        }
-        let seconds = if zone.is_some() {
-            time
-        } else {
-            clock.moment_of_local(time)
-        };
-        Some(Moment {
-            time: Timestamp::from_seconds(seconds),
-            whole: zone.is_some(),
-        })
+        .moment(clock, days)
     }
 
     /// The hour of the 24-hour clock.
@@ -245,14 +296,20 @@ fn in_calendar(seconds: i64) -> Option<()> {
 }
 
 /// A whole number, with blanks around it, in digits of any script.
+#[inline]
 fn number(text: &str) -> Option<i64> {
-    match text.as_bytes() {
-        [ones @ b'0'..=b'9'] => return Some(i64::from(ones - b'0')),
-        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
-            return Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0'));
-        }
-        _ => {}
+    let ascii = |value: i64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'));
+    if let 1..=4 = text.len()
+        && let Some(value) = text.as_bytes().iter().try_fold(0, ascii)
+    {
+        return Some(value);
     }
+    any_number(text)
+}
+
+/// The same for numbers that are not a few ASCII digits.
+#[cold]
+fn any_number(text: &str) -> Option<i64> {
     let digits = text.trim_matches(chars::is_space);
     if digits.is_empty() {
         return None;

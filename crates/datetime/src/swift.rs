@@ -22,6 +22,9 @@ use compile::Compiled;
 const CHOICES_PER_BYTE: usize = 64;
 const CHOICES: usize = 10_000;
 
+/// What stands before the number, in parentheses, in the records of the kernel's audit.
+const AUDIT: &[u8] = b"audit";
+
 /// The most bytes that the two characters before a date at the line's start can have.
 const MARKS_BYTES: usize = 8;
 
@@ -197,16 +200,15 @@ impl Program {
         scratch.dirty = false;
         let mut choices = CHOICES + CHOICES_PER_BYTE * text.len();
         if self.left == Left::LineBegin {
-            return if at <= MARKS_BYTES {
-                self.find_at_line_begin(&text, &mut choices, scratch)
-            } else {
-                Outcome::Nothing
-            };
+            return self.find_at_line_begin(&text, &mut choices, scratch);
         }
         if self.at_start && at > 0 {
             return Outcome::Nothing;
         }
-        if let Some(byte) = self.needs
+        if self.left == Left::EpochPlace {
+            return self.find_epoch(&text, from, &mut choices, scratch);
+        }
+        if let Some(byte) = self.needs.filter(|_| !self.at_start)
             && memchr::memchr(byte, text.as_str().as_bytes().get(from..).unwrap_or(&[])).is_none()
         {
             return Outcome::Nothing;
@@ -248,6 +250,51 @@ impl Program {
         }
     }
 
+    /// Whether every match has a time of day.
+    pub(crate) fn needs_clock(&self) -> bool {
+        self.reach.is_some()
+    }
+
+    /// Whether there is no match in a line with these times of day, whatever else it holds.
+    #[inline]
+    pub(crate) fn is_ruled_out(&self, clocks: &Clocks) -> bool {
+        let Some(reach) = self.reach else {
+            return false;
+        };
+        match clocks.next_start(0, reach) {
+            Some(start) => self.at_start && start > MARKS_BYTES,
+            None => true,
+        }
+    }
+
+    /// The three places where a number alone is taken for a time.
+    fn find_epoch(
+        &self,
+        text: &Text<'_>,
+        from: usize,
+        choices: &mut usize,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let line = text.as_str();
+        let behind_audit = memchr::memchr_iter(b'(', line.as_bytes()).filter_map(|at| {
+            let word = at.checked_sub(AUDIT.len())?;
+            let is = line.as_bytes().get(word..at) == Some(AUDIT) && text.at_word_boundary(word);
+            is.then_some(at + 1)
+        });
+        let bracket = (text.byte(0) == b'[').then_some(1);
+        for at in std::iter::once(0).chain(bracket).chain(behind_audit) {
+            if at < from {
+                continue;
+            }
+            match self.run(text, at, choices, scratch) {
+                Run::Match(end) => return Outcome::Match { start: at, end },
+                Run::TooHard => return Outcome::TooHard,
+                Run::Nothing => {}
+            }
+        }
+        Outcome::Nothing
+    }
+
     /// Up to two characters of no word may precede the date; the more the better.
     fn find_at_line_begin(&self, text: &Text<'_>, choices: &mut usize, scratch: &mut Scratch) -> Outcome {
         let mut starts = [0; 3];
@@ -284,7 +331,7 @@ impl Program {
 
     fn bound_on_the_left(&self, text: &Text<'_>, at: usize) -> bool {
         match self.left {
-            Left::Free | Left::LineBegin => true,
+            Left::Free | Left::LineBegin | Left::EpochPlace => true,
             // A word does not begin here, and nothing at all does not stand behind a character of no word.
             Left::Word => {
                 at == 0
@@ -293,15 +340,6 @@ impl Program {
                     } else {
                         text.is_word_before(at)
                     }
-            }
-            Left::EpochPlace => {
-                at == 0
-                    || (at == 1 && text.byte(0) == b'[')
-                    || text
-                        .as_str()
-                        .get(..at)
-                        .is_some_and(|before| before.ends_with("audit("))
-                        && text.at_word_boundary(at - 6)
             }
         }
     }
@@ -336,9 +374,10 @@ impl Program {
                 }
                 Some(Node::Token { token, slot, next }) => {
                     token.ends(text, at, self.years, ends);
-                    let fits =
-                        |end: &usize| next.is_none_or(|byte| text.byte(*end) == byte && *end < text.len());
-                    let mut list = ends.as_slice().iter().copied().filter(fits);
+                    if let Some(next) = next {
+                        ends.retain_before(text, *next);
+                    }
+                    let mut list = ends.as_slice().iter();
                     if let Some(end) = list.next() {
                         for other in list.rev() {
                             choices.push(Choice {
@@ -346,12 +385,12 @@ impl Program {
                                 kind: ChoiceKind::TokenEnd {
                                     node,
                                     from: at,
-                                    end: other,
+                                    end: *other,
                                 },
                             });
                         }
-                        set(captures, trail, choices.is_empty(), *slot, (at, end));
-                        at = end;
+                        set(captures, trail, choices.is_empty(), *slot, (at, *end));
+                        at = *end;
                         true
                     } else {
                         false

@@ -8,7 +8,7 @@
 use crate::Offset;
 use crate::clock::Clock;
 use crate::clocks::Clocks;
-use crate::fields::{Fields, Moment};
+use crate::fields::{Days, Fields, Moment};
 use crate::layout::{DatePatternError, Layout, Piece};
 use crate::quick::{Numbers, Quick};
 use crate::swift::{Outcome, Program, Scratch, UNSET};
@@ -23,7 +23,7 @@ pub(crate) struct Template {
     pub(crate) layout: Layout,
     pub(crate) weight: f64,
     years: Decades,
-    quick: Option<Quick>,
+    pub(crate) quick: Option<Quick>,
     program: Option<Program>,
     /// The general engine: from the start where there is no program, else from the first line on which
     /// the program gives up.
@@ -71,6 +71,12 @@ impl Template {
         })
     }
 
+    /// Whether every match has a time of day, as far as we know.
+    #[inline]
+    pub(crate) fn needs_clock(&self) -> bool {
+        self.program.as_ref().is_some_and(Program::needs_clock)
+    }
+
     /// The format as a regular expression.
     pub(crate) fn regex(&self) -> String {
         self.layout.regex(self.years)
@@ -85,6 +91,11 @@ impl Template {
         clocks: Option<&Clocks>,
         scratch: &mut Scratch,
     ) -> Option<Place> {
+        if let (Some(program), Some(clocks)) = (&self.program, clocks)
+            && program.is_ruled_out(clocks)
+        {
+            return None;
+        }
         let text = line.get(..within.end)?;
         if let Some(date) = self.quick.and_then(|quick| quick.read(text, within.start)) {
             return Some(Place {
@@ -119,9 +130,10 @@ impl Template {
         captures: &[(usize, usize)],
         default_zone: Option<Offset>,
         clock: &Clock,
+        days: &mut Days,
     ) -> Option<Moment> {
         if let Some(numbers) = place.numbers {
-            return Fields::from(numbers).moment(default_zone, clock);
+            return numbers.moment(default_zone, clock, days);
         }
         let fields = match &self.program {
             Some(program) => program.fields(),
@@ -135,7 +147,7 @@ impl Template {
                 read.add(*field, line.get(*from..*to)?);
             }
         }
-        read.moment(default_zone, clock)
+        read.moment(default_zone, clock, days)
     }
 
     fn general(&self) -> Option<&General> {

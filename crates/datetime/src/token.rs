@@ -315,6 +315,9 @@ impl Token {
 
     /// Whether a match may begin with this byte; a byte past ASCII stands for any such character.
     pub(crate) fn may_start_with(self, byte: u8, ignore_case: bool) -> bool {
+        if self == Self::ExYear {
+            return matches!(byte, b'2'..=b'9');
+        }
         if !byte.is_ascii() {
             // Digits of other scripts, and the foreign letters that equal `i`, `k` and `s`.
             return true;
@@ -681,6 +684,24 @@ impl Ends {
         if let Some(end) = end {
             self.push(end);
         }
+    }
+
+    /// Keeps the ends behind which this byte stands.
+    #[inline]
+    pub(crate) fn retain_before(&mut self, text: &Text<'_>, byte: u8) {
+        let mut kept = 0;
+        for at in 0..self.count {
+            let Some(end) = self.list.get(at).copied() else {
+                break;
+            };
+            if text.byte(end) == byte
+                && let Some(place) = self.list.get_mut(kept)
+            {
+                *place = end;
+                kept += 1;
+            }
+        }
+        self.count = kept;
     }
 
     /// The ends, the preferred one first.
