@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,29 +16,14 @@ use stockade_action::tags::Properties;
 use stockade_daemon::firewall::Firewall;
 use stockade_jail::{Address, Timestamp};
 
-use crate::Trouble;
-
-/// Set in the environment of the process inside.
-const INSIDE: &str = "STOCKADE_BENCH_NETWORK";
+use crate::{Trouble, network};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// Measures, in a network of its own.
 pub(crate) fn run() -> Result<(), Trouble> {
-    if std::env::var_os(INSIDE).is_none() {
-        // With all the rights there are nft may send transactions of any size; without, it has those of its own network.
-        let is_root = std::fs::metadata("/proc/self")?.uid() == 0;
-        let status = Command::new("unshare")
-            .arg(if is_root { "-n" } else { "-rn" })
-            .arg(std::env::current_exe()?)
-            .arg("firewall")
-            .env(INSIDE, "1")
-            .status()?;
-        return if status.success() {
-            Ok(())
-        } else {
-            Err("the measurement in a network of its own failed".into())
-        };
+    if !network::is_own() {
+        return network::enter("firewall");
     }
     let mut firewall = Firewall::open()?;
     one_at_a_time(&mut firewall, 0)?;

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod firewall;
+mod latency;
+mod network;
 
 use std::process::ExitCode;
 
@@ -13,7 +15,8 @@ type Trouble = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
         Some("firewall") => firewall::run(),
-        Some(_) | None => Err("usage: stockade-bench firewall".into()),
+        Some("latency") => latency::run(),
+        Some(_) | None => Err("usage: stockade-bench firewall|latency".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -136,6 +136,8 @@ impl Worker {
 
     fn flush(&mut self, action: &mut CommandAction, facts: &NoBan, bans: &[BanFacts]) {
         if action.can_flush() {
+            let text = format!("[{}] Flush ticket(s) with {}", self.jail, self.name);
+            self.log.write(Level::NOTICE, "fail2ban.actions", &text);
             let done = action.flush(facts, self);
             self.check(done, |jail, name, error| {
                 format!("Failed to flush bans in jail '{jail}' action '{name}': Error flushing action Jail('{jail}')/{name}: '{error}'")

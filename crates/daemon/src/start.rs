@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_datetime::Timestamp;
 use stockade_protocol::{Command, Failure};
 
@@ -87,6 +88,9 @@ pub enum StartError {
 pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     // What the daemon makes is for its owner alone, and so is what its actions make.
     rustix::process::umask(Mode::from_raw_mode(0o077));
+    let limit = getrlimit(Resource::Nofile);
+    // Every log that is followed is open. Where the limit cannot be raised, what is there has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     let log = open_log(&start)?;
     if start.force && fs::remove_file(&start.socket).is_ok() {
         log.write(Level::WARNING, SERVER, "Forcing execution of the server");
