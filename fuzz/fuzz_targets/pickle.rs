@@ -24,7 +24,6 @@ fn look_at(message: &[u8]) {
     let again = pickle::decode(&pickle::encode(&value)).expect("what was written can be read");
     // Texts are compared, for a NaN is not equal to itself.
     assert_eq!(again.repr(), value.repr());
-    let _ = value.pretty();
     if let Ok(command) = Command::from_value(&value) {
         assert!(Command::from_value(&command.to_value()).is_ok(), "{command:?}");
     }

@@ -12,7 +12,6 @@ pub mod definition;
 mod failure;
 pub mod framing;
 pub mod pickle;
-mod pretty;
 mod printable;
 mod reply;
 pub mod text;

@@ -295,15 +295,64 @@ fn float_repr(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        // `Debug` switches to an exponent only outside these bounds and always leaves a fraction.
-        return format!("{value:?}");
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    let (digits, exponent) = shortest(value.abs());
+    let (first, rest) = digits.split_at_checked(1).unwrap_or((&digits, ""));
+    let after_point = |digits: &str| {
+        if digits.is_empty() {
+            "0".to_owned()
+        } else {
+            digits.to_owned()
+        }
+    };
+    match exponent {
+        0..16 => {
+            let whole = usize::try_from(exponent).unwrap_or(0) + 1;
+            let digits = format!("{digits:0<whole$}");
+            let (whole, fraction) = digits.split_at_checked(whole).unwrap_or((&digits, ""));
+            format!("{sign}{whole}.{}", after_point(fraction))
+        }
+        -4..0 => {
+            let zeros = "0".repeat(usize::try_from(-1 - exponent).unwrap_or(0));
+            format!("{sign}0.{zeros}{digits}")
+        }
+        _ => {
+            let point = if rest.is_empty() { "" } else { "." };
+            let direction = if exponent < 0 { '-' } else { '+' };
+            format!(
+                "{sign}{first}{point}{rest}e{direction}{:02}",
+                exponent.unsigned_abs()
+            )
+        }
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// The shortest digits of a number that read back as it, and the power of ten of the first one.
+///
+/// Where two are equally short and equally near, Python takes the even one, Rust the greater one.
+fn shortest(value: f64) -> (String, i32) {
+    /// More digits than any number has.
+    const ALL: usize = 1100;
+    let parts = |text: String| {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        (digits, exponent.parse().unwrap_or(0))
+    };
+    let (digits, exponent) = parts(format!("{value:e}"));
+    let odd = digits.bytes().last().filter(|last| last % 2 == 1);
+    // Short numbers are exact, and nothing lies between two of them.
+    if let (16.., Some(last)) = (digits.len(), odd) {
+        let (all, _) = parts(format!("{value:.ALL$e}"));
+        let rest = all.get(digits.len()..).unwrap_or_default();
+        let mut even = digits.clone();
+        even.pop();
+        even.push(char::from(last - 1));
+        let is_between = rest.trim_end_matches('0') == "5" && all.starts_with(&even);
+        if is_between && format!("0.{even}e{}", exponent + 1).parse() == Ok(value) {
+            return (even, exponent);
+        }
+    }
+    (digits, exponent)
 }
 
 /// An integer as Python reads one, or nothing where it is not one; the inner failure is for one too large.
@@ -429,7 +478,7 @@ mod tests {
 
     #[test]
     fn a_value_prints_as_python_prints_it() {
-        let cases: [(Value, &str); 42] = [
+        let cases: [(Value, &str); 47] = [
             (Value::None, "None"),
             (true.into(), "True"),
             (false.into(), "False"),
@@ -450,6 +499,11 @@ mod tests {
             (123_456_789_012_345_680.0.into(), "1.2345678901234568e+17"),
             ((-0.0).into(), "-0.0"),
             (5e-324.into(), "5e-324"),
+            (140_142_757_740_198.125.into(), "140142757740198.12"),
+            (1_910_399_627_080_190.25.into(), "1910399627080190.2"),
+            (123_456.789.into(), "123456.789"),
+            ((-12.5).into(), "-12.5"),
+            (9_007_199_254_740_993.0.into(), "9007199254740992.0"),
             (1e100.into(), "1e+100"),
             (f64::INFINITY.into(), "inf"),
             (f64::NEG_INFINITY.into(), "-inf"),
