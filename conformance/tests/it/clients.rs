@@ -3,16 +3,11 @@
 //! One session of commands is held with each pairing of a server and a client. What the reference's own pair
 //! prints, and the exit status of each command, is what every other pair has to print and exit with.
 
-use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use stockade_conformance::{Ran, Subject, has_reference, run, spawn, until, within};
-use tempfile::TempDir;
+use stockade_conformance::{Ran, Subject, has_reference};
 
-/// How long anything may take that should take less than a second, on a machine busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::stage::Stage;
 
 #[test]
 fn their_client_and_our_server() {
@@ -90,7 +85,7 @@ const ALONE: [Step; 4] = [
 ];
 
 /// While it runs; the last one ends it.
-const SESSION: [Step; 47] = [
+const SESSION: [Step; 55] = [
     ("ping", &["ping"]),
     ("ping with a time", &["ping", "5"]),
     ("ping with no time", &["ping", "soon"]),
@@ -174,6 +169,14 @@ const SESSION: [Step; 47] = [
     ("unban all", &["unban", "--all"]),
     ("unban all again", &["unban", "--all"]),
     ("status of the emptied jail", &["status", "two"]),
+    ("version", &["version"]),
+    ("reload", &["reload"]),
+    ("reload a jail", &["reload", "one"]),
+    ("reload a jail, lifting its bans", &["reload", "--unban", "one"]),
+    ("reload no jail", &["reload", "none"]),
+    ("reload no jail, if it exists", &["reload", "--if-exists", "none"]),
+    ("reload too much", &["reload", "one", "two"]),
+    ("restart a jail", &["restart", "one"]),
     ("status at the end", &["status"]),
     ("stop", &["stop"]),
 ];
@@ -214,106 +217,43 @@ fn check(pair: Pair) {
 
 /// Everything one can say: to nobody, to the server, and to nobody again.
 fn conversation(pair: Pair) -> Vec<Exchange> {
-    let directory = TempDir::with_prefix("stockade-clients-").expect("a directory can be made");
-    write_configuration(directory.path());
-    let mut exchanges = say_all(pair, directory.path(), &ALONE);
-    exchanges.extend(session_in(pair, directory.path(), &SESSION));
-    exchanges.extend(say_all(pair, directory.path(), &ALONE));
+    let stage = stage();
+    let mut exchanges = say_all(&stage, pair.client, &ALONE);
+    exchanges.extend(session_on(&stage, pair, &SESSION));
+    exchanges.extend(say_all(&stage, pair.client, &ALONE));
     exchanges
 }
 
-/// Says `steps`, the last of which ends the server, in a directory of their own.
+/// Says `steps`, the last of which ends the server, on a stage of their own.
 fn session(pair: Pair, steps: &[Step]) -> Vec<Exchange> {
-    let directory = TempDir::with_prefix("stockade-clients-").expect("a directory can be made");
-    write_configuration(directory.path());
-    session_in(pair, directory.path(), steps)
+    session_on(&stage(), pair, steps)
 }
 
-fn session_in(pair: Pair, directory: &Path, steps: &[Step]) -> Vec<Exchange> {
-    let mut server = spawn(&mut pair.server.server(Some(directory)), &directory.join("said"));
-    let read = |name| fs::read_to_string(directory.join(name)).unwrap_or_default();
-    let state = || read("log") + &read("said");
-    until("the server to be ready", PATIENCE, state, || {
-        assert_eq!(
-            server.wait(Duration::ZERO),
-            None,
-            "the server has ended\n{}",
-            state()
-        );
-        let log = read("log");
-        let started = |jail: &&str| log.contains(&format!("Jail '{jail}' started"));
-        ["one", "two"].iter().all(started).then_some(())
-    });
-    let exchanges = say_all(pair, directory, steps);
-    let status = server.wait(PATIENCE);
-    assert_eq!(
-        status,
-        Some(0),
-        "a server that was told to stop ends well\n{}",
-        state()
-    );
-    let gone = within(PATIENCE, || (!directory.join("sock").exists()).then_some(()));
-    assert!(gone.is_some(), "a server that ended leaves no socket behind");
+fn session_on(stage: &Stage, pair: Pair, steps: &[Step]) -> Vec<Exchange> {
+    let server = stage.start(pair.server, &["one", "two"]);
+    let exchanges = say_all(stage, pair.client, steps);
+    server.ends_well();
     exchanges
 }
 
-fn say_all(pair: Pair, directory: &Path, steps: &[Step]) -> Vec<Exchange> {
-    let say = |words: &[&str]| {
-        let mut command = pair.client.client(Some(directory));
-        plain(run(command.args(words), PATIENCE), directory)
-    };
-    steps.iter().map(|(name, words)| (*name, say(words))).collect()
+fn say_all(stage: &Stage, client: Subject, steps: &[Step]) -> Vec<Exchange> {
+    steps
+        .iter()
+        .map(|(name, words)| (*name, stage.say(client, words)))
+        .collect()
 }
 
-/// Two jails that watch quiet files and do nothing, everything within `directory`.
-fn write_configuration(directory: &Path) {
-    let at = directory.display();
-    let server = format!(
-        "[Definition]\nloglevel = INFO\nlogtarget = {at}/log\nsyslogsocket = auto\nsocket = {at}/sock\n\
-         pidfile = {at}/pid\ndbfile = {at}/bans.sqlite3\ndbpurgeage = 1d\ndbmaxmatches = 10\nallowipv6 = auto\n"
-    );
-    let jails = format!(
-        "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 5\nusedns = no\nenabled = true\n\
-         filter = simple\n[one]\nlogpath = {at}/one.log\n[two]\nlogpath = {at}/two.log\n"
-    );
-    let filter = "[Definition]\nfailregex = ^login from <HOST> failed$\nignoreregex =\n".to_owned();
-    for name in ["filter.d", "action.d"] {
-        fs::create_dir(directory.join(name)).expect("a directory of our own");
-    }
-    let files = [
-        ("fail2ban.conf", server),
+/// Two jails that watch quiet files and do nothing.
+fn stage() -> Stage {
+    let jails = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 5\nusedns = no\n\
+        enabled = true\nfilter = simple\n[one]\nlogpath = DIR/one.log\n[two]\nlogpath = DIR/two.log\n";
+    Stage::new(&[
         ("jail.conf", jails),
-        ("filter.d/simple.conf", filter),
-        ("one.log", String::new()),
-        ("two.log", String::new()),
-    ];
-    for (name, text) in files {
-        fs::write(directory.join(name), text).expect("a directory of our own");
-    }
-}
-
-/// Takes out of the texts what differs between any two sessions: the directory, the time and the process.
-fn plain(ran: Ran, directory: &Path) -> Ran {
-    let plain = |text: String| {
-        let text = text.replace(&directory.display().to_string(), "DIR");
-        text.split_inclusive('\n').map(without_time).collect()
-    };
-    Ran {
-        status: ran.status,
-        stdout: plain(ran.stdout),
-        stderr: plain(ran.stderr),
-    }
-}
-
-/// A line of log without its time and process id: `2026-11-21 23:29:28,260 name   [123]: …`.
-fn without_time(line: &str) -> String {
-    let stamped = line.starts_with("20") && line.get(10..11) == Some(" ") && line.get(19..20) == Some(",");
-    match line.split_once('[').filter(|_| stamped) {
-        Some((before, after)) => {
-            let name = before.get(24..).unwrap_or_default();
-            let rest = after.trim_start_matches(|character: char| character.is_ascii_digit());
-            format!("TIME {name}[PID{rest}")
-        }
-        None => line.to_owned(),
-    }
+        (
+            "filter.d/simple.conf",
+            "[Definition]\nfailregex = ^login from <HOST> failed$\nignoreregex =\n",
+        ),
+        ("one.log", ""),
+        ("two.log", ""),
+    ])
 }

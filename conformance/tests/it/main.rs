@@ -1,6 +1,9 @@
 //! The scenarios: each runs real programs, ours or the reference's, and looks at what an administrator sees.
 
+mod actions;
 mod clients;
+mod commands;
 mod e2e;
 mod filters;
 mod samples;
+mod stage;

@@ -269,6 +269,8 @@ impl Blueprint {
                 self.logencoding = encoding;
                 self.get(property, &[])
             }
+            // Files have no fields that could match.
+            "addjournalmatch" | "deljournalmatch" if !self.reads_journal() => self.get("journalmatch", &[]),
             "addjournalmatch" => {
                 let words = texts(arguments);
                 if words.iter().any(|word| word != "+" && !word.contains('=')) {
@@ -395,7 +397,16 @@ impl Blueprint {
             "findtime" => number(self.findtime),
             "bantime" => Value::Int(self.counting.bantime.seconds()),
             "ignoreself" => Value::Bool(self.ignoreself),
-            "ignoreip" => Value::list(self.ignoreip.iter().map(String::as_str)),
+            "ignoreip" => {
+                // The reference keeps the single addresses apart, behind everything else.
+                let is_single = |entry: &&String| {
+                    Entry::parse(entry).is_ok_and(
+                        |entry| matches!(entry, Some(Entry::Address(address)) if address.is_single()),
+                    )
+                };
+                let (single, other): (Vec<&String>, Vec<&String>) = self.ignoreip.iter().partition(is_single);
+                Value::list(other.into_iter().chain(single).map(String::as_str))
+            }
             "ignorecommand" => self
                 .ignorecommand
                 .as_deref()

@@ -41,8 +41,8 @@ pub(crate) struct Following {
 
 struct Reader {
     jail: String,
-    /// The paths and patterns that were asked for.
-    asked: BTreeSet<PathBuf>,
+    /// The paths and patterns that were asked for, in the order of the asking.
+    asked: Vec<PathBuf>,
     /// The files whose end was reached.
     in_operation: BTreeSet<PathBuf>,
     backend: Backend,
@@ -112,7 +112,7 @@ impl Following {
         if blueprint.reads_journal() {
             return self.follow_journal(id, since, blueprint, store);
         }
-        let wanted: BTreeSet<PathBuf> = blueprint
+        let wanted: Vec<PathBuf> = blueprint
             .logpath
             .iter()
             .map(|log| PathBuf::from(&log.path))
@@ -122,7 +122,7 @@ impl Following {
             .get(&id)
             .map(|reader| reader.asked.clone())
             .unwrap_or_default();
-        for gone in asked.difference(&wanted) {
+        for gone in asked.iter().filter(|path| !wanted.contains(path)) {
             self.files.remove_file(id, gone);
             self.log.write(
                 Level::INFO,
@@ -136,7 +136,7 @@ impl Following {
         };
         for log in &blueprint.logpath {
             let path = Path::new(&log.path);
-            if asked.contains(path) {
+            if asked.iter().any(|known| known == path) {
                 continue;
             }
             let mut start = |file: &Path| {
@@ -275,13 +275,14 @@ impl Following {
     #[must_use]
     pub(crate) fn sources(&self, jail: &str) -> Option<Sources> {
         let id = self.find(jail)?;
-        Some(match &self.readers.get(&id)?.backend {
+        let reader = self.readers.get(&id)?;
+        Some(match &reader.backend {
             Backend::Files(backend) => {
-                let paths = self
-                    .files
-                    .paths(id)
-                    .into_iter()
-                    .map(|path| path.display().to_string());
+                let mut paths = self.files.paths(id);
+                // What only a pattern has found comes last, by its name.
+                let asked = |path: &&Path| reader.asked.iter().position(|known| known == path);
+                paths.sort_by_key(|path| asked(path).unwrap_or(usize::MAX));
+                let paths = paths.into_iter().map(|path| path.display().to_string());
                 Sources::Files(backend, paths.collect())
             }
             Backend::Journal { matches, .. } => Sources::Journal(matches.clone()),
@@ -410,7 +411,7 @@ impl Following {
             id,
             Reader {
                 jail: blueprint.name.clone(),
-                asked: BTreeSet::new(),
+                asked: Vec::new(),
                 in_operation: BTreeSet::new(),
                 backend: Backend::Files(if blueprint.backend.to_lowercase().starts_with("polling") {
                     "polling"

@@ -389,7 +389,7 @@ impl World for Outside {
             "loglevel" => {
                 self.log
                     .set_level(&text)
-                    .map_err(|_| Failure::value_error(format!("Invalid log level '{text}'")))?;
+                    .map_err(|error| Failure::value_error(error.to_string()))?;
             }
             "logtarget" => {
                 self.log
