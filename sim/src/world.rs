@@ -93,6 +93,10 @@ impl World for SimulatedWorld {
         false
     }
 
+    fn has_firewall(&self) -> bool {
+        true
+    }
+
     fn services(&self) -> &Services {
         &self.services
     }

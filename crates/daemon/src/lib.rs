@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blueprint;
+mod cell;
 pub mod control;
 pub mod firewall;
 mod following;

@@ -73,6 +73,8 @@ pub(crate) struct Outside {
     control: Control,
     following: Following,
     firewall: Option<Firewall>,
+    /// Whether bans are only announced.
+    observes: bool,
     /// Hears of what other programs do to the firewall.
     watch: Option<Watch>,
     /// What they have removed, as long as it is too early to repair.
@@ -108,6 +110,7 @@ impl Outside {
         log: Arc<Log>,
         listener: UnixListener,
         firewall: Option<Firewall>,
+        observes: bool,
         zone: TimeZone,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
@@ -151,6 +154,7 @@ impl Outside {
             control,
             following,
             firewall,
+            observes,
             watch,
             removals: Vec::new(),
             repaired: None,
@@ -485,7 +489,11 @@ impl World for Outside {
     }
 
     fn observes(&self) -> bool {
-        self.firewall.is_none()
+        self.observes
+    }
+
+    fn has_firewall(&self) -> bool {
+        self.firewall.is_some()
     }
 
     fn services(&self) -> &Services {

@@ -16,9 +16,10 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_datetime::Timestamp;
 use stockade_protocol::{Command, Failure};
+use stockade_sys::nftables as kernel;
 
 use crate::PRODUCT;
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, FirewallError};
 use crate::instance::{self, InstanceError};
 use crate::log::{Level, Log, TargetError, UnknownLevel};
 use crate::outside::Outside;
@@ -90,7 +91,13 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let limit = getrlimit(Resource::Nofile);
     // Every log that is followed is open. Where the limit cannot be raised, what is there has to do.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    );
     let log = open_log(&start)?;
     if start.force && fs::remove_file(&start.socket).is_ok() {
         log.write(Level::WARNING, SERVER, "Forcing execution of the server");
@@ -120,10 +127,10 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     }
     instance::write_pid(&start.pidfile)?;
     place.pidfile = Some(start.pidfile.clone());
-    let firewall = open_firewall(&log, start.observe);
+    let (firewall, observes) = open_firewall(&log, start.observe);
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    let outside =
-        Outside::open(Arc::clone(&log), listener, firewall, zone.clone()).map_err(StartError::System)?;
+    let outside = Outside::open(Arc::clone(&log), listener, firewall, observes, zone.clone())
+        .map_err(StartError::System)?;
     let start_year = Zoned::now().with_time_zone(zone.clone()).year();
     let mut server = Server::new(outside, zone, start_year);
     let streamed = server.stream(now(), start.commands);
@@ -173,20 +180,25 @@ fn open_log(start: &Start) -> Result<Arc<Log>, StartError> {
     Ok(Arc::new(log))
 }
 
-/// The firewall, where it may be changed; what follows where not is said plainly.
-fn open_firewall(log: &Log, observe: bool) -> Option<Firewall> {
+/// The firewall, where it may be changed, and whether bans are only announced; what follows is said plainly.
+fn open_firewall(log: &Log, observe: bool) -> (Option<Firewall>, bool) {
     let reason = if observe {
         "as asked for with --observe".to_owned()
     } else {
         match Firewall::open() {
-            Ok(firewall) => return Some(firewall),
+            Ok(firewall) => return (Some(firewall), false),
+            Err(FirewallError::Kernel(error @ kernel::Error::NoNftables(_))) => {
+                let text = format!("{error}; the stock nftables actions run as commands, as all others do");
+                log.write(Level::WARNING, SERVER, &text);
+                return (None, false);
+            }
             Err(error) => format!("for {error}"),
         }
     };
     let text =
         format!("OBSERVING ONLY: bans are decided and logged as `would ban`, and nobody is banned, {reason}");
     log.write(Level::WARNING, SERVER, &text);
-    None
+    (None, true)
 }
 
 fn reason(failure: &Failure) -> String {

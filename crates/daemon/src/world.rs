@@ -120,6 +120,9 @@ pub trait World {
     /// Whether bans are only announced and nothing is changed.
     fn observes(&self) -> bool;
 
+    /// Whether the daemon can change the firewall itself; where not, commands have to.
+    fn has_firewall(&self) -> bool;
+
     /// What the names of ports stand for.
     fn services(&self) -> &Services;
 

@@ -1,0 +1,858 @@
+//! One jail at work, with its filter and its actions: what it decides is carried out.
+//!
+//! In: lines, entries, answers and wishes, each with `now`. Out: calls of the [`World`].
+//!
+//! Invariant: the firewall is changed first, then the database, then the log is told; a ban is announced once.
+
+use std::mem;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use stockade_action::command::CommandAction;
+use stockade_action::facts::{BanFacts, JailFacts, NoBan};
+use stockade_action::nftables::{Ban, Definition, NativeFirewall};
+use stockade_action::tags::Properties;
+use stockade_datetime::{Clock, Timestamp};
+use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
+use stockade_jail::{Effect, Input, Jail, ListFile, Question, Setting, Ticket, Why};
+use stockade_protocol::{Failure, Value};
+
+use crate::blueprint::{self, ActionBlueprint, Blueprint};
+use crate::log::Level;
+use crate::resolver;
+use crate::runner::Job;
+use crate::status::local_time;
+use crate::store::{self, RestoreLimits};
+use crate::world::World;
+
+/// The logger of what jails decide.
+const ACTIONS: &str = "fail2ban.actions";
+/// The logger of what filters find.
+const FILTER: &str = "fail2ban.filter";
+/// The logger of how jails come and go.
+const JAIL: &str = "fail2ban.jail";
+/// How long a command of an action may take unless its `timeout` says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
+const WAITING: usize = 1000;
+
+/// One jail with all that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) jail: Jail,
+    filter: Filter,
+    output: Output,
+    actions: Vec<Action>,
+    /// Matches that wait for the addresses of a host name.
+    waiting: Vec<(String, Found)>,
+    zone: TimeZone,
+}
+
+#[derive(Debug)]
+struct Action {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The daemon changes the firewall itself.
+    Native(NativeFirewall),
+    /// Commands are run.
+    Commands,
+}
+
+impl Cell {
+    /// Starts a jail: the bans of before are in force when the first line is read.
+    ///
+    /// # Errors
+    /// Where its expressions or its sources cannot be used; nothing of the jail is left then.
+    pub(crate) fn start(
+        world: &mut impl World,
+        clock: &Clock,
+        blueprint: Blueprint,
+        zone: TimeZone,
+    ) -> Result<Self, Failure> {
+        let (now, name) = (clock.now(), blueprint.name.clone());
+        let filter = blueprint.filter()?;
+        let mut jail = Jail::new(name.clone(), blueprint.counting.clone());
+        blueprint.fill_ignore_list(jail.ignore_mut())?;
+        jail.ignore_mut().set_own_addresses(world.own_addresses());
+        world.log(Level::INFO, JAIL, format_args!("Creating new jail '{name}'"));
+        world.keep_jail(&name, true);
+        let (output, actions, waiting) = (Output::default(), Vec::new(), Vec::new());
+        let mut cell = Self {
+            blueprint,
+            jail,
+            filter,
+            output,
+            actions,
+            waiting,
+            zone,
+        };
+        let restored = cell.restore(world, now);
+        for action in cell.blueprint.actions.clone() {
+            cell.start_action(world, now, &action);
+        }
+        cell.tell(world, now, restored);
+        if let Err(failure) = cell.follow(world, clock) {
+            cell.stop(world, now);
+            return Err(failure);
+        }
+        world.log(Level::INFO, JAIL, format_args!("Jail '{name}' started"));
+        Ok(cell)
+    }
+}
+
+impl Cell {
+    /// Lets the jail do something, and carries out what comes of it.
+    pub(crate) fn with_effects<T>(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        act: impl FnOnce(&mut Jail, &mut Vec<Effect>) -> T,
+    ) -> T {
+        let mut effects = Vec::new();
+        let result = act(&mut self.jail, &mut effects);
+        self.carry_out(world, now, effects);
+        result
+    }
+
+    pub(crate) fn step(&mut self, world: &mut impl World, now: Timestamp, input: Input) {
+        self.with_effects(world, now, |jail, effects| jail.step(now, input, effects));
+    }
+
+    /// Carries out what the jail decided: the firewall first, then the database, the log and the commands.
+    fn carry_out(&mut self, world: &mut impl World, now: Timestamp, effects: Vec<Effect>) {
+        if !effects.is_empty() {
+            self.enforce(world, now, &effects);
+            self.tell(world, now, effects);
+        }
+    }
+
+    /// Tells the log, the database and the commands what the jail decided.
+    fn tell(&mut self, world: &mut impl World, now: Timestamp, effects: Vec<Effect>) {
+        let name = self.blueprint.name.clone();
+        for effect in effects {
+            match effect {
+                Effect::Found { id, time } => {
+                    world.log(
+                        Level::INFO,
+                        FILTER,
+                        format_args!("[{name}] Found {} - {}", id, local_time(&self.zone, time)),
+                    );
+                }
+                Effect::Attempt { id, time } => {
+                    world.log(
+                        Level::INFO,
+                        FILTER,
+                        format_args!("[{name}] Attempt {} - {}", id, local_time(&self.zone, time)),
+                    );
+                }
+                Effect::Ignored { id, source } => {
+                    world.log(
+                        Level::INFO,
+                        FILTER,
+                        format_args!("[{name}] Ignore {} by {source}", id),
+                    );
+                }
+                Effect::Ban(ticket) => self.announce_ban(world, *ticket),
+                Effect::AlreadyBanned {
+                    id, behind_micros, ..
+                } => {
+                    let level = match behind_micros {
+                        ..3_000_000 => Level::DEBUG,
+                        3_000_000..60_000_000 => Level::NOTICE,
+                        _ => Level::WARNING,
+                    };
+                    world.log(level, ACTIONS, format_args!("[{name}] {} already banned", id));
+                }
+                Effect::Prolonged { .. } => {}
+                Effect::ExpiredBan(id) => {
+                    world.log(
+                        Level::INFO,
+                        ACTIONS,
+                        format_args!("[{name}] Ignore {}, expired bantime", id),
+                    );
+                }
+                Effect::Unban(ticket, why) => {
+                    let verb = verb(world, why);
+                    world.log(
+                        Level::NOTICE,
+                        ACTIONS,
+                        format_args!("[{name}] {verb} {}", ticket.id),
+                    );
+                    self.order_all(world, |facts| Job::Unban(Box::new(facts)), *ticket);
+                }
+                Effect::Flush(tickets, why) => self.flush(world, now, tickets, why),
+                Effect::Forget(id) => world.forget_ban(Some(&name), Some(&id.to_string())),
+                Effect::NotBanned(id) => world.log(Level::MSG, ACTIONS, format_args!("{} is not banned", id)),
+                Effect::Ask(question) => self.ask(world, now, question),
+            }
+        }
+    }
+
+    /// Brings the firewall in line with what was decided, in as few steps as its order allows.
+    fn enforce(&mut self, world: &mut impl World, now: Timestamp, effects: &[Effect]) {
+        let bantime = self.jail.settings().bantime;
+        let mut changes: Vec<Change> = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Ban(ticket) => {
+                    let end = ticket.bantime_in(bantime).end(ticket.time);
+                    changes.extend(target(ticket).map(|address| Change::Ban(Ban { address, end })));
+                }
+                Effect::Prolonged { id, end } => {
+                    changes.extend(
+                        id.address()
+                            .map(|&address| Change::Renew(Ban { address, end: *end })),
+                    );
+                }
+                Effect::Unban(ticket, _) => changes.extend(target(ticket).map(Change::Unban)),
+                Effect::Flush(tickets, _) => {
+                    changes.extend(tickets.iter().filter_map(target).map(Change::Unban))
+                }
+                Effect::Found { .. }
+                | Effect::Attempt { .. }
+                | Effect::Ignored { .. }
+                | Effect::AlreadyBanned { .. }
+                | Effect::ExpiredBan(_)
+                | Effect::Forget(_)
+                | Effect::NotBanned(_)
+                | Effect::Ask(_) => {}
+            }
+        }
+        if changes.is_empty() {
+            return;
+        }
+        let Self {
+            blueprint,
+            jail,
+            actions,
+            ..
+        } = self;
+        for action in actions {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            if let Err(error) = change(world, now, native, &changes) {
+                world.log(
+                    Level::ERROR,
+                    ACTIONS,
+                    format_args!("Invariant check failed. Trying to restore a sane environment: {error}"),
+                );
+                if let Err(error) = adopt(world, now, native, jail) {
+                    world.log(
+                        Level::ERROR,
+                        ACTIONS,
+                        format_args!(
+                            "Failed to execute jail '{}' action '{}': {error}",
+                            blueprint.name, action.name
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Sets native actions up again that `is_broken` says need it.
+    pub(crate) fn repair(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        is_broken: impl Fn(&NativeFirewall) -> bool,
+    ) {
+        let name = &self.blueprint.name;
+        for action in &mut self.actions {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            if !is_broken(native) {
+                continue;
+            }
+            world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "[{name}] Invariant check failed. Trying to restore a sane environment: \
+                     another program changed what action '{}' has in the firewall",
+                    action.name
+                ),
+            );
+            if let Err(error) = adopt(world, now, native, &self.jail) {
+                world.log(
+                    Level::CRITICAL,
+                    ACTIONS,
+                    format_args!("[{name}] Unable to restore environment: {error}"),
+                );
+            }
+        }
+    }
+
+    /// Gives the elements in the firewall the timeouts that the bans have now.
+    fn renew(&mut self, world: &mut impl World, now: Timestamp) {
+        for action in &mut self.actions {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            if !native.stands() {
+                continue;
+            }
+            if let Err(error) = adopt(world, now, native, &self.jail) {
+                world.log(
+                    Level::ERROR,
+                    ACTIONS,
+                    format_args!(
+                        "Failed to prolong jail '{}' action '{}': {error}",
+                        self.blueprint.name, action.name
+                    ),
+                );
+            }
+        }
+    }
+
+    fn announce_ban(&mut self, world: &mut impl World, ticket: Ticket) {
+        let name = &self.blueprint.name;
+        let id = &ticket.id;
+        if world.observes() {
+            world.log(Level::NOTICE, ACTIONS, format_args!("[{name}] would ban {id}"));
+            return;
+        }
+        if ticket.restored {
+            world.log(Level::NOTICE, ACTIONS, format_args!("[{name}] Restore Ban {id}"));
+        } else {
+            world.keep_ban(
+                name,
+                &ticket,
+                self.jail.settings().bantime,
+                format!("[{name}] Ban {id}"),
+            );
+        }
+        self.order_all(world, |facts| Job::Ban(Box::new(facts)), ticket);
+    }
+
+    /// Lifts all bans of the jail: at once where an action can, one by one where not.
+    fn flush(&mut self, world: &mut impl World, now: Timestamp, tickets: Vec<Ticket>, why: Why) {
+        let name = self.blueprint.name.clone();
+        if why == Why::Asked {
+            world.forget_ban(Some(&name), None);
+        }
+        if tickets.is_empty() {
+            return;
+        }
+        let facts = self.facts();
+        for action in &self.actions {
+            match &action.kind {
+                Kind::Native(_) if world.observes() => {}
+                Kind::Native(_) => {
+                    world.log(
+                        Level::NOTICE,
+                        ACTIONS,
+                        format_args!("[{name}] Flush ticket(s) with {}", action.name),
+                    );
+                }
+                Kind::Commands => {
+                    let bans = tickets.iter().map(|ticket| BanFacts {
+                        ticket: ticket.clone(),
+                        jail: facts.clone(),
+                    });
+                    self.order(world, action, Job::Flush(no_ban(&facts, now), bans.collect()));
+                }
+            }
+        }
+        let verb = verb(world, why);
+        for ticket in tickets {
+            world.log(
+                Level::NOTICE,
+                ACTIONS,
+                format_args!("[{name}] {verb} {}", ticket.id),
+            );
+        }
+    }
+
+    fn order_all(&self, world: &mut impl World, job: impl Fn(BanFacts) -> Job, ticket: Ticket) {
+        let jail = self.facts();
+        for action in &self.actions {
+            if let Kind::Commands = action.kind {
+                self.order(
+                    world,
+                    action,
+                    job(BanFacts {
+                        ticket: ticket.clone(),
+                        jail: jail.clone(),
+                    }),
+                );
+            }
+        }
+    }
+
+    fn order(&self, world: &mut impl World, action: &Action, job: Job) {
+        let name = &self.blueprint.name;
+        if !world.order(name, &action.name, job) {
+            world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "Failed to execute action '{}' of jail '{name}': too much of it waits already",
+                    action.name
+                ),
+            );
+        }
+    }
+
+    fn facts(&self) -> JailFacts {
+        let counts = self.jail.status();
+        JailFacts {
+            name: self.blueprint.name.clone(),
+            bantime: self.jail.settings().bantime,
+            banned: counts.currently_banned,
+            banned_total: counts.total_banned,
+            found: counts.currently_failed,
+            found_total: counts.total_failed,
+        }
+    }
+}
+
+impl Cell {
+    /// Looks at a line or an entry.
+    pub(crate) fn process(
+        &mut self,
+        world: &mut impl World,
+        clock: &Clock,
+        in_operation: bool,
+        entry: filter::Entry<'_>,
+    ) {
+        if self.jail.settings().idle {
+            return;
+        }
+        let mut output = mem::take(&mut self.output);
+        let now = clock.now();
+        self.filter.process(entry, clock, in_operation, &mut output);
+        for note in output.notes.drain(..) {
+            let level = match note.level {
+                filter::Level::Error => Level::ERROR,
+                filter::Level::Warning => Level::WARNING,
+            };
+            for record in note.records {
+                if note.of_jail {
+                    world.log(level, FILTER, format_args!("[{}] {record}", self.blueprint.name));
+                } else {
+                    world.log(level, FILTER, format_args!("{record}"));
+                }
+            }
+        }
+        for found in output.found.drain(..) {
+            match &found.who {
+                Who::Host(host) => match world.resolve(now, host) {
+                    Some(answer) => self.fail(world, now, found, &answer),
+                    None if self.waiting.len() < WAITING => self.waiting.push((host.clone(), found)),
+                    None => {}
+                },
+                Who::Id(..) | Who::Pending => self.count(world, now, found, &[]),
+            }
+        }
+        self.output = output;
+    }
+
+    /// A name that matches wait for, or the jail's ignore list asks about, was looked up.
+    pub(crate) fn resolved(&mut self, world: &mut impl World, now: Timestamp, answer: &resolver::Answer) {
+        let (ready, waiting) = mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(host, _)| *host == answer.name);
+        self.waiting = waiting;
+        let ready: Vec<(String, Found)> = ready;
+        for (_, found) in ready {
+            self.fail(world, now, found, answer);
+        }
+        self.answer_name(world, now, answer);
+    }
+
+    /// Counts a match for each address of its host name.
+    fn fail(&mut self, world: &mut impl World, now: Timestamp, found: Found, answer: &resolver::Answer) {
+        let resolver::Answer {
+            name,
+            addresses,
+            error,
+        } = answer;
+        let addresses: Vec<Address> = addresses.iter().map(|&ip| Address::single(ip)).collect();
+        match error {
+            Some(error) if addresses.is_empty() => world.log(
+                Level::WARNING,
+                "fail2ban.ipdns",
+                format_args!("Unable to find a corresponding IP address for {name}: {error}"),
+            ),
+            _ => {}
+        }
+        if self.blueprint.usedns == UseDns::Warn && !addresses.is_empty() {
+            let shown: Vec<String> = addresses.iter().map(|address| format!("'{address}'")).collect();
+            world.log(
+                Level::WARNING,
+                FILTER,
+                format_args!(
+                    "Determined IP using DNS Lookup: {name} = {{{}}}",
+                    shown.join(", ")
+                ),
+            );
+        }
+        self.count(world, now, found, &addresses);
+    }
+
+    fn count(&mut self, world: &mut impl World, now: Timestamp, found: Found, addresses: &[Address]) {
+        for candidate in found.into_candidates(addresses) {
+            self.step(world, now, Input::Failure(candidate));
+        }
+    }
+
+    /// Something has to be known before the jail can go on.
+    fn ask(&mut self, world: &mut impl World, now: Timestamp, question: Question) {
+        match question {
+            Question::Resolve(name) => {
+                if let Some(answer) = world.resolve(now, &name) {
+                    self.answer_name(world, now, &answer);
+                }
+            }
+            Question::Read(path) => {
+                let file = match world.read_list(&path) {
+                    Ok(text) => ListFile::Content(text),
+                    Err(error) => {
+                        world.log(
+                            Level::WARNING,
+                            FILTER,
+                            format_args!("Retrieving IPs set from '{path}' failed: {error}"),
+                        );
+                        ListFile::Unreadable
+                    }
+                };
+                self.step(world, now, Input::Answer(stockade_jail::Answer::Read(path, file)));
+            }
+            Question::Command { number, ticket } => {
+                let facts = BanFacts {
+                    ticket: *ticket,
+                    jail: self.facts(),
+                };
+                let command = self.jail.settings().ignorecommand.clone().unwrap_or_default();
+                world.ask_command(&self.blueprint.name, number, &command, facts);
+            }
+        }
+    }
+
+    fn answer_name(&mut self, world: &mut impl World, now: Timestamp, answer: &resolver::Answer) {
+        let addresses = answer.addresses.iter().map(|&ip| Address::single(ip)).collect();
+        self.step(
+            world,
+            now,
+            Input::Answer(stockade_jail::Answer::Resolved(answer.name.clone(), addresses)),
+        );
+    }
+
+    fn follow(&mut self, world: &mut impl World, clock: &Clock) -> Result<(), Failure> {
+        let Self {
+            blueprint, filter, ..
+        } = self;
+        world.follow(clock.now(), blueprint, &mut |line| filter.date_of(line, clock))
+    }
+
+    /// Takes another shape; only what differs is touched.
+    pub(crate) fn reshape(
+        &mut self,
+        world: &mut impl World,
+        clock: &Clock,
+        new: Blueprint,
+    ) -> Result<(), Failure> {
+        let now = clock.now();
+        if !new.filters_like(&self.blueprint) {
+            let filter = new.filter()?;
+            self.filter = filter;
+        }
+        if new.ignoreip != self.blueprint.ignoreip || new.ignoreself != self.blueprint.ignoreself {
+            new.fill_ignore_list(self.jail.ignore_mut())?;
+            self.jail.ignore_mut().set_own_addresses(world.own_addresses());
+        }
+        let counting = &new.counting;
+        self.jail.set(Setting::MaxRetry(counting.maxretry));
+        self.jail.set(Setting::FindTime(counting.findtime_micros));
+        self.jail.set(Setting::MaxMatches(counting.maxmatches));
+        self.jail.set(Setting::Idle(counting.idle));
+        self.jail
+            .set(Setting::IgnoreCommand(counting.ignorecommand.clone()));
+        if counting.ignorecache != self.blueprint.counting.ignorecache {
+            self.jail.set(Setting::IgnoreCache(counting.ignorecache.clone()));
+        }
+        if counting.bantime != self.blueprint.counting.bantime {
+            self.jail.set(Setting::BanTime(counting.bantime));
+            // Bans without a ban time of their own follow it, and so must the kernel.
+            self.renew(world, now);
+        }
+        let old = mem::replace(&mut self.blueprint, new);
+        self.reshape_actions(world, now, &old);
+        if !self.blueprint.follows_like(&old) {
+            self.follow(world, clock)?;
+        }
+        Ok(())
+    }
+
+    /// Stops the actions that are gone or changed, and starts those that are new or changed.
+    fn reshape_actions(&mut self, world: &mut impl World, now: Timestamp, old: &Blueprint) {
+        let unchanged = |name: &str| {
+            let find = |blueprint: &Blueprint| {
+                blueprint
+                    .actions
+                    .iter()
+                    .find(|action| action.name == name)
+                    .cloned()
+            };
+            find(old).is_some_and(|old| find(&self.blueprint) == Some(old))
+        };
+        let (kept, gone): (Vec<Action>, Vec<Action>) = mem::take(&mut self.actions)
+            .into_iter()
+            .partition(|action| unchanged(&action.name));
+        self.actions = kept;
+        for action in gone {
+            self.drop_action(world, now, action);
+        }
+        for blueprint in self.blueprint.actions.clone() {
+            if !self.actions.iter().any(|action| action.name == blueprint.name) {
+                self.start_action(world, now, &blueprint);
+            }
+        }
+    }
+
+    /// Takes an action away with all that it holds.
+    fn drop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
+        if let Kind::Commands = action.kind {
+            let facts = self.facts();
+            let bans = self.jail.bans().filter_map(|ban| self.jail.ticket(ban.id));
+            let bans = bans
+                .map(|ticket| BanFacts {
+                    ticket,
+                    jail: facts.clone(),
+                })
+                .collect();
+            self.order(world, &action, Job::Flush(no_ban(&facts, now), bans));
+        }
+        self.stop_action(world, now, action);
+    }
+
+    /// Starts an action, with the bans that are in force; what cannot be started is logged, and the jail runs on.
+    fn start_action(&mut self, world: &mut impl World, now: Timestamp, blueprint: &ActionBlueprint) {
+        let name = blueprint.name.clone();
+        match self.employ(world, now, blueprint) {
+            Ok(Some(kind)) => {
+                let action = Action { name, kind };
+                if let Kind::Commands = action.kind {
+                    let facts = self.facts();
+                    self.order(world, &action, Job::Start(no_ban(&facts, now)));
+                }
+                self.actions.push(action);
+            }
+            Ok(None) => {}
+            Err(error) => world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "Failed to start jail '{}' action '{name}': {error}",
+                    self.blueprint.name
+                ),
+            ),
+        }
+    }
+
+    fn employ(
+        &self,
+        world: &mut impl World,
+        now: Timestamp,
+        blueprint: &ActionBlueprint,
+    ) -> Result<Option<Kind>, String> {
+        if world.observes() {
+            return Ok(None);
+        }
+        let jail = &self.blueprint.name;
+        if let Some(python) = &blueprint.python {
+            return Err(format!(
+                "{python}: actions written in Python are not run; use one made of commands"
+            ));
+        }
+        let properties = properties(blueprint);
+        if world.has_firewall()
+            && let Some(kind) = stockade_action::native::recognise(&properties)
+        {
+            match Definition::new(kind, &properties, world.services()) {
+                Ok(definition) => {
+                    let mut native = NativeFirewall::new(definition);
+                    // The action stays even where the firewall refuses now: each ban tries again and says so.
+                    if let Err(error) = adopt(world, now, &mut native, &self.jail) {
+                        world.log(
+                            Level::ERROR,
+                            ACTIONS,
+                            format_args!(
+                                "Failed to start jail '{jail}' action '{}': {error}",
+                                blueprint.name
+                            ),
+                        );
+                    }
+                    return Ok(Some(Kind::Native(native)));
+                }
+                Err(unsupported) => world.log(
+                    Level::INFO,
+                    ACTIONS,
+                    format_args!(
+                        "[{jail}] action '{}' is run as commands: {unsupported}",
+                        blueprint.name
+                    ),
+                ),
+            }
+        }
+        let timeout = match blueprint.get("timeout").map(Value::float) {
+            Some(Ok(seconds)) => Duration::try_from_secs_f64(seconds).unwrap_or(TIMEOUT),
+            Some(Err(_)) | None => TIMEOUT,
+        };
+        let action = CommandAction::new(properties, world.host_names(), world.ipv6());
+        world.employ(jail, &blueprint.name, action, timeout)?;
+        Ok(Some(Kind::Commands))
+    }
+
+    /// Takes the bans of before up; what comes of it is still to be told.
+    fn restore(&mut self, world: &mut impl World, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if world.observes() {
+            return effects;
+        }
+        let settings = self.jail.settings();
+        let limits = RestoreLimits {
+            bantime: store::bantime_seconds(settings.bantime),
+            increment: self
+                .blueprint
+                .increment("increment")
+                .is_some_and(blueprint::boolean),
+            maxtime: self
+                .blueprint
+                .increment("maxtime")
+                .and_then(|value| value.float().ok()),
+            max_matches: settings.maxmatches,
+        };
+        let tickets = world.kept_bans(&self.blueprint.name, now, limits);
+        self.jail.step(now, Input::Restore(tickets), &mut effects);
+        effects
+    }
+
+    pub(crate) fn stop(&mut self, world: &mut impl World, now: Timestamp) {
+        let name = self.blueprint.name.clone();
+        world.unfollow(&name);
+        // The firewall lets go of all bans at once with the action.
+        let mut effects = Vec::new();
+        self.jail.unban_all(Why::Repealed, &mut effects);
+        self.tell(world, now, effects);
+        for action in mem::take(&mut self.actions).into_iter().rev() {
+            self.stop_action(world, now, action);
+        }
+    }
+
+    fn stop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
+        let name = &self.blueprint.name;
+        match action.kind {
+            Kind::Native(mut native) => {
+                if let Err(error) = world.enforce(&native.stop()) {
+                    world.log(
+                        Level::ERROR,
+                        ACTIONS,
+                        format_args!("Failed to stop jail '{name}' action '{}': {error}", action.name),
+                    );
+                }
+            }
+            Kind::Commands => world.dismiss(name, &action.name, Job::Stop(no_ban(&self.facts(), now))),
+        }
+    }
+}
+
+/// One change of what the firewall refuses.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Ban(Ban),
+    Renew(Ban),
+    Unban(Address),
+}
+
+/// Makes `changes`, those of one kind that follow each other in one step.
+fn change(
+    world: &mut impl World,
+    now: Timestamp,
+    native: &mut NativeFirewall,
+    changes: &[Change],
+) -> Result<(), String> {
+    for alike in changes.chunk_by(|one, other| mem::discriminant(one) == mem::discriminant(other)) {
+        let (mut bans, mut addresses) = (Vec::new(), Vec::new());
+        let mut renews = false;
+        for change in alike {
+            match change {
+                Change::Ban(ban) => bans.push(*ban),
+                Change::Renew(ban) => {
+                    renews = true;
+                    bans.push(*ban);
+                }
+                Change::Unban(address) => addresses.push(*address),
+            }
+        }
+        let batch = match (renews, addresses.is_empty()) {
+            (true, _) => native.renew(now, &bans),
+            (false, true) => native.ban(now, &bans),
+            (false, false) => native.unban(now, &addresses),
+        };
+        world.enforce(&batch)?;
+    }
+    Ok(())
+}
+
+/// Makes the firewall refuse exactly whom the jail has banned, whatever it held before.
+fn adopt(
+    world: &mut impl World,
+    now: Timestamp,
+    native: &mut NativeFirewall,
+    jail: &Jail,
+) -> Result<(), String> {
+    let bans: Vec<Ban> = jail
+        .bans()
+        .filter_map(|ban| {
+            Some(Ban {
+                address: target(&jail.ticket(ban.id)?)?,
+                end: ban.end,
+            })
+        })
+        .collect();
+    let observed = world.observed(native.definition())?;
+    let batch = native.adopt(now, &observed, &bans);
+    world.enforce(&batch)
+}
+
+/// The address that the firewall is to refuse: the attacker's where it is known, else the id where it is one.
+fn target(ticket: &Ticket) -> Option<Address> {
+    ticket.address.as_ref().unwrap_or(&ticket.id).address().copied()
+}
+
+fn no_ban(jail: &JailFacts, now: Timestamp) -> NoBan {
+    NoBan {
+        jail: jail.clone(),
+        family: None,
+        time: now.to_string(),
+    }
+}
+
+/// What the log calls the end of a ban.
+fn verb(world: &impl World, why: Why) -> &'static str {
+    match (world.observes(), why) {
+        (true, _) => "would unban",
+        (false, Why::Repealed) => "Repeal Ban",
+        (false, Why::Expired | Why::Asked | Why::Displaced) => "Unban",
+    }
+}
+
+fn properties(blueprint: &ActionBlueprint) -> Properties {
+    let mut properties = Properties::default();
+    for (name, value) in &blueprint.properties {
+        if *value != Value::None {
+            properties.set(name, value.text());
+        }
+    }
+    properties
+}
