@@ -82,6 +82,13 @@ impl Cell {
         jail.ignore_mut().set_own_addresses(world.own_addresses());
         world.log(Level::INFO, JAIL, format_args!("Creating new jail '{name}'"));
         world.keep_jail(&name, true);
+        if blueprint.increment("increment").is_some_and(blueprint::boolean) {
+            world.log(
+                Level::WARNING,
+                JAIL,
+                format_args!("[{name}] `bantime.increment` has no effect yet: every ban lasts as long as `bantime` says"),
+            );
+        }
         let (output, actions, waiting) = (Output::default(), Vec::new(), Vec::new());
         let mut cell = Self {
             blueprint,
