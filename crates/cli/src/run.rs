@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use stockade_config::EarlySettings;
 use stockade_daemon::Start;
-use stockade_protocol::Command;
+use stockade_daemon::server::Placed;
 use stockade_protocol::text::EXIT_FAILURE;
 
 use crate::options::CONFIGURATION;
@@ -23,7 +23,7 @@ pub struct Settings {
     /// The directory of the configuration where one was named.
     pub directory: Option<String>,
     /// What it is told before anyone else may tell it anything.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Placed>,
     /// Whether it is to leave the terminal: a session of its own, the root directory, no standard streams.
     pub detached: bool,
     /// Whether it takes the place of whatever is at the path of the socket.

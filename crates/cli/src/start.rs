@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stockade_config::Mode;
+use stockade_daemon::server::Placed;
 use stockade_protocol::text::EXIT_FAILURE;
 use stockade_protocol::{Answer, Command};
 
@@ -47,7 +48,7 @@ pub(crate) fn here_or_apart(session: &Session<'_>) -> ExitCode {
     let settings = Settings {
         early: session.early.clone(),
         directory: options.directory.clone(),
-        commands,
+        commands: commands.into_iter().map(Placed::from).collect(),
         detached: !options.foreground,
         force: options.force,
         observe: false,

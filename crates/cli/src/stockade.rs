@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use stockade_config::{Mode, Overrides, Reader};
+use stockade_daemon::server::Placed;
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
@@ -321,7 +322,14 @@ fn daemon(run: Run) -> ExitCode {
     let settings = Settings {
         early,
         directory: run.place.directory,
-        commands: stream.commands.into_iter().map(|command| command.value).collect(),
+        commands: stream
+            .commands
+            .into_iter()
+            .map(|command| Placed {
+                place: command.span.map(|span| span.to_string()),
+                command: command.value,
+            })
+            .collect(),
         detached: false,
         force: false,
         observe: run.observe,

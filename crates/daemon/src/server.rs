@@ -23,6 +23,21 @@ const SERVER: &str = "fail2ban.server";
 /// The longest time a `sleep` of a client may take, in seconds.
 const LONGEST_SLEEP: f64 = 3600.0;
 
+/// A command of the configuration, and where it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// The command.
+    pub command: Command,
+    /// The file, line and column, as `FILE:LINE:COLUMN`; `None` where it is written nowhere.
+    pub place: Option<String>,
+}
+
+impl From<Command> for Placed {
+    fn from(command: Command) -> Self {
+        Self { command, place: None }
+    }
+}
+
 /// The daemon.
 #[derive(Debug)]
 pub struct Server<W> {
@@ -101,10 +116,15 @@ impl<W: World> Server<W> {
     ///
     /// # Errors
     /// The first failure; the other jails run all the same.
-    pub fn stream(&mut self, now: Timestamp, commands: Vec<Command>) -> Result<(), Failure> {
+    pub fn stream(
+        &mut self,
+        now: Timestamp,
+        commands: impl IntoIterator<Item = impl Into<Placed>>,
+    ) -> Result<(), Failure> {
         let mut first = Ok(());
         let mut broken: Vec<String> = Vec::new();
-        for command in commands {
+        for placed in commands {
+            let Placed { command, place } = placed.into();
             let jail = command.jail().map(str::to_owned);
             if jail.as_ref().is_some_and(|jail| broken.contains(jail)) {
                 continue;
@@ -113,6 +133,14 @@ impl<W: World> Server<W> {
             if let Err(failure) = self.execute(now, command) {
                 self.report(&shown, &failure);
                 if let Some(jail) = jail {
+                    if let Some(place) = place {
+                        let text = failure.text();
+                        self.world.log(
+                            Level::ERROR,
+                            SERVER,
+                            format_args!("{place}: {text}. Put it right and run `fail2ban-client reload`"),
+                        );
+                    }
                     self.drafts.retain(|draft| draft.name != jail);
                     self.world.log(
                         Level::ERROR,

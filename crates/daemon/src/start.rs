@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_datetime::Timestamp;
-use stockade_protocol::{Command, Failure};
+use stockade_protocol::Failure;
 use stockade_sys::nftables as kernel;
 
 use crate::PRODUCT;
@@ -23,7 +23,7 @@ use crate::firewall::{Firewall, FirewallError};
 use crate::instance::{self, InstanceError};
 use crate::log::{Level, Log, TargetError, UnknownLevel};
 use crate::outside::Outside;
-use crate::server::Server;
+use crate::server::{Placed, Server};
 use crate::world::World;
 
 const SERVER: &str = "fail2ban.server";
@@ -50,7 +50,7 @@ pub struct Start {
     /// Where the log's first lines say that the configuration came from.
     pub origin: String,
     /// The commands of the configuration.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Placed>,
 }
 
 /// Why the daemon does not run.
