@@ -138,27 +138,9 @@ impl Action {
                 standard,
                 surroundings,
             } => {
-                let mut combined = evaluation.overlaid(standard.clone());
-                evaluation.resolve(sources, &mut combined, &AT_RUN_TIME, surroundings)?;
-                let is_standard = |name: &str| OPTIONS.iter().any(|(option, _)| *option == name);
-                let resolved = combined
-                    .iter()
-                    .filter(|(name, _)| is_standard(name))
-                    .map(|(name, value)| {
-                        let is_truth = OPTIONS.contains(&(name, true));
-                        let value = value
-                            .as_text()
-                            .filter(|_| is_truth)
-                            .map_or_else(|| value.value.clone(), |text| truth(text).into());
-                        (name, value)
-                    });
-                let raw = evaluation
-                    .init
-                    .iter()
-                    .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"));
-                let pairs = resolved
-                    .chain(raw.map(|(name, value)| (name, value.value.clone())))
-                    .map(|(name, value)| Value::List(vec![name.into(), value]))
+                let pairs = resolved(sources, evaluation, standard, surroundings)?
+                    .into_iter()
+                    .map(|(name, option)| Value::List(vec![name.into(), option.value]))
                     .collect();
                 set("addaction", vec![name.as_str().into()], false, at);
                 set("action", vec![name.as_str().into(), Value::List(pairs)], true, at);
@@ -166,6 +148,35 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// The options of an action in their order: the resolved ones, then the parameters as they are.
+pub(crate) fn resolved(
+    sources: &Sources<'_>,
+    evaluation: &Evaluation,
+    standard: &Ordered<Traced>,
+    surroundings: &Surroundings,
+) -> Result<Vec<(String, Traced)>, Error> {
+    let mut combined = evaluation.overlaid(standard.clone());
+    evaluation.resolve(sources, &mut combined, &AT_RUN_TIME, surroundings)?;
+    let is_standard = |name: &str| OPTIONS.iter().any(|(option, _)| *option == name);
+    let resolved = combined
+        .iter()
+        .filter(|(name, _)| is_standard(name))
+        .map(|(name, option)| {
+            let is_truth = OPTIONS.contains(&(name, true));
+            let option = match option.as_text().filter(|_| is_truth) {
+                Some(text) => option.with(truth(text)),
+                None => option.clone(),
+            };
+            (name.to_owned(), option)
+        });
+    let raw = evaluation
+        .init
+        .iter()
+        .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"))
+        .map(|(name, option)| (name.to_owned(), option.clone()));
+    Ok(resolved.chain(raw).collect())
 }
 
 /// Completes the parameters by `name` and `actname` and returns the latter.

@@ -145,6 +145,16 @@ pub enum Error {
         /// The section.
         section: String,
     },
+    /// A jail whose filter or action cannot be used.
+    #[error("Jail {}: {reason}", quote(jail))]
+    Jail {
+        /// Its section.
+        at: Option<Span>,
+        /// Its name.
+        jail: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A quote that is not closed in a `journalmatch`.
     #[error("No closing quotation")]
     NoClosingQuotation {
@@ -221,6 +231,7 @@ impl Error {
             | Self::NoOption { at, .. }
             | Self::NoClosingQuotation { at }
             | Self::NoEscapedCharacter { at }
+            | Self::Jail { at, .. }
             | Self::NoLogFile { at, .. }
             | Self::LogLevel { at, .. } => at.as_ref(),
             Self::NoSection { .. } | Self::NoBase { .. } | Self::Unreadable { .. } | Self::Limit { .. } => {

@@ -26,7 +26,7 @@ pub(crate) struct Evaluation {
     /// The parameters, then what `[Init]` adds; case counts.
     pub(crate) init: Ordered<Traced>,
     /// What a tag outside the set stands for, once it has been looked up.
-    found: RefCell<HashMap<String, Option<String>>>,
+    found: RefCell<HashMap<String, Option<Traced>>>,
 }
 
 /// The options of the jail and the init map, which win over what the files say.
@@ -65,13 +65,7 @@ impl Evaluation {
             } else {
                 traced.value.text().into()
             };
-            variables.insert(
-                name.to_lowercase(),
-                Traced {
-                    value,
-                    at: traced.at.clone(),
-                },
-            );
+            variables.insert(name.to_lowercase(), traced.with(value));
         }
         Surroundings { exact, variables }
     }
@@ -94,13 +88,7 @@ impl Evaluation {
             match &scope {
                 None => {
                     options::no_section(sources, DEFINITION);
-                    options.insert(
-                        name,
-                        Traced {
-                            value: Value::None,
-                            at: None,
-                        },
-                    );
+                    options.insert(name, Traced::new(Value::None, None));
                 }
                 Some(scope) => {
                     if let Some(value) = scope.read(name)? {
@@ -180,8 +168,8 @@ impl Evaluation {
         sources: &Sources<'_>,
         name: &str,
         surroundings: &Surroundings,
-    ) -> Result<Option<String>, Error> {
-        let text = |found: Option<Traced>| found.and_then(|found| found.as_text().map(str::to_owned));
+    ) -> Result<Option<Traced>, Error> {
+        let text = |found: Option<Traced>| found.filter(|found| found.as_text().is_some());
         if let Some((section, option)) = qualified(name) {
             let scope = |section| Scope::new(&self.model, section, None, &sources.budget);
             let found = if section.eq_ignore_ascii_case("known") {

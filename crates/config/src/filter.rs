@@ -32,6 +32,8 @@ pub(crate) const OPTIONS: [&str; 7] = [
 ];
 
 pub(crate) struct Filter {
+    /// Its name in the definition.
+    pub(crate) name: String,
     evaluation: Evaluation,
     /// The second pass: what `[Definition]` gives, and the surroundings it was read in.
     second: Option<(Ordered<Traced>, Surroundings)>,
@@ -58,6 +60,7 @@ impl Filter {
             parameters.insert(LOGTYPE, Traced::new(logtype, None));
         }
         Self {
+            name: definition.name,
             evaluation: Evaluation::new(model, parameters),
             second: None,
         }
@@ -97,6 +100,17 @@ impl Filter {
         Ok(())
     }
 
+    /// What the second pass gives: the options of the filter, and everything that is known by its parameters.
+    pub(crate) fn resolved(&self, sources: &Sources<'_>) -> Result<Ordered<Traced>, Error> {
+        let Some((set, surroundings)) = &self.second else {
+            return Ok(Ordered::default());
+        };
+        let mut set = self.evaluation.overlaid(set.clone());
+        self.evaluation.resolve(sources, &mut set, &[], surroundings)?;
+        convert(sources, &mut set);
+        Ok(set)
+    }
+
     /// The commands of the second pass.
     pub(crate) fn commands(
         &self,
@@ -104,12 +118,7 @@ impl Filter {
         jail: &str,
         commands: &mut Vec<Located<Command>>,
     ) -> Result<(), Error> {
-        let Some((set, surroundings)) = &self.second else {
-            return Ok(());
-        };
-        let mut set = self.evaluation.overlaid(set.clone());
-        self.evaluation.resolve(sources, &mut set, &[], surroundings)?;
-        convert(sources, &mut set);
+        let set = self.resolved(sources)?;
         add_commands(
             jail,
             set.iter().filter(|(_, option)| option.value != Value::None),

@@ -11,6 +11,7 @@ use crate::{
     budget::Budget,
     model::{Model, Options, Traced},
     ordered::Ordered,
+    steps::Steps,
     text::{head, is_word, tail},
 };
 
@@ -109,9 +110,14 @@ impl<'a> Scope<'a> {
             at: raw.at.as_ref(),
             levels: Vec::new(),
             out: String::new(),
+            via: raw.via.clone(),
         };
         expansion.expand(text)?;
-        Ok(Some(Traced::new(expansion.out, raw.at.clone())))
+        Ok(Some(Traced {
+            value: expansion.out.into(),
+            at: raw.at.clone(),
+            via: expansion.via,
+        }))
     }
 
     /// The raw value under exactly this name: variables, then the section, then `[DEFAULT]`.
@@ -174,6 +180,7 @@ struct Expansion<'a> {
     /// The texts that are being expanded, the value itself first.
     levels: Vec<&'a str>,
     out: String,
+    via: Steps,
 }
 
 impl<'a> Expansion<'a> {
@@ -240,6 +247,8 @@ impl<'a> Expansion<'a> {
                 raw: self.raw.to_owned(),
             });
         };
+        let depth = self.levels.len().saturating_sub(1);
+        self.via.add(written, found.at.as_ref(), depth, &found.via);
         match found.as_text() {
             Some(text) if text.contains('%') => self.expand(text),
             Some(text) => self.push(text),

@@ -91,11 +91,16 @@ pub(crate) struct Overlay {
 
 /// A jail that has been read.
 pub(crate) struct Jail {
-    name: String,
-    at: Option<Span>,
-    options: Ordered<Traced>,
-    filter: Option<Filter>,
-    actions: Vec<Action>,
+    pub(crate) name: String,
+    pub(crate) at: Option<Span>,
+    pub(crate) options: Ordered<Traced>,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) actions: Vec<Action>,
+}
+
+/// Whether the reader knows an option of this name; any other is a variable.
+pub(crate) fn is_option(name: &str) -> bool {
+    OPTIONS.iter().any(|option| option.name == name)
 }
 
 /// What a section turns out to be.
@@ -284,14 +289,6 @@ enum NoLogs {
 }
 
 impl Jail {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn at(&self) -> Option<&Span> {
-        self.at.as_ref()
-    }
-
     /// The commands that make the jail; `None` where it is skipped because it has no log files.
     pub(crate) fn commands(
         &self,

@@ -4,10 +4,10 @@
 //!
 //! Invariant: a file is read once, whoever includes it, and including always ends.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use crate::{
-    Content, Error, Files, Kind, Level, Log,
+    Content, Error, Files, Kind, Level, Log, Span,
     budget::{Budget, FILE_BYTES, FILES, INCLUDE_DEPTH, NAMES},
     decode, glob,
     interpolate::Scope,
@@ -17,6 +17,21 @@ use crate::{
     text::{dirname, join, quote, without_extension},
 };
 
+/// A file in the order of reading.
+struct Read {
+    path: String,
+    /// The option that includes it, where it is no layer of its own.
+    by: Option<Span>,
+    parsed: Rc<Parsed>,
+}
+
+/// What `before` or `after` names.
+#[derive(Default)]
+struct Include {
+    files: Vec<String>,
+    at: Option<Span>,
+}
+
 /// Where everything is read from, and what has been read.
 pub(crate) struct Sources<'a> {
     pub(crate) files: &'a dyn Files,
@@ -24,8 +39,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) base: String,
     pub(crate) log: Log,
     pub(crate) budget: Budget,
-    parsed: RefCell<HashMap<String, Option<Rc<Parsed>>>>,
-    models: RefCell<HashMap<String, Option<Rc<Model>>>>,
+    parsed: RefCell<BTreeMap<String, Option<Rc<Parsed>>>>,
+    models: RefCell<BTreeMap<String, Option<Rc<Model>>>>,
 }
 
 impl<'a> Sources<'a> {
@@ -62,6 +77,11 @@ impl<'a> Sources<'a> {
         Ok(model)
     }
 
+    /// All that has been read so far, by name.
+    pub(crate) fn loaded(&self) -> Vec<Rc<Model>> {
+        self.models.borrow().values().flatten().cloned().collect()
+    }
+
     fn read_model(&self, name: &str) -> Result<Option<Model>, Error> {
         if !self.exists(&self.base) {
             return Err(Error::NoBase {
@@ -84,15 +104,18 @@ impl<'a> Sources<'a> {
             return Ok(None);
         }
         let mut order = Vec::new();
-        self.read_list(&layers, &mut Vec::new(), &mut order)?;
+        self.read_list(&layers, None, &mut Vec::new(), &mut order)?;
         self.log.add(
             Level::Info,
             PARSER,
-            loading(order.iter().map(|(path, _)| path.as_str())),
+            loading(order.iter().map(|file| file.path.as_str())),
         );
         let mut model = Model::default();
-        for (_, parsed) in &order {
-            model.merge(parsed);
+        for file in order {
+            model.merge(&file.parsed);
+            if let Some(by) = file.by {
+                model.includes.push((file.path, by));
+            }
         }
         let mut unread = Vec::new();
         for layer in layers {
@@ -140,14 +163,15 @@ impl<'a> Sources<'a> {
     fn read_list(
         &self,
         list: &[String],
+        by: Option<&Span>,
         chain: &mut Vec<String>,
-        order: &mut Vec<(String, Rc<Parsed>)>,
+        order: &mut Vec<Read>,
     ) -> Result<(), Error> {
         for path in list {
-            self.read_with_includes(path, chain, order)?;
+            self.read_with_includes(path, by, chain, order)?;
             let local = format!("{}.local", without_extension(path));
             if !list.contains(&local) && self.exists(&local) {
-                self.read_with_includes(&local, chain, order)?;
+                self.read_with_includes(&local, by, chain, order)?;
             }
         }
         Ok(())
@@ -156,8 +180,9 @@ impl<'a> Sources<'a> {
     fn read_with_includes(
         &self,
         path: &str,
+        by: Option<&Span>,
         chain: &mut Vec<String>,
-        order: &mut Vec<(String, Rc<Parsed>)>,
+        order: &mut Vec<Read>,
     ) -> Result<(), Error> {
         if chain.iter().any(|file| file == path) {
             return Ok(());
@@ -179,15 +204,19 @@ impl<'a> Sources<'a> {
         }
         let (before, after) = self.includes(path, &parsed)?;
         chain.push(path.to_owned());
-        self.read_list(&before, chain, order)?;
-        order.push((path.to_owned(), parsed));
-        self.read_list(&after, chain, order)?;
+        self.read_list(&before.files, before.at.as_ref(), chain, order)?;
+        order.push(Read {
+            path: path.to_owned(),
+            by: by.cloned(),
+            parsed,
+        });
+        self.read_list(&after.files, after.at.as_ref(), chain, order)?;
         chain.pop();
         Ok(())
     }
 
     /// The files that a file wants read before and after itself.
-    fn includes(&self, path: &str, parsed: &Parsed) -> Result<(Vec<String>, Vec<String>), Error> {
+    fn includes(&self, path: &str, parsed: &Parsed) -> Result<(Include, Include), Error> {
         const INCLUDES: &str = "INCLUDES";
         if !parsed.sections.contains(INCLUDES) {
             return Ok(Default::default());
@@ -197,17 +226,14 @@ impl<'a> Sources<'a> {
         let Some(scope) = Scope::new(&alone, INCLUDES, None, &self.budget) else {
             return Ok(Default::default());
         };
-        let list = |option: &str| -> Result<Vec<String>, Error> {
+        let list = |option: &str| -> Result<Include, Error> {
             let names = scope.read(option)?;
-            let names = names
-                .as_ref()
-                .and_then(|names| names.as_text())
-                .map(|names| names.split('\n'));
-            Ok(names
-                .into_iter()
-                .flatten()
-                .map(|name| join(dirname(path), name))
-                .collect())
+            let written = names.as_ref().and_then(|names| names.as_text());
+            let names_of_files = written.into_iter().flat_map(|names| names.split('\n'));
+            Ok(Include {
+                files: names_of_files.map(|name| join(dirname(path), name)).collect(),
+                at: names.as_ref().and_then(|names| names.at.clone()),
+            })
         };
         Ok((list("before")?, list("after")?))
     }

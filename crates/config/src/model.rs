@@ -11,14 +11,18 @@ use crate::{
     Span,
     ordered::Ordered,
     parse::{Parsed, Written},
+    steps::Steps,
     text::is_word,
 };
 
-/// A value and where it is written; text unless the reader itself has put it there.
+/// A value and where it comes from; text unless the reader itself has put it there.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Traced {
     pub(crate) value: Value,
+    /// Where it is written.
     pub(crate) at: Option<Span>,
+    /// What was put in for the references in it, in their order.
+    pub(crate) via: Steps,
 }
 
 impl Traced {
@@ -26,6 +30,16 @@ impl Traced {
         Self {
             value: value.into(),
             at,
+            via: Steps::default(),
+        }
+    }
+
+    /// The same origin with another value.
+    pub(crate) fn with(&self, value: impl Into<Value>) -> Self {
+        Self {
+            value: value.into(),
+            at: self.at.clone(),
+            via: self.via.clone(),
         }
     }
 
@@ -50,6 +64,8 @@ pub(crate) type Options = Ordered<Entry>;
 pub(crate) struct Model {
     pub(crate) defaults: Options,
     sections: Ordered<Section>,
+    /// The files that are read because others include them, and by which option, in the order of reading.
+    pub(crate) includes: Vec<(String, Span)>,
 }
 
 #[derive(Debug, Clone)]

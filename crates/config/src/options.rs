@@ -93,14 +93,11 @@ pub(crate) fn read<'k>(
                 option
                     .default_value()
                     .or(missing)
-                    .map(|value| Traced { value, at: None })
+                    .map(|value| Traced::new(value, None))
             }
             Some(scope) => match scope.read(option.name)? {
-                Some(found) => Some(Traced {
-                    value: typed(sources, section, option, &found),
-                    at: found.at,
-                }),
-                None => option.default_value().map(|value| Traced { value, at: None }),
+                Some(found) => Some(found.with(typed(sources, section, option, &found))),
+                None => option.default_value().map(|value| Traced::new(value, None)),
             },
         };
         if let Some(value) = value {

@@ -7,8 +7,9 @@
 use stockade_protocol::Command;
 
 use crate::{
-    EarlySettings, Error, Files, Level, Located, Overrides, Record,
+    EarlySettings, Error, Explanation, Files, Level, Located, Overrides, Record,
     dump::{dump, dump_pretty},
+    explain::explain,
     jail::{self, Section},
     layers::Sources,
     log::{GENERAL, JAILS},
@@ -168,6 +169,30 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The sections that can be jails, in their order; most of a stock configuration are not enabled.
+    ///
+    /// # Errors
+    ///
+    /// Where the files of the jails cannot be read or used.
+    pub fn jail_names(&self) -> Result<Vec<String>, Error> {
+        Ok(jail_sections(&self.jails()?).map(str::to_owned).collect())
+    }
+
+    /// Explains where the options of a jail come from, enabled or not.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such jail, or where it or the files of the jails cannot be read or used.
+    pub fn explain(&self, jail: &str) -> Result<Explanation, Error> {
+        let mut model = self.jails()?;
+        if !model.has_section(jail) {
+            return Err(Error::NoSection {
+                section: jail.to_owned(),
+            });
+        }
+        explain(&self.sources, &mut model, jail)
+    }
+
     fn commands(
         &self,
         early: &EarlySettings,
@@ -187,11 +212,7 @@ impl<'a> Reader<'a> {
                     section: name.to_owned(),
                 });
             }
-            None => model
-                .section_names()
-                .filter(|name| *name != "INCLUDES")
-                .map(str::to_owned)
-                .collect(),
+            None => jail_sections(&model).map(str::to_owned).collect(),
         };
         let mut jails = Vec::new();
         for name in names {
@@ -225,13 +246,13 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            let at = jail.at().cloned();
+            let at = jail.at.clone();
             match jail.commands(sources, mode)? {
                 Some(own) => {
                     commands.extend(own);
-                    starts.push(Located::new(Command::Start(jail.name().to_owned()), at));
+                    starts.push(Located::new(Command::Start(jail.name.clone()), at));
                 }
-                None => commands.push(Located::new(Command::ConfigError(jail::skipped(jail.name())), at)),
+                None => commands.push(Located::new(Command::ConfigError(jail::skipped(&jail.name)), at)),
             }
         }
         commands.append(&mut starts);
@@ -255,4 +276,9 @@ impl<'a> Reader<'a> {
         }
         Ok(model)
     }
+}
+
+/// The sections of the jail files that are jails, or could be.
+fn jail_sections(model: &Model) -> impl Iterator<Item = &str> {
+    model.section_names().filter(|name| *name != "INCLUDES")
 }

@@ -10,6 +10,7 @@ use crate::{
     budget::{Budget, VALUE_BYTES},
     model::Traced,
     ordered::Ordered,
+    steps::Steps,
     text::{head, tail},
 };
 
@@ -19,7 +20,7 @@ const REPLACEMENTS: u32 = 26;
 const SHOWN: usize = 4096;
 
 /// Looks for a name that is not in the set.
-pub(crate) type Fallback<'a> = &'a mut dyn FnMut(&str) -> Result<Option<String>, Error>;
+pub(crate) type Fallback<'a> = &'a mut dyn FnMut(&str) -> Result<Option<Traced>, Error>;
 
 /// Replaces the tags of all options that are not ignored.
 pub(crate) fn resolve(
@@ -45,12 +46,13 @@ pub(crate) fn resolve(
                 name: &name,
                 text: text.to_owned(),
                 at: &at,
+                via: option.via.clone(),
                 counts: Vec::new(),
             };
             if resolution.run(set, &ignored, fallback, budget)? {
                 again |= find(&resolution.text, 0).is_some();
-                let text = resolution.text;
-                set.insert(name, Traced::new(text, at));
+                let (text, via) = (resolution.text.into(), resolution.via);
+                set.insert(name, Traced { value: text, at, via });
             }
         }
         if !again {
@@ -64,6 +66,7 @@ struct Resolution<'a> {
     name: &'a str,
     text: String,
     at: &'a Option<crate::Span>,
+    via: Steps,
     counts: Vec<(String, u32)>,
 }
 
@@ -91,15 +94,19 @@ impl Resolution<'_> {
             let value = if ignored(&tag) {
                 None
             } else if let Some(option) = set.get(&tag) {
-                option.as_text().map(str::to_owned)
+                Some(option.clone())
             } else {
                 fallback(&tag)?
             };
-            let Some(value) = value else {
+            let Some((option, value)) = value
+                .as_ref()
+                .and_then(|option| Some((option, option.as_text()?)))
+            else {
                 from = end;
                 continue;
             };
             let written = format!("<{tag}>");
+            self.via.add(written.clone(), option.at.as_ref(), 0, &option.via);
             let grown = self
                 .text
                 .matches(&written)
@@ -111,7 +118,7 @@ impl Resolution<'_> {
                 // Only what leads to itself grows like this; the reference would go on until its count is up.
                 return Err(self.recursion(tag));
             }
-            self.text = self.text.replace(&written, &value);
+            self.text = self.text.replace(&written, value);
             match self.counts.iter_mut().find(|(name, _)| *name == tag) {
                 Some((_, count)) => *count += 1,
                 None => self.counts.push((tag, 1)),
