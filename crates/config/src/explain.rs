@@ -196,7 +196,7 @@ fn of_actions(sources: &Sources<'_>, jail: &Jail, found: &mut Found) -> Result<(
 
 /// What the section and `[DEFAULT]` say besides the options of the jail; what cannot be expanded is left out.
 fn variables(sources: &Sources<'_>, model: &Model, jail: &Jail, found: &mut Found) -> Result<(), Error> {
-    let Some(scope) = Scope::new(model, &jail.name, None, &sources.budget) else {
+    let Some(scope) = Scope::new(model, &jail.name, None, sources) else {
         return Ok(());
     };
     let own = model.own_options(&jail.name).map(|name| (name, true));
