@@ -3,8 +3,8 @@
 mod actions;
 mod clients;
 mod commands;
-mod configuration;
 mod e2e;
+mod eras;
 mod filters;
 mod samples;
 mod stage;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod bygone;
 pub mod command;
 pub mod facts;
 mod fingerprints;

@@ -209,7 +209,7 @@ impl Script {
 }
 
 /// The next tag at or after `from`: where it begins and ends, and its name.
-fn next_tag(text: &str, from: usize) -> Option<(usize, usize, String)> {
+pub(crate) fn next_tag(text: &str, from: usize) -> Option<(usize, usize, String)> {
     let mut at = from;
     loop {
         let start = at + text.get(at..)?.find('<')?;

@@ -11,8 +11,7 @@ pub(crate) fn status(value: &Value) -> String {
     format!("{:#}", convert(value))
 }
 
-/// A value as JSON: pairs are objects, bytes and errors their text.
-pub(crate) fn convert(value: &Value) -> Json {
+fn convert(value: &Value) -> Json {
     match value {
         Value::None => Json::Null,
         Value::Bool(value) => json!(value),

@@ -514,7 +514,9 @@ impl Blueprint {
         let mut added = Vec::new();
         for source in flat_texts(arguments) {
             let regex = self.compile(&source, self.maxlines > 1)?;
-            if !regex.has_id() && !self.prefregex.as_ref().is_some_and(|regex| regex.has_id()) {
+            // Before 0.10 patterns were written with `(?P<host>…)`, and those are around still.
+            let has_id = |regex: &Arc<Regex>| regex.has_id() || regex.counts_host();
+            if !has_id(&regex) && !self.prefregex.as_ref().is_some_and(has_id) {
                 return Err(regex_error(&RegexError::NoId {
                     expanded: regex.expanded().to_owned(),
                 }));

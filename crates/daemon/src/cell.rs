@@ -681,7 +681,7 @@ impl Cell {
                 "{python}: actions written in Python are not run; use one made of commands"
             ));
         }
-        let properties = properties(blueprint);
+        let mut properties = properties(blueprint);
         if world.has_firewall()
             && let Some(kind) = stockade_action::native::recognise(&properties)
         {
@@ -710,6 +710,17 @@ impl Cell {
                     ),
                 ),
             }
+        }
+        for (tag, meaning) in stockade_action::bygone::complete(&mut properties) {
+            world.log(
+                Level::WARNING,
+                ACTIONS,
+                format_args!(
+                    "[{jail}] action '{}' does not define <{tag}>, which a file of earlier versions did; \
+                     it stands for `{meaning}`, as it did there",
+                    blueprint.name
+                ),
+            );
         }
         let timeout = match blueprint.get("timeout").map(Value::float) {
             Some(Ok(seconds)) => Duration::try_from_secs_f64(seconds).unwrap_or(TIMEOUT),

@@ -140,7 +140,7 @@ impl Log {
         Level::from_number(self.level.load(Ordering::Relaxed))
     }
 
-    /// The level as it was set, in upper case.
+    /// The level as it was set, in upper case; a number of former versions as the name of what it meant.
     #[must_use]
     pub fn level_text(&self) -> String {
         self.lock().level_text.clone()
@@ -153,7 +153,8 @@ impl Log {
     /// Where `text` is neither.
     pub fn set_level(&self, text: &str) -> Result<(), UnknownLevel> {
         let level = Level::parse(text)?;
-        self.lock().level_text = text.to_uppercase();
+        let name = Level::former(text).map(|level| level.to_string());
+        self.lock().level_text = name.unwrap_or_else(|| text.to_uppercase());
         self.level.store(level.number(), Ordering::Relaxed);
         Ok(())
     }

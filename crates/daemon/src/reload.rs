@@ -28,6 +28,10 @@ impl Plan {
         let mut plan = Self::default();
         let mut drafts: Vec<Blueprint> = Vec::new();
         for command in stream {
+            if let Some(option) = option_without_number(&command) {
+                plan.errors.push(no_number(command.jail(), option));
+                continue;
+            }
             match command {
                 Command::Set { option, value } => plan.settings.push((option, value)),
                 Command::ConfigError(message) => plan.errors.push(message),
@@ -77,4 +81,49 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// The option whose number the reader of the configuration could not read, where the command sets one.
+///
+/// Such a command has no value. Earlier versions took the default then, and so do we: a comment behind a number
+/// must not be the end of a jail.
+pub(crate) fn option_without_number(command: &Command) -> Option<&str> {
+    let (option, value) = match command {
+        Command::SetJail {
+            property, arguments, ..
+        } => (property, arguments.first()?),
+        Command::Set { option, value } => (option, value),
+        Command::Ping
+        | Command::Version
+        | Command::Echo(_)
+        | Command::Sleep(_)
+        | Command::ServerStatus
+        | Command::ServerStream(_)
+        | Command::ConfigError(_)
+        | Command::FlushLogs
+        | Command::Status { .. }
+        | Command::JailStatus { .. }
+        | Command::Statistics
+        | Command::Banned(_)
+        | Command::UnbanAll
+        | Command::Unban(_)
+        | Command::Stop
+        | Command::StopJails
+        | Command::StopJail(_)
+        | Command::Reload { .. }
+        | Command::Add { .. }
+        | Command::Start(_)
+        | Command::Get(_)
+        | Command::GetJail { .. } => return None,
+    };
+    let is_number = ["maxretry", "maxmatches", "dbmaxmatches"].contains(&option.as_str());
+    (is_number && *value == Value::None).then_some(option)
+}
+
+/// What the log says of such an option.
+pub(crate) fn no_number(jail: Option<&str>, option: &str) -> String {
+    let jail = jail.map_or_else(String::new, |jail| format!("[{jail}] "));
+    format!(
+        "{jail}`{option}` is no number, so its default holds. A comment in the same line begins with ` ;`"
+    )
 }

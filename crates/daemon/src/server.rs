@@ -13,6 +13,7 @@ use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Request};
 use crate::jails::Jails;
 use crate::log::Level;
+use crate::reload;
 use crate::status;
 use crate::world::{Event, World};
 
@@ -127,6 +128,15 @@ impl<W: World> Server<W> {
             let Placed { command, place } = placed.into();
             let jail = command.jail().map(str::to_owned);
             if jail.as_ref().is_some_and(|jail| broken.contains(jail)) {
+                continue;
+            }
+            if let Some(option) = reload::option_without_number(&command) {
+                let place = place.map_or_else(String::new, |place| format!("{place}: "));
+                self.world.log(
+                    Level::ERROR,
+                    SERVER,
+                    format_args!("{place}{}", reload::no_number(jail.as_deref(), option)),
+                );
                 continue;
             }
             let shown = command.to_value().repr();
@@ -391,7 +401,7 @@ impl<W: World> Server<W> {
             self.world
                 .log(Level::INFO, SERVER, format_args!("Reload all jails"));
         }
-        let plan = crate::reload::Plan::read(stream, self.start_year)?;
+        let plan = reload::Plan::read(stream, self.start_year)?;
         if has("--unban") {
             self.jails.unban_all(&mut self.world, now, jail);
         }

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use crate::regex::HOST_GROUP;
 use crate::{Address, Captured, Data, Family, Id};
 
 /// What `usedns` says about host names.
@@ -84,6 +85,17 @@ pub(crate) fn choose(data: &Captured, usedns: UseDns, raw: bool) -> Choice {
         Some(Data::Text(fid)) if fid == text => Choice::Id(address, None),
         Some(fid) => Choice::Id(from_fid(fid, raw), Some(address)),
         None => Choice::Id(address, None),
+    }
+}
+
+/// Has the host that patterns of earlier versions capture counted, where nothing was captured that counts today.
+pub(crate) fn count_host(data: &mut Captured) {
+    let counts = ["ip4", "ip6", "dns", "fid"]
+        .iter()
+        .any(|name| data.get(name).is_some());
+    let host = data.text(HOST_GROUP).filter(|host| !counts && !host.is_empty());
+    if let Some(host) = host.map(str::to_owned) {
+        data.insert("dns", Data::Text(host));
     }
 }
 

@@ -6,7 +6,7 @@ use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, Zo
 use stockade_pattern::{Captures, StepLimit};
 
 use crate::buffer::Buffer;
-use crate::choice::{Choice, UseDns, choose};
+use crate::choice::{Choice, UseDns, choose, count_host};
 use crate::dates::Dates;
 use crate::note::{Note, Notes};
 use crate::regex::{Match, Regex, RegexError};
@@ -351,6 +351,13 @@ impl Filter {
         let mut data = base.clone();
         for (name, value) in found.data.iter() {
             data.insert(name, value.clone());
+        }
+        let counts_host = [self.failregex.get(index), self.prefregex.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|regex| regex.counts_host());
+        if counts_host {
+            count_host(&mut data);
         }
         let mut merged = !base.is_empty();
         let mut nofail = false;

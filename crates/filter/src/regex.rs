@@ -12,6 +12,9 @@ use crate::{Captured, Data};
 /// The groups one of which an expression must have, or the prefregex before it.
 const ID_GROUPS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
 
+/// The group that earlier versions counted by, and that patterns of their time have written out.
+pub(crate) const HOST_GROUP: &str = "host";
+
 /// Why an expression cannot be used; displays as the reference says it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegexError {
@@ -40,6 +43,7 @@ pub struct Regex {
     source: String,
     pattern: Pattern,
     groups: Groups,
+    counts_host: bool,
 }
 
 /// A match of an expression.
@@ -79,6 +83,7 @@ impl Regex {
             Ok(pattern) => Ok(Self {
                 source: source.to_owned(),
                 groups: Groups::of(pattern.group_names()),
+                counts_host: !has_id_group(&pattern) && pattern.has_group(HOST_GROUP),
                 pattern,
             }),
             Err(error) => Err(RegexError::Syntax { expanded, error }),
@@ -106,7 +111,15 @@ impl Regex {
     /// Whether it captures something that can be counted.
     #[must_use]
     pub fn has_id(&self) -> bool {
-        ID_GROUPS.iter().any(|name| self.pattern.has_group(name))
+        has_id_group(&self.pattern)
+    }
+
+    /// Whether the one thing that could be counted is the group that earlier versions counted by.
+    ///
+    /// Whoever adds an expression decides whether that will do; then its matches are counted by it.
+    #[must_use]
+    pub const fn counts_host(&self) -> bool {
+        self.counts_host
     }
 
     /// Whether it matches somewhere in `text`.
@@ -147,6 +160,10 @@ impl Regex {
             data,
         }
     }
+}
+
+fn has_id_group(pattern: &Pattern) -> bool {
+    ID_GROUPS.iter().any(|name| pattern.has_group(name))
 }
 
 /// Whether a group is one of those that `<SKIPLINES>` makes.

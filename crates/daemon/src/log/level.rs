@@ -30,6 +30,14 @@ const ALIASES: [(Level, &str); 5] = [
     (Level::NOTSET, "NOTSET"),
 ];
 
+/// The numbers that versions before 0.9 had for levels.
+const FORMER: [(Level, &str); 4] = [
+    (Level::ERROR, "1"),
+    (Level::WARNING, "2"),
+    (Level::INFO, "3"),
+    (Level::DEBUG, "4"),
+];
+
 impl Level {
     /// The daemon cannot do its work.
     pub const CRITICAL: Self = Self(50);
@@ -64,13 +72,25 @@ impl Level {
         self.0
     }
 
-    /// The level that `text` names, in any case, or its number.
+    /// The level that `text` meant before 0.9: 1 for errors, to 4 for everything.
+    ///
+    /// As numbers of today these would mean a log of each line that is read, which nobody has meant.
+    #[must_use]
+    pub fn former(text: &str) -> Option<Self> {
+        let former = FORMER.iter().find(|(_, number)| *number == text);
+        former.map(|(level, _)| *level)
+    }
+
+    /// The level that `text` names, in any case, or its number, a [former](Self::former) one included.
     ///
     /// # Errors
     ///
     /// Where it is neither.
     pub fn parse(text: &str) -> Result<Self, UnknownLevel> {
         let upper = text.to_uppercase();
+        if let Some(level) = Self::former(&upper) {
+            return Ok(level);
+        }
         let named = NAMES
             .iter()
             .chain(ALIASES.iter())
@@ -119,6 +139,11 @@ mod tests {
             ("10", 10, "DEBUG"),
             ("9", 9, "#09-Lev."),
             ("55", 55, "#55-Lev."),
+            ("1", 40, "ERROR"),
+            ("2", 30, "WARNING"),
+            ("3", 20, "INFO"),
+            ("4", 10, "DEBUG"),
+            ("5", 5, "HEAVY"),
         ] {
             let level = Level::parse(text).expect(text);
             assert_eq!(

@@ -247,6 +247,8 @@ fn the_level_is_kept_as_it_was_set() {
     for (text, kept, takes_debug) in [
         ("debug", "DEBUG", true),
         ("9", "9", true),
+        ("3", "INFO", false),
+        ("4", "DEBUG", true),
         ("Notice", "NOTICE", false),
     ] {
         log.set_level(text).expect(text);
