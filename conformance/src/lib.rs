@@ -15,9 +15,11 @@ mod run;
 mod skip;
 mod subject;
 mod wait;
+mod warm;
 
 pub use machine::{Machine, join};
 pub use run::{Ran, Running, run, spawn};
 pub use skip::{can_make_machines, has_reference, skip};
 pub use subject::Subject;
 pub use wait::{until, within};
+pub use warm::Warm;

@@ -100,10 +100,23 @@ fn with_configuration(command: &mut Command, directory: Option<&Path>) {
 /// One of the reference's programs.
 fn python(program: &str) -> Command {
     let mut command = Command::new(PYTHON);
+    in_the_reference(&mut command).arg(reference().join("usr/bin").join(program));
+    command
+}
+
+/// Where the interpreter finds the reference's modules.
+fn in_the_reference(command: &mut Command) -> &mut Command {
     command
         .env("PYTHONPATH", reference().join("usr/lib/python3/dist-packages"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .arg(reference().join("usr/bin").join(program));
+}
+
+/// The reference's client behind the driver that keeps it warm.
+pub(crate) fn reference_client_warm() -> Command {
+    let mut command = Command::new(PYTHON);
+    in_the_reference(&mut command)
+        .args(["-c", crate::warm::DRIVER])
+        .arg(reference().join("usr/bin/fail2ban-client"));
     command
 }
 

@@ -3,6 +3,7 @@
 mod actions;
 mod clients;
 mod commands;
+mod configuration;
 mod e2e;
 mod eras;
 mod filters;

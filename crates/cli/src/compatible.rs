@@ -74,7 +74,7 @@ fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
     let reader = reader(&files, options);
     let Some(early) = early(&reader, options, &log) else {
         // A test has said what there is to say.
-        if !options.test || options.interactive || !command.is_empty() {
+        if program == Program::Client && !(options.test && command.is_empty()) {
             log.write(Level::ERROR, CLIENT, INIT_FAILED);
         }
         return ExitCode::from(EXIT_FAILURE);
@@ -97,12 +97,16 @@ fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
         } else {
             Mode::Dump
         };
-        return examine(&session, mode, dump);
+        let status = examine(&session, mode, dump);
+        if status != 0 && program == Program::Client && !options.test {
+            log.write(Level::ERROR, CLIENT, INIT_FAILED);
+        }
+        return ExitCode::from(status);
     }
     let starts = program == Program::Server && !options.interactive && matches!(command, [] | [_]);
     let starts = starts && command.first().is_none_or(|word| word == "start");
-    if options.test && command.is_empty() && !options.interactive {
-        return examine(&session, Mode::Test, Dump::Plain);
+    if options.test && command.is_empty() {
+        return ExitCode::from(examine(&session, Mode::Test, Dump::Plain));
     }
     if options.test && !session.read(Mode::Test, None).passes() {
         log.write(Level::ERROR, CLIENT, "ERROR: test configuration failed");
@@ -143,10 +147,10 @@ pub(crate) fn reader<'a>(files: &'a ConfigurationFiles, options: &Options) -> Re
     Reader::new(files, directory, VERSION, &variables())
 }
 
-/// `-d`, `-t`, or both.
-fn examine(session: &Session<'_>, mode: Mode, dump: Dump) -> ExitCode {
+/// `-d`, `-t`, or both; the exit status.
+fn examine(session: &Session<'_>, mode: Mode, dump: Dump) -> u8 {
     let stream = session.read(mode, None);
     let (text, status) = stream.report(dump == Dump::Pretty);
     terminal::prompt(&text);
-    ExitCode::from(status)
+    status
 }

@@ -55,6 +55,12 @@ impl ConfigurationFiles {
         Some(own.get_file(inside)?.contents())
     }
 
+    /// Whether what is read under a path is part of the program.
+    #[must_use]
+    pub fn is_own(&self, path: &str) -> bool {
+        fs::symlink_metadata(path).is_err() && self.own_file(path).is_some()
+    }
+
     fn own_directory(&self, path: &str) -> Option<&'static Dir<'static>> {
         let (own, inside) = self.own_path(path)?;
         if inside.as_os_str().is_empty() {

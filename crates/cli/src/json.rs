@@ -11,7 +11,8 @@ pub(crate) fn status(value: &Value) -> String {
     format!("{:#}", convert(value))
 }
 
-fn convert(value: &Value) -> Json {
+/// A value as JSON: pairs are objects, bytes and errors their text.
+pub(crate) fn convert(value: &Value) -> Json {
     match value {
         Value::None => Json::Null,
         Value::Bool(value) => json!(value),

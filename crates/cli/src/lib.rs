@@ -6,6 +6,7 @@
 
 pub mod compatible;
 pub mod connection;
+mod explain;
 pub mod files;
 mod interactive;
 mod json;

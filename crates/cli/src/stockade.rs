@@ -16,6 +16,7 @@ use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
 use crate::connection::{Connection, ConnectionError};
+use crate::explain;
 use crate::files::{ConfigurationFiles, variables};
 use crate::json;
 use crate::options::{CONFIGURATION, VERSION};
@@ -49,6 +50,8 @@ enum Action {
     Ban(Ban),
     /// Lifts bans
     Unban(Unban),
+    /// Says where each option of a jail comes from
+    Explain(Explain),
     /// Ends the daemon; bans are kept for its next start
     Stop(Stop),
 }
@@ -128,6 +131,20 @@ struct Unban {
 }
 
 #[derive(Debug, Args)]
+struct Explain {
+    /// The directory of the configuration, which then stands alone [default: /etc/fail2ban, and below it, file by
+    /// file, the configuration that comes with stockade]
+    #[arg(short = 'c', long = "conf", value_name = "DIR")]
+    directory: Option<String>,
+    /// The jail, or one option of it: `sshd`, `sshd.bantime`, `sshd.nftables.actionban`
+    #[arg(value_name = "JAIL[.OPTION]")]
+    what: String,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Stop {
     #[command(flatten)]
     place: Place,
@@ -157,6 +174,8 @@ enum Trouble {
     Configuration(Box<stockade_config::Error>),
     #[error("no daemon answers on {socket}: {}\n  {}", reason(.source), remedy(.source))]
     NoDaemon { socket: String, source: ConnectionError },
+    #[error(transparent)]
+    Explain(#[from] explain::Trouble),
     #[error("{0}")]
     Refused(String),
     #[error(
@@ -171,7 +190,7 @@ enum Trouble {
 }
 
 /// Where a mistake in the configuration is, and what it is, in the reference's words.
-fn configuration_trouble(error: &stockade_config::Error) -> String {
+pub(crate) fn configuration_trouble(error: &stockade_config::Error) -> String {
     let text = error.to_string();
     let text = text.trim_end();
     match error.span() {
@@ -219,6 +238,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Status(status) => show_status(&status),
         Action::Ban(ban) => put_ban(&ban),
         Action::Unban(unban) => lift_bans(unban),
+        Action::Explain(explain) => show_origin(&explain),
         Action::Stop(stop) => Client::connect(&stop.place).and_then(|mut client| {
             client.ask(&Command::Stop)?;
             print("The daemon has ended.");
@@ -246,7 +266,7 @@ impl Client {
             Some(socket) => socket.clone(),
             None => {
                 let files = ConfigurationFiles::new(place.directory.as_deref());
-                let early = reader(&files, place).early(&Overrides::default());
+                let early = reader(&files, place.directory.as_deref()).early(&Overrides::default());
                 early
                     .map_err(|error| Trouble::Configuration(Box::new(error)))?
                     .socket
@@ -283,8 +303,8 @@ impl Client {
     }
 }
 
-fn reader<'a>(files: &'a ConfigurationFiles, place: &Place) -> Reader<'a> {
-    let directory = place.directory.as_deref().unwrap_or(CONFIGURATION);
+fn reader<'a>(files: &'a ConfigurationFiles, directory: Option<&str>) -> Reader<'a> {
+    let directory = directory.unwrap_or(CONFIGURATION);
     Reader::new(files, directory, VERSION, &variables())
 }
 
@@ -299,7 +319,7 @@ fn daemon(run: Run) -> ExitCode {
         logtarget: run.logtarget,
         syslogsocket: run.syslogsocket,
     };
-    let reader = reader(&files, &run.place);
+    let reader = reader(&files, run.place.directory.as_deref());
     let early = reader.early(&overrides);
     terminal::report(&log, &reader.take_log());
     let early = match early {
@@ -358,6 +378,13 @@ fn show_status(status: &Status) -> Result<(), Trouble> {
         let words = command.to_value();
         print(&render(words.items().unwrap_or_default(), &Ok(value), terminal::charset()).stdout);
     }
+    Ok(())
+}
+
+fn show_origin(explain: &Explain) -> Result<(), Trouble> {
+    let files = ConfigurationFiles::new(explain.directory.as_deref());
+    let reader = reader(&files, explain.directory.as_deref());
+    print(&explain::explain(&reader, &files, &explain.what, explain.json)?);
     Ok(())
 }
 

@@ -9,10 +9,11 @@ use stockade_protocol::{Command, Value};
 
 use crate::{
     Error, Located, Span,
-    evaluate::{Evaluation, Surroundings},
+    evaluate::{Evaluation, Surroundings, parameters},
     layers::Sources,
     model::{Model, Traced},
     ordered::Ordered,
+    parse::Written,
     text::{join, truth, without_extension},
 };
 
@@ -74,18 +75,19 @@ impl Action {
     }
 
     /// An action whose files have been read, in a jail with all its options.
+    ///
+    /// `item` is the definition as it stands in the text of `source`.
     pub(crate) fn files(
         sources: &Sources<'_>,
         model: Rc<Model>,
         definition: &Definition,
-        at: Option<Span>,
+        item: &str,
+        source: Option<&Traced>,
         jail: &str,
         jail_options: &Ordered<Traced>,
     ) -> Result<Self, Error> {
-        let mut parameters = Ordered::default();
-        for (name, value) in definition.parameters.iter() {
-            parameters.insert(name, Traced::new(value.as_str(), at.clone()));
-        }
+        let at = source.and_then(|source| source.at.clone());
+        let mut parameters = parameters(definition, item, source);
         let name = named(&mut parameters, &definition.name, jail, at.as_ref());
         let mut evaluation = Evaluation::new(model, parameters);
         let surroundings = evaluation.surroundings(jail_options);
@@ -98,6 +100,34 @@ impl Action {
             standard,
             surroundings: Box::new(surroundings),
         })
+    }
+
+    /// The parameters as they are written.
+    pub(crate) fn parameters(&self) -> Vec<Rc<Written>> {
+        match self {
+            Self::Files { evaluation, .. } => evaluation.parameters.clone(),
+            Self::Python { .. } => Vec::new(),
+        }
+    }
+
+    /// The name under which the jail knows it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Files { name, .. } | Self::Python { name, .. } => name,
+        }
+    }
+
+    /// What the daemon is told of an action from files.
+    pub(crate) fn properties(&self, sources: &Sources<'_>) -> Result<Vec<(String, Traced)>, Error> {
+        match self {
+            Self::Files {
+                evaluation,
+                standard,
+                surroundings,
+                ..
+            } => resolved(sources, evaluation, standard, surroundings),
+            Self::Python { .. } => Ok(Vec::new()),
+        }
     }
 
     /// The commands that set the action up.
@@ -159,7 +189,6 @@ pub(crate) fn resolved(
 ) -> Result<Vec<(String, Traced)>, Error> {
     let mut combined = evaluation.overlaid(standard.clone());
     evaluation.resolve(sources, &mut combined, &AT_RUN_TIME, surroundings)?;
-    let is_standard = |name: &str| OPTIONS.iter().any(|(option, _)| *option == name);
     let resolved = combined
         .iter()
         .filter(|(name, _)| is_standard(name))
@@ -177,6 +206,11 @@ pub(crate) fn resolved(
         .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"))
         .map(|(name, option)| (name.to_owned(), option.clone()));
     Ok(resolved.chain(raw).collect())
+}
+
+/// Whether the daemon is sent this option resolved.
+pub(crate) fn is_standard(name: &str) -> bool {
+    OPTIONS.iter().any(|(option, _)| *option == name)
 }
 
 /// Completes the parameters by `name` and `actname` and returns the latter.

@@ -15,6 +15,8 @@ pub enum Error {
     DuplicateOption {
         /// The second one.
         at: Span,
+        /// The first one.
+        first: Span,
         /// The section.
         section: String,
         /// The option.
@@ -25,6 +27,8 @@ pub enum Error {
     DuplicateSection {
         /// The second one.
         at: Span,
+        /// The first one.
+        first: Span,
         /// The section.
         section: String,
     },
@@ -60,6 +64,8 @@ pub enum Error {
     UnknownKey {
         /// The value that was read.
         at: Option<Span>,
+        /// The reference itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// The section it was read for.
         section: String,
         /// The option.
@@ -67,7 +73,7 @@ pub enum Error {
         /// The name.
         key: String,
         /// What is written.
-        raw: String,
+        raw: Box<str>,
     },
     /// `%(name)s` leads to itself, or too deep.
     #[error(
@@ -80,6 +86,8 @@ pub enum Error {
     TooDeep {
         /// The value that was read.
         at: Option<Span>,
+        /// The reference itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// The section it was read for.
         section: String,
         /// The option.
@@ -92,6 +100,8 @@ pub enum Error {
     StrayPercent {
         /// The value that was read.
         at: Option<Span>,
+        /// The reference itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// The value from there on.
         found: String,
     },
@@ -100,6 +110,8 @@ pub enum Error {
     BadReference {
         /// The value that was read.
         at: Option<Span>,
+        /// The reference itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// The value from there on.
         found: String,
     },
@@ -108,6 +120,8 @@ pub enum Error {
     NotText {
         /// The value that was read.
         at: Option<Span>,
+        /// The reference itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// What it is in the reference: `int`, `NoneType`.
         class: String,
     },
@@ -120,6 +134,8 @@ pub enum Error {
     SelfReference {
         /// Where the option is written.
         at: Option<Span>,
+        /// The tag itself, where the reader traces it.
+        exactly: Option<Box<Span>>,
         /// The option that was being resolved.
         option: String,
         /// The tag.
@@ -127,7 +143,7 @@ pub enum Error {
         /// How often each tag has been replaced in it.
         counts: Vec<(String, u32)>,
         /// What it had come to.
-        value: String,
+        value: Box<str>,
     },
     /// An option that stands in a section cannot be read.
     #[error("No option {} in section: {}", quote(option), quote(section))]
@@ -238,6 +254,34 @@ impl Error {
                 None
             }
             Self::InAction { source, .. } => source.span(),
+        }
+    }
+
+    /// The very place of the mistake within the value, as far as it is known.
+    #[must_use]
+    pub fn exact_span(&self) -> Option<&Span> {
+        match self {
+            Self::UnknownKey { exactly, .. }
+            | Self::TooDeep { exactly, .. }
+            | Self::StrayPercent { exactly, .. }
+            | Self::BadReference { exactly, .. }
+            | Self::NotText { exactly, .. }
+            | Self::SelfReference { exactly, .. } => exactly.as_deref().or_else(|| self.span()),
+            Self::InAction { source, .. } => source.exact_span(),
+            Self::DuplicateOption { .. }
+            | Self::DuplicateSection { .. }
+            | Self::NoSectionHeader { .. }
+            | Self::BadLines { .. }
+            | Self::NoOption { .. }
+            | Self::NoSection { .. }
+            | Self::NoClosingQuotation { .. }
+            | Self::NoEscapedCharacter { .. }
+            | Self::NoLogFile { .. }
+            | Self::NoBase { .. }
+            | Self::Unreadable { .. }
+            | Self::LogLevel { .. }
+            | Self::Jail { .. }
+            | Self::Limit { .. } => self.span(),
         }
     }
 

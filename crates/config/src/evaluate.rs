@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use stockade_protocol::Value;
+use stockade_protocol::{Value, definition::Definition};
 
 use crate::{
     Error,
@@ -14,7 +14,10 @@ use crate::{
     model::{Model, Traced, conditional},
     options,
     ordered::Ordered,
+    origin::Pieces,
+    parse::Written,
     tags,
+    text::{head, is_space, tail},
 };
 
 pub(crate) const DEFINITION: &str = "Definition";
@@ -25,6 +28,8 @@ pub(crate) struct Evaluation {
     pub(crate) model: Rc<Model>,
     /// The parameters, then what `[Init]` adds; case counts.
     pub(crate) init: Ordered<Traced>,
+    /// The parameters that are written.
+    pub(crate) parameters: Vec<Rc<Written>>,
     /// What a tag outside the set stands for, once it has been looked up.
     found: RefCell<HashMap<String, Option<Traced>>>,
 }
@@ -43,10 +48,53 @@ impl Surroundings {
     }
 }
 
+/// The parameters of a definition that stands somewhere in the text of `source`.
+pub(crate) fn parameters(definition: &Definition, item: &str, source: Option<&Traced>) -> Ordered<Traced> {
+    let mut parameters = Ordered::default();
+    for (name, value) in &definition.parameters {
+        let mut parameter = Traced::new(value.as_str(), source.and_then(|source| source.at.clone()));
+        if let Some(source) = source {
+            let begins = source
+                .as_text()
+                .and_then(|text| Some(text.find(item)? + value_of(item, name, value)?));
+            let at = begins.map_or_else(|| source.at.clone(), |byte| source.place(byte));
+            parameter.written = at.map(|at| Rc::new(Written::within(name, value, at)));
+            if let Some(byte) = begins {
+                let mut pieces = Pieces::default();
+                pieces.add(0, source, byte..byte + value.len());
+                parameter.pieces = Some(Rc::new(pieces));
+            }
+        }
+        parameters.insert(name, parameter);
+    }
+    parameters
+}
+
+/// Where the value of a parameter begins in a definition: behind the last `NAME=` that is followed by it.
+fn value_of(item: &str, name: &str, value: &str) -> Option<usize> {
+    let brackets = item.find('[')?;
+    let written = format!("{name}=");
+    let inside = tail(item, brackets);
+    let places = inside.match_indices(written.as_str()).filter_map(|(at, _)| {
+        let is_name = head(inside, at).ends_with(|c: char| matches!(c, '[' | ',') || is_space(c));
+        let from = at + written.len();
+        let skipped = tail(inside, from)
+            .find(|c: char| !(matches!(c, '"' | '\'') || is_space(c)))
+            .unwrap_or(0);
+        let found = tail(inside, from + skipped).starts_with(value) || value.is_empty();
+        (is_name && found).then_some(brackets + from + skipped)
+    });
+    places.last()
+}
+
 impl Evaluation {
     pub(crate) fn new(model: Rc<Model>, parameters: Ordered<Traced>) -> Self {
         Self {
             model,
+            parameters: parameters
+                .iter()
+                .filter_map(|(_, parameter)| parameter.written.clone())
+                .collect(),
             init: parameters,
             found: RefCell::default(),
         }
@@ -77,12 +125,7 @@ impl Evaluation {
         names: impl IntoIterator<Item = &'n str>,
         surroundings: &Surroundings,
     ) -> Result<Ordered<Traced>, Error> {
-        let scope = Scope::new(
-            &self.model,
-            DEFINITION,
-            Some(&surroundings.variables),
-            &sources.budget,
-        );
+        let scope = Scope::new(&self.model, DEFINITION, Some(&surroundings.variables), sources);
         let mut options = Ordered::default();
         for name in names.into_iter().filter(|name| !surroundings.has(name)) {
             match &scope {
@@ -91,7 +134,7 @@ impl Evaluation {
                     options.insert(name, Traced::new(Value::None, None));
                 }
                 Some(scope) => {
-                    if let Some(value) = scope.read(name)? {
+                    if let Some(value) = sources.go_on(scope.read(name))?.flatten() {
                         options.insert(name, value);
                     }
                 }
@@ -107,18 +150,23 @@ impl Evaluation {
         surroundings: &Surroundings,
     ) -> Result<(), Error> {
         let model = Rc::clone(&self.model);
-        let Some(scope) = Scope::new(&model, INIT, None, &sources.budget) else {
+        let Some(scope) = Scope::new(&model, INIT, None, sources) else {
             return Ok(());
         };
         for option in model.own_options(INIT) {
-            let value = scope.read(option)?.ok_or_else(|| Error::NoOption {
-                at: model
-                    .section(INIT)
-                    .and_then(|init| init.options.get(option))
-                    .and_then(|entry| entry.current.at.clone()),
-                section: INIT.to_owned(),
-                option: option.to_lowercase(),
-            })?;
+            let value = scope.evaluate(option).and_then(|value| {
+                value.ok_or_else(|| Error::NoOption {
+                    at: model
+                        .section(INIT)
+                        .and_then(|init| init.options.get(option))
+                        .and_then(|entry| entry.current.at.clone()),
+                    section: INIT.to_owned(),
+                    option: option.to_lowercase(),
+                })
+            });
+            let Some(value) = sources.go_on(value)? else {
+                continue;
+            };
             self.init.insert(format!("known/{option}"), value.clone());
             // A plain parameter overrides what the file says under a condition, too.
             let value = base(option)
@@ -159,7 +207,7 @@ impl Evaluation {
             self.found.borrow_mut().insert(name.to_owned(), found.clone());
             Ok(found)
         };
-        tags::resolve(set, is_ignored, &mut fallback, &sources.budget)
+        tags::resolve(set, is_ignored, &mut fallback, sources)
     }
 
     /// What a tag outside the set stands for.
@@ -171,9 +219,9 @@ impl Evaluation {
     ) -> Result<Option<Traced>, Error> {
         let text = |found: Option<Traced>| found.filter(|found| found.as_text().is_some());
         if let Some((section, option)) = qualified(name) {
-            let scope = |section| Scope::new(&self.model, section, None, &sources.budget);
+            let scope = |section| Scope::new(&self.model, section, None, sources);
             let found = if section.eq_ignore_ascii_case("known") {
-                let known = match Scope::known_definition(&self.model, &sources.budget) {
+                let known = match Scope::known_definition(&self.model, sources) {
                     Some(scope) => scope.read(option)?,
                     None => None,
                 };
@@ -182,7 +230,7 @@ impl Evaluation {
                     (known, _) => known,
                 }
             } else if section.eq_ignore_ascii_case("default") {
-                Scope::defaults(&self.model, &sources.budget).read(option)?
+                Scope::defaults(&self.model, sources).read(option)?
             } else {
                 match scope(section) {
                     Some(scope) => scope.read(option)?,
@@ -193,12 +241,7 @@ impl Evaluation {
                 return Ok(Some(found));
             }
         }
-        let Some(scope) = Scope::new(
-            &self.model,
-            DEFINITION,
-            Some(&surroundings.variables),
-            &sources.budget,
-        ) else {
+        let Some(scope) = Scope::new(&self.model, DEFINITION, Some(&surroundings.variables), sources) else {
             return Ok(None);
         };
         Ok(text(scope.read(name)?))

@@ -113,8 +113,9 @@ pub(crate) fn explain(sources: &Sources<'_>, model: &mut Model, name: &str) -> R
     of_filter(sources, &jail, &mut found)?;
     of_actions(sources, &jail, &mut found)?;
     variables(sources, model, &jail, &mut found)?;
+    // What the reader itself has put into the jail since then stands in no file.
     let loaded = sources.loaded();
-    let passages = Passages::new(model, &loaded);
+    let passages = Passages::new(&loaded);
     let options = found
         .into_iter()
         .map(|(owner, name, traced)| {
@@ -195,7 +196,7 @@ fn of_actions(sources: &Sources<'_>, jail: &Jail, found: &mut Found) -> Result<(
 
 /// What the section and `[DEFAULT]` say besides the options of the jail; what cannot be expanded is left out.
 fn variables(sources: &Sources<'_>, model: &Model, jail: &Jail, found: &mut Found) -> Result<(), Error> {
-    let Some(scope) = Scope::new(model, &jail.name, None, &sources.budget) else {
+    let Some(scope) = Scope::new(model, &jail.name, None, sources) else {
         return Ok(());
     };
     let own = model.own_options(&jail.name).map(|name| (name, true));
@@ -221,9 +222,8 @@ fn variables(sources: &Sources<'_>, model: &Model, jail: &Jail, found: &mut Foun
 struct Passages(HashMap<Span, Passage>);
 
 impl Passages {
-    fn new(jails: &Model, loaded: &[Rc<Model>]) -> Self {
+    fn new(loaded: &[Rc<Model>]) -> Self {
         let mut passages = Self(HashMap::new());
-        passages.add_model(jails);
         for model in loaded {
             passages.add_model(model);
         }

@@ -9,13 +9,14 @@ use stockade_protocol::definition::Definition;
 use stockade_protocol::{Command, Value};
 
 use crate::{
-    Error, Level, Located, Span,
-    evaluate::{DEFINITION, Evaluation, Surroundings},
+    Error, Level, Located,
+    evaluate::{DEFINITION, Evaluation, Surroundings, parameters},
     interpolate::Scope,
     layers::Sources,
     log::READER,
     model::{Model, Traced},
     ordered::Ordered,
+    parse::Written,
     text::{integer, quote},
     words,
 };
@@ -41,12 +42,17 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Prepares a filter whose files have been read.
-    pub(crate) fn new(model: Rc<Model>, definition: Definition, backend: &str, at: Option<&Span>) -> Self {
+    ///
+    /// `text` is the definition as it stands in the text of `source`.
+    pub(crate) fn new(
+        model: Rc<Model>,
+        definition: &Definition,
+        text: &str,
+        backend: &str,
+        source: Option<&Traced>,
+    ) -> Self {
         const LOGTYPE: &str = "logtype";
-        let mut parameters = Ordered::default();
-        for (name, value) in definition.parameters.iter() {
-            parameters.insert(name, Traced::new(value.as_str(), at.cloned()));
-        }
+        let mut parameters = parameters(definition, text, source);
         let given = definition.get(LOGTYPE).is_some_and(|value| !value.is_empty());
         let defined = model
             .section(DEFINITION)
@@ -60,7 +66,7 @@ impl Filter {
             parameters.insert(LOGTYPE, Traced::new(logtype, None));
         }
         Self {
-            name: definition.name,
+            name: definition.name.clone(),
             evaluation: Evaluation::new(model, parameters),
             second: None,
         }
@@ -76,12 +82,12 @@ impl Filter {
         let mut set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
         self.evaluation.read_init(sources, &surroundings)?;
         let model = Rc::clone(&self.evaluation.model);
-        if let Some(scope) = Scope::new(&model, DEFINITION, None, &sources.budget) {
+        if let Some(scope) = Scope::new(&model, DEFINITION, None, sources) {
             for name in model.own_options(DEFINITION) {
                 if set.contains(name) {
                     continue;
                 }
-                if let Some(value) = scope.read(name)? {
+                if let Some(value) = sources.go_on(scope.evaluate(name))?.flatten() {
                     set.insert(name, value);
                 }
             }
@@ -98,6 +104,11 @@ impl Filter {
         let set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
         self.second = Some((set, surroundings));
         Ok(())
+    }
+
+    /// The parameters as they are written.
+    pub(crate) fn parameters(&self) -> Vec<Rc<Written>> {
+        self.evaluation.parameters.clone()
     }
 
     /// What the second pass gives: the options of the filter, and everything that is known by its parameters.

@@ -8,9 +8,10 @@ use stockade_protocol::Value;
 
 use crate::{
     Error, Span,
-    budget::Budget,
+    layers::Sources,
     model::{Model, Options, Traced},
     ordered::Ordered,
+    origin::Rope,
     steps::Steps,
     text::{head, is_word, tail},
 };
@@ -27,7 +28,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) model: &'a Model,
     pub(crate) section: &'a str,
     pub(crate) variables: Option<&'a Variables>,
-    pub(crate) budget: &'a Budget,
+    sources: &'a Sources<'a>,
     own: Own<'a>,
 }
 
@@ -47,31 +48,31 @@ impl<'a> Scope<'a> {
         model: &'a Model,
         section: &'a str,
         variables: Option<&'a Variables>,
-        budget: &'a Budget,
+        sources: &'a Sources<'a>,
     ) -> Option<Self> {
         let own = Own::Current(&model.section(section)?.options);
         Some(Self {
             model,
             section,
             variables,
-            budget,
+            sources,
             own,
         })
     }
 
     /// The scope of `[DEFAULT]` alone.
-    pub(crate) fn defaults(model: &'a Model, budget: &'a Budget) -> Self {
+    pub(crate) fn defaults(model: &'a Model, sources: &'a Sources<'a>) -> Self {
         Self {
             model,
             section: crate::parse::DEFAULT,
             variables: None,
-            budget,
+            sources,
             own: Own::Nothing,
         }
     }
 
     /// What `[Definition]` said one layer ago, as a section of its own, where anything has been redefined.
-    pub(crate) fn known_definition(model: &'a Model, budget: &'a Budget) -> Option<Self> {
+    pub(crate) fn known_definition(model: &'a Model, sources: &'a Sources<'a>) -> Option<Self> {
         const DEFINITION: &str = "Definition";
         if !model.has_known(DEFINITION) {
             return None;
@@ -81,26 +82,34 @@ impl<'a> Scope<'a> {
             model,
             section: "KNOWN/Definition",
             variables: None,
-            budget,
+            sources,
             own,
         })
     }
 
     /// Reads an option and expands it; `None` where there is no such option.
     pub(crate) fn read(&self, option: &str) -> Result<Option<Traced>, Error> {
+        if let Some(raw) = self.direct(&option.to_lowercase()) {
+            raw.mark_used();
+        }
+        self.evaluate(option)
+    }
+
+    /// Reads an option for somebody who takes whatever there is; the option does not count as used.
+    pub(crate) fn evaluate(&self, option: &str) -> Result<Option<Traced>, Error> {
         let option = option.to_lowercase();
         let Some(raw) = self.direct(&option) else {
             return Ok(None);
         };
-        self.budget.spend(0)?;
+        self.sources.budget.spend(0)?;
         if raw.value == Value::None {
             return Ok(Some(raw.clone()));
         }
         let Some(text) = raw.as_text() else {
-            return Err(not_text(&raw.value, raw.at.clone()));
+            return Err(not_text(&raw.value, raw.at.as_ref(), None));
         };
         if !text.contains('%') {
-            self.budget.value(text.len())?;
+            self.sources.budget.value(text.len())?;
             return Ok(Some(raw.clone()));
         }
         let mut expansion = Expansion {
@@ -109,15 +118,12 @@ impl<'a> Scope<'a> {
             raw: text,
             at: raw.at.as_ref(),
             levels: Vec::new(),
-            out: String::new(),
+            out: Rope::empty(self.sources.is_inspecting()),
             via: raw.via.clone(),
         };
-        expansion.expand(text)?;
-        Ok(Some(Traced {
-            value: expansion.out.into(),
-            at: raw.at.clone(),
-            via: expansion.via,
-        }))
+        expansion.expand(raw, text)?;
+        let via = expansion.via;
+        Ok(Some(raw.with_text(expansion.out, via)))
     }
 
     /// The raw value under exactly this name: variables, then the section, then `[DEFAULT]`.
@@ -179,29 +185,31 @@ struct Expansion<'a> {
     at: Option<&'a Span>,
     /// The texts that are being expanded, the value itself first.
     levels: Vec<&'a str>,
-    out: String,
+    out: Rope,
     via: Steps,
 }
 
 impl<'a> Expansion<'a> {
-    fn expand(&mut self, text: &'a str) -> Result<(), Error> {
+    fn expand(&mut self, source: &'a Traced, text: &'a str) -> Result<(), Error> {
         self.levels.push(text);
         if self.levels.len() > LEVELS {
             return Err(Error::TooDeep {
                 at: self.at.cloned(),
+                exactly: self.place(source, 0),
                 section: self.scope.section.to_owned(),
                 option: self.option.to_owned(),
                 raw: self.raw.to_owned(),
             });
         }
-        let mut rest = text;
-        while let Some(percent) = rest.find('%') {
-            self.push(head(rest, percent))?;
-            let reference = tail(rest, percent);
+        let mut from = 0;
+        while let Some(length) = tail(text, from).find('%') {
+            let percent = from + length;
+            self.push(head(tail(text, from), length), source, from)?;
+            let reference = tail(text, percent);
             let after = tail(reference, 1);
-            if let Some(after) = after.strip_prefix('%') {
-                self.push("%")?;
-                rest = after;
+            if after.starts_with('%') {
+                self.push("%", source, percent)?;
+                from = percent + 2;
             } else if let Some(inside) = after.strip_prefix('(') {
                 let closed = inside
                     .split_once(')')
@@ -209,26 +217,31 @@ impl<'a> Expansion<'a> {
                 let Some((key, after)) = closed.filter(|(key, _)| !key.is_empty()) else {
                     return Err(Error::BadReference {
                         at: self.at.cloned(),
+                        exactly: self.place(source, percent),
                         found: reference.to_owned(),
                     });
                 };
-                self.reference(&key.to_lowercase())?;
-                rest = after;
+                self.reference(&key.to_lowercase(), source, percent)?;
+                from = text.len() - after.len();
             } else {
                 return Err(Error::StrayPercent {
                     at: self.at.cloned(),
+                    exactly: self.place(source, percent),
                     found: reference.to_owned(),
                 });
             }
         }
         self.levels.pop();
-        self.push(rest)
+        self.push(tail(text, from), source, from)
     }
 
-    fn reference(&mut self, key: &str) -> Result<(), Error> {
+    /// Expands a reference that stands at a byte of `source`.
+    fn reference(&mut self, key: &str, source: &Traced, percent: usize) -> Result<(), Error> {
         let scope = self.scope;
         if key == "__name__" {
-            return self.push(scope.section);
+            self.spend(scope.section.len())?;
+            self.out.push_unwritten(scope.section);
+            return self.limit();
         }
         // Other sections are found only under a name that is written in lower case, here or on the way here.
         let written = format!("%({key})s");
@@ -241,34 +254,55 @@ impl<'a> Expansion<'a> {
         let Some(found) = scope.direct(key).or_else(elsewhere) else {
             return Err(Error::UnknownKey {
                 at: self.at.cloned(),
+                exactly: self.place(source, percent),
                 section: scope.section.to_owned(),
                 option: self.option.to_owned(),
                 key: key.to_owned(),
-                raw: self.raw.to_owned(),
+                raw: self.raw.into(),
             });
         };
         let depth = self.levels.len().saturating_sub(1);
         self.via.add(written, found.at.as_ref(), depth, &found.via);
+        found.mark_used();
         match found.as_text() {
-            Some(text) if text.contains('%') => self.expand(text),
-            Some(text) => self.push(text),
-            None => Err(not_text(&found.value, self.at.cloned())),
+            Some(text) if text.contains('%') => self.expand(found, text),
+            Some(text) => self.push(text, found, 0),
+            None => Err(not_text(&found.value, self.at, self.place(source, percent))),
         }
     }
 
-    fn push(&mut self, text: &str) -> Result<(), Error> {
-        self.scope.budget.spend(text.len())?;
-        self.out.push_str(text);
-        if self.out.len() > crate::budget::VALUE_BYTES {
-            self.scope.budget.value(self.out.len())?;
+    /// Where a byte of a text stands, for whoever inspects.
+    fn place(&self, source: &Traced, byte: usize) -> Option<Box<Span>> {
+        self.scope
+            .sources
+            .is_inspecting()
+            .then(|| source.place(byte))
+            .flatten()
+            .map(Box::new)
+    }
+
+    fn push(&mut self, text: &str, source: &Traced, offset: usize) -> Result<(), Error> {
+        self.spend(text.len())?;
+        self.out.push(text, source, offset);
+        self.limit()
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), Error> {
+        self.scope.sources.budget.spend(bytes)
+    }
+
+    fn limit(&self) -> Result<(), Error> {
+        if self.out.text.len() > crate::budget::VALUE_BYTES {
+            self.scope.sources.budget.value(self.out.text.len())?;
         }
         Ok(())
     }
 }
 
-fn not_text(value: &Value, at: Option<Span>) -> Error {
+fn not_text(value: &Value, at: Option<&Span>, exactly: Option<Box<Span>>) -> Error {
     Error::NotText {
-        at,
+        at: at.cloned(),
+        exactly,
         class: value.type_name().to_owned(),
     }
 }

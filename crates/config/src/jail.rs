@@ -19,15 +19,15 @@ use crate::{
     text::{join, quote, words},
 };
 
-const ENABLED: Known = truth_of("enabled").or("false");
-const BACKEND: Known = text("backend").or("auto");
-const FILTER: Known = text("filter").or("");
+pub(crate) const ENABLED: Known = truth_of("enabled").or("false");
+pub(crate) const BACKEND: Known = text("backend").or("auto");
+pub(crate) const FILTER: Known = text("filter").or("");
 
 /// What is read of every section, jail or not.
-const FIRST: [Known; 3] = [ENABLED, BACKEND, FILTER];
+pub(crate) const FIRST: [Known; 3] = [ENABLED, BACKEND, FILTER];
 
 /// What is read of a jail that is enabled. The order decides which mistake is met first.
-const OPTIONS: [Known; 31] = [
+pub(crate) const OPTIONS: [Known; 31] = [
     ENABLED,
     BACKEND,
     number("maxretry"),
@@ -224,12 +224,17 @@ fn prepare_filter(
     let model = sources
         .model(&file_name(sources, "filter.d", &definition.name))?
         .ok_or_else(unreadable)?;
-    let at = jail.get(FILTER.name).and_then(|filter| filter.at.clone());
     let backend = jail
         .get(BACKEND.name)
         .map(|backend| backend.value.text())
         .unwrap_or_default();
-    Ok(Filter::new(model, definition, &backend, at.as_ref()))
+    Ok(Filter::new(
+        model,
+        &definition,
+        text,
+        &backend,
+        jail.get(FILTER.name),
+    ))
 }
 
 /// The name under which a filter or an action is read: within its directory, unless it is absolute or begins
@@ -267,8 +272,9 @@ fn read_actions(
             .map_err(in_action)?;
         let model = model
             .ok_or_else(|| Failure::Jail(format!("Unable to read action {}", quote(&definition.name))))?;
-        actions
-            .push(Action::files(sources, model, &definition, at.clone(), jail, options).map_err(in_action)?);
+        actions.push(
+            Action::files(sources, model, &definition, item, written, jail, options).map_err(in_action)?,
+        );
     }
     if actions.is_empty() {
         sources.log.add(

@@ -7,9 +7,10 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use crate::{
-    Content, Error, Files, Kind, Level, Log, Span,
+    Content, Error, Files, Kind, Level, Log, Mistake, Span,
     budget::{Budget, FILE_BYTES, FILES, INCLUDE_DEPTH, NAMES},
     decode, glob,
+    inspect::Findings,
     interpolate::Scope,
     log::{PARSER, READER},
     model::Model,
@@ -39,6 +40,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) base: String,
     pub(crate) log: Log,
     pub(crate) budget: Budget,
+    /// What has been wrong so far, where reading goes on after a mistake.
+    inspection: Option<Findings>,
     parsed: RefCell<BTreeMap<String, Option<Rc<Parsed>>>>,
     models: RefCell<BTreeMap<String, Option<Rc<Model>>>>,
 }
@@ -56,9 +59,64 @@ impl<'a> Sources<'a> {
             },
             log: Log::default(),
             budget: Budget::default(),
+            inspection: None,
             parsed: RefCell::default(),
             models: RefCell::default(),
         }
+    }
+
+    /// The same, for an inspection: reading goes on after a mistake.
+    pub(crate) fn inspecting(files: &'a dyn Files, base: &str) -> Self {
+        Self {
+            inspection: Some(Findings::default()),
+            ..Self::new(files, base)
+        }
+    }
+
+    pub(crate) fn is_inspecting(&self) -> bool {
+        self.inspection.is_some()
+    }
+
+    /// In an inspection notes a mistake, so that reading goes on without the value; a limit ends that, too.
+    pub(crate) fn go_on<T>(&self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if !self.is_inspecting() || matches!(error, Error::Limit { .. }) => Err(error),
+            Err(error) => {
+                self.note(|| Mistake::Error(error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes a mistake that the reader of a daemon passes over, or says in its log.
+    pub(crate) fn note(&self, mistake: impl FnOnce() -> Mistake) {
+        if let Some(findings) = &self.inspection {
+            findings.note(mistake());
+        }
+    }
+
+    /// What has been noted, and whether more is to be.
+    pub(crate) fn findings(&self) -> Option<&Findings> {
+        self.inspection.as_ref()
+    }
+
+    /// The files of which something has been read, by path.
+    pub(crate) fn files_read(&self) -> Vec<(String, Rc<Parsed>)> {
+        let files = self.parsed.borrow();
+        let read = files
+            .iter()
+            .filter_map(|(path, parsed)| Some((path.clone(), Rc::clone(parsed.as_ref()?))));
+        read.collect()
+    }
+
+    /// The models that have been read, by name.
+    pub(crate) fn models_read(&self) -> Vec<(String, Rc<Model>)> {
+        let models = self.models.borrow();
+        let read = models
+            .iter()
+            .filter_map(|(name, model)| Some((name.clone(), Rc::clone(model.as_ref()?))));
+        read.collect()
     }
 
     /// Reads all layers of a name; `None`, once it is logged, where there is nothing or not all can be read.
@@ -113,6 +171,7 @@ impl<'a> Sources<'a> {
         let mut model = Model::default();
         for file in order {
             model.merge(&file.parsed);
+            model.files.push((file.path.clone(), file.by.is_none()));
             if let Some(by) = file.by {
                 model.includes.push((file.path, by));
             }
@@ -223,17 +282,31 @@ impl<'a> Sources<'a> {
         }
         let mut alone = Model::default();
         alone.merge(parsed);
-        let Some(scope) = Scope::new(&alone, INCLUDES, None, &self.budget) else {
+        let Some(scope) = Scope::new(&alone, INCLUDES, None, self) else {
             return Ok(Default::default());
         };
         let list = |option: &str| -> Result<Include, Error> {
-            let names = scope.read(option)?;
-            let written = names.as_ref().and_then(|names| names.as_text());
-            let names_of_files = written.into_iter().flat_map(|names| names.split('\n'));
-            Ok(Include {
-                files: names_of_files.map(|name| join(dirname(path), name)).collect(),
-                at: names.as_ref().and_then(|names| names.at.clone()),
-            })
+            let names = self.go_on(scope.read(option))?.flatten();
+            let Some((names, text)) = names.as_ref().and_then(|names| Some((names, names.as_text()?))) else {
+                return Ok(Include::default());
+            };
+            let mut include = Include {
+                files: Vec::new(),
+                at: names.at.clone(),
+            };
+            let mut from = 0;
+            for name in text.split('\n') {
+                let file = join(dirname(path), name);
+                if !name.is_empty() && !self.exists(&file) {
+                    self.note(|| Mistake::MissingInclude {
+                        at: names.place(from),
+                        path: file.clone(),
+                    });
+                }
+                from += name.len() + 1;
+                include.files.push(file);
+            }
+            Ok(include)
         };
         Ok((list("before")?, list("after")?))
     }
@@ -245,20 +318,38 @@ impl<'a> Sources<'a> {
         }
         self.log.add(Level::Info, PARSER, loading([path]));
         let parsed = match self.files.read(path) {
-            Content::Missing | Content::Unreadable(_) => None,
+            Content::Missing => None,
+            Content::Unreadable(reason) => {
+                self.note(|| Mistake::Unreadable {
+                    path: path.to_owned(),
+                    reason,
+                });
+                None
+            }
             Content::Bytes(bytes) if bytes.len() > FILE_BYTES => {
                 self.log.add(
                     Level::Error,
                     PARSER,
                     format!("Config file {} is longer than {FILE_BYTES} bytes", quote(path)),
                 );
+                self.note(|| Mistake::Unreadable {
+                    path: path.to_owned(),
+                    reason: format!("it is longer than {FILE_BYTES} bytes"),
+                });
                 None
+            }
+            Content::Bytes(bytes) if self.is_inspecting() => {
+                self.budget.spend(bytes.len())?;
+                Some(self.inspect(path, &bytes))
             }
             Content::Bytes(bytes) => {
                 self.budget.spend(bytes.len())?;
                 let (text, error) = decode::utf8(&bytes);
                 // What precedes the mistake by a whole block is read, and its own mistakes come first.
-                let parsed = parse(&Arc::from(path), text, error.is_none())?;
+                let parsed = parse(&Arc::from(path), text, error.is_none());
+                if let Some(mistake) = parsed.mistakes.first() {
+                    return Err(mistake.clone());
+                }
                 match error {
                     None => Some(Rc::new(parsed)),
                     Some(error) => {
@@ -271,6 +362,24 @@ impl<'a> Sources<'a> {
         };
         self.parsed.borrow_mut().insert(path.to_owned(), parsed.clone());
         Ok(parsed)
+    }
+
+    /// Parses a file with all its mistakes; bytes that are no text are replaced, and one more mistake.
+    fn inspect(&self, path: &str, bytes: &[u8]) -> Rc<Parsed> {
+        let path: Arc<str> = Arc::from(path);
+        let text = String::from_utf8_lossy(bytes);
+        if let Err(error) = std::str::from_utf8(bytes) {
+            let before = text.get(..error.valid_up_to()).unwrap_or_default();
+            self.note(|| Mistake::NotUtf8 {
+                at: Span::behind(&path, before),
+                byte: bytes.get(error.valid_up_to()).copied().unwrap_or_default(),
+            });
+        }
+        let parsed = parse(&path, &text, true);
+        for mistake in &parsed.mistakes {
+            self.note(|| Mistake::Error(mistake.clone()));
+        }
+        Rc::new(parsed)
     }
 }
 

@@ -20,6 +20,7 @@ mod explain;
 mod files;
 mod filter;
 mod glob;
+mod inspect;
 mod interpolate;
 mod jail;
 mod layers;
@@ -27,11 +28,13 @@ mod log;
 mod model;
 mod options;
 mod ordered;
+mod origin;
 mod parse;
 mod reader;
 mod server;
 mod span;
 mod steps;
+mod suggest;
 mod tags;
 mod text;
 mod words;
@@ -40,9 +43,15 @@ pub use dump::{dump, dump_pretty};
 pub use error::Error;
 pub use explain::{Explained, Explanation, Owner, Passage, Replaced};
 pub use files::{Content, Files, Kind};
+pub use inspect::{
+    InspectedAction, InspectedFilter, InspectedJail, Inspection, Merged, Mistake, Part, SourceFile,
+    SourceSection, Text, inspect,
+};
 pub(crate) use log::Log;
 pub use log::{Level, Record};
+pub use parse::Written;
 pub use reader::{Mode, Outcome, Reader, Stream};
 pub use server::{EarlySettings, Overrides, is_level};
 pub use span::{Located, Span};
 pub use steps::Step;
+pub use suggest::nearest;

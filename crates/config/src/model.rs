@@ -5,11 +5,14 @@
 //!
 //! Invariant: sections and options keep the order in which they first appeared, and nothing is ever removed.
 
+use std::{ops::Range, rc::Rc};
+
 use stockade_protocol::Value;
 
 use crate::{
     Span,
     ordered::Ordered,
+    origin::{Pieces, Rope},
     parse::{Parsed, Written},
     steps::Steps,
     text::is_word,
@@ -23,6 +26,10 @@ pub(crate) struct Traced {
     pub(crate) at: Option<Span>,
     /// What was put in for the references in it, in their order.
     pub(crate) via: Steps,
+    /// The option that was read for this value.
+    pub(crate) written: Option<Rc<Written>>,
+    /// Where the parts of the text come from, if it has been put together and somebody wants to know.
+    pub(crate) pieces: Option<Rc<Pieces>>,
 }
 
 impl Traced {
@@ -31,6 +38,16 @@ impl Traced {
             value: value.into(),
             at,
             via: Steps::default(),
+            written: None,
+            pieces: None,
+        }
+    }
+
+    /// The value of an option as it is written.
+    pub(crate) fn written(written: &Rc<Written>) -> Self {
+        Self {
+            written: Some(Rc::clone(written)),
+            ..Self::new(written.text.as_str(), Some(written.at.clone()))
         }
     }
 
@@ -38,8 +55,48 @@ impl Traced {
     pub(crate) fn with(&self, value: impl Into<Value>) -> Self {
         Self {
             value: value.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The same option with its text expanded.
+    pub(crate) fn with_text(&self, rope: Rope, via: Steps) -> Self {
+        Self {
+            value: rope.text.into(),
             at: self.at.clone(),
-            via: self.via.clone(),
+            via,
+            written: self.written.clone(),
+            pieces: rope.pieces.map(Rc::new),
+        }
+    }
+
+    /// A part of the text, as a text of its own.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let text = self
+            .as_text()
+            .and_then(|text| text.get(range.clone()))
+            .unwrap_or_default();
+        let mut rope = Rope::empty(true);
+        rope.push(text, self, range.start);
+        Self {
+            at: self.place(range.start),
+            ..self.with_text(rope, self.via.clone())
+        }
+    }
+
+    /// Where a byte of the text stands in a file.
+    pub(crate) fn place(&self, byte: usize) -> Option<Span> {
+        match (&self.pieces, &self.written) {
+            (Some(pieces), _) => pieces.place(byte).or_else(|| self.at.clone()),
+            (None, Some(written)) => Some(written.place(byte)),
+            (None, None) => self.at.clone(),
+        }
+    }
+
+    /// Notes that somebody has asked for the value.
+    pub(crate) fn mark_used(&self) {
+        if let Some(written) = &self.written {
+            written.mark_used();
         }
     }
 
@@ -63,9 +120,11 @@ pub(crate) type Options = Ordered<Entry>;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Model {
     pub(crate) defaults: Options,
-    sections: Ordered<Section>,
+    pub(crate) sections: Ordered<Section>,
     /// The files that are read because others include them, and by which option, in the order of reading.
     pub(crate) includes: Vec<(String, Span)>,
+    /// What it has been merged from, in reading order, and whether each is a layer of its own or only included.
+    pub(crate) files: Vec<(String, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -155,8 +214,8 @@ fn put(options: &mut Options, name: &str, value: Traced) {
     }
 }
 
-fn set_written(options: &mut Options, name: String, written: &Written) {
-    let value = Traced::new(written.text.as_str(), Some(written.at.clone()));
+fn set_written(options: &mut Options, name: String, written: &Rc<Written>) {
+    let value = Traced::written(written);
     match options.get_mut(&name) {
         Some(entry) => entry.earlier.push(std::mem::replace(&mut entry.current, value)),
         None => options.insert(

@@ -82,7 +82,7 @@ pub(crate) fn read<'k>(
     section: &str,
     options: impl IntoIterator<Item = &'k Known>,
 ) -> Result<Ordered<Traced>, Error> {
-    let scope = Scope::new(model, section, None, &sources.budget);
+    let scope = Scope::new(model, section, None, sources);
     let mut values = Ordered::default();
     for option in options {
         let value = match &scope {
@@ -95,7 +95,7 @@ pub(crate) fn read<'k>(
                     .or(missing)
                     .map(|value| Traced::new(value, None))
             }
-            Some(scope) => match scope.read(option.name)? {
+            Some(scope) => match sources.go_on(scope.read(option.name))?.flatten() {
                 Some(found) => Some(found.with(typed(sources, section, option, &found))),
                 None => option.default_value().map(|value| Traced::new(value, None)),
             },

@@ -1,11 +1,12 @@
 //! One physical file: text → sections → options, with the place of each.
 //!
-//! In: the text of a file. Out: its `[DEFAULT]` options and its sections, in the order of the file.
-//! Duplicates are mistakes within one file only; merging files comes later.
+//! In: the text of a file. Out: its `[DEFAULT]` options and its sections, in the order of the file, and every mistake
+//! in it. Duplicates are mistakes within one file only; merging files comes later.
 //!
-//! Invariant: the place of an option is that of its value, and each line of the value remembers its own.
+//! Invariant: the place of an option is that of its value, and each line of the value remembers its own. Parsing goes
+//! on after a mistake; what is found behind it is only good for finding more of them.
 
-use std::sync::Arc;
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use crate::{
     Error, Span,
@@ -19,26 +20,105 @@ pub(crate) const DEFAULT: &str = "DEFAULT";
 /// What one file says.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    pub(crate) defaults: Ordered<Written>,
+    pub(crate) defaults: Ordered<Rc<Written>>,
     pub(crate) sections: Ordered<Section>,
+    /// In the order in which the reference would report them, were it to go on.
+    pub(crate) mistakes: Vec<Error>,
 }
 
 /// A section of one file.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) at: Span,
-    pub(crate) options: Ordered<Written>,
+    pub(crate) options: Ordered<Rc<Written>>,
 }
 
-/// The value of an option as it is written, its lines joined.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Written {
+/// An option as it is written, the lines of its value joined.
+#[derive(Debug, PartialEq)]
+pub struct Written {
+    /// The name, in lower case.
+    pub(crate) name: String,
     pub(crate) text: String,
+    /// Where the value begins.
     pub(crate) at: Span,
+    /// Where the name begins.
+    pub(crate) name_at: Span,
+    /// The line and the column at which each line of the value begins.
+    lines: Vec<(u32, u32)>,
+    /// Whether anything has asked for this very value.
+    used: Cell<bool>,
+}
+
+impl Written {
+    /// A value that is written within another one, such as a parameter.
+    pub(crate) fn within(name: &str, text: &str, at: Span) -> Self {
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            name_at: at.clone(),
+            lines: vec![(at.line, at.column)],
+            at,
+            used: Cell::new(false),
+        }
+    }
+
+    /// The name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value, without interpolation.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the value begins.
+    #[must_use]
+    pub fn at(&self) -> &Span {
+        &self.at
+    }
+
+    /// Where the name begins.
+    #[must_use]
+    pub fn name_at(&self) -> &Span {
+        &self.name_at
+    }
+
+    /// Where a byte of the value stands in the file.
+    #[must_use]
+    pub fn place(&self, byte: usize) -> Span {
+        let before = head(&self.text, byte);
+        let line = before.matches('\n').count();
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let characters = tail(before, start).chars().count();
+        let (line, column) = self
+            .lines
+            .get(line)
+            .or(self.lines.last())
+            .copied()
+            .unwrap_or((self.at.line, self.at.column));
+        Span {
+            file: Arc::clone(&self.at.file),
+            line,
+            column: column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX)),
+        }
+    }
+
+    pub(crate) fn mark_used(&self) {
+        self.used.set(true);
+    }
+
+    /// Whether anything has asked for this very value: the reader itself, a `%(…)s`, or a tag.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.used.get()
+    }
 }
 
 /// Reads the text of a file; where it is not complete, bad lines are not reported.
-pub(crate) fn parse(path: &Arc<str>, text: &str, complete: bool) -> Result<Parsed, Error> {
+pub(crate) fn parse(path: &Arc<str>, text: &str, complete: bool) -> Parsed {
     let mut parser = Parser {
         path,
         parsed: Parsed::default(),
@@ -46,9 +126,10 @@ pub(crate) fn parse(path: &Arc<str>, text: &str, complete: bool) -> Result<Parse
         open: None,
         indentation: usize::MAX,
         bad: Vec::new(),
+        headless: false,
     };
     for (number, line) in (1..).zip(lines(text)) {
-        parser.line(number, line)?;
+        parser.line(number, line);
     }
     if !complete {
         parser.bad.clear();
@@ -106,7 +187,9 @@ enum Place {
 struct Open {
     name: String,
     lines: Vec<String>,
+    starts: Vec<(u32, u32)>,
     at: Span,
+    name_at: Span,
 }
 
 struct Parser<'a> {
@@ -117,10 +200,12 @@ struct Parser<'a> {
     /// The indentation of the line that opened the option; a deeper one continues it.
     indentation: usize,
     bad: Vec<(u32, String)>,
+    /// Whether it has been reported that something stands before the first section.
+    headless: bool,
 }
 
 impl Parser<'_> {
-    fn line(&mut self, number: u32, line: Line<'_>) -> Result<(), Error> {
+    fn line(&mut self, number: u32, line: Line<'_>) {
         let full_line_comment = strip_start(line.text).starts_with(['#', ';']);
         let comment = if full_line_comment {
             Some(0)
@@ -131,28 +216,41 @@ impl Parser<'_> {
         if value.is_empty() {
             if let (None, Some(open)) = (comment, &mut self.open) {
                 open.lines.push(String::new());
+                open.starts.push((number, 1));
             }
-            return Ok(());
+            return;
         }
         let indentation = line.text.chars().take_while(|c| is_space(*c)).count();
+        let at = self.span(number, indentation);
         if let Some(open) = &mut self.open
             && indentation > self.indentation
         {
             open.lines.push(value.to_owned());
-            return Ok(());
+            open.starts.push((number, at.column));
+            return;
         }
         self.indentation = indentation;
-        let at = self.span(number, indentation);
         if let Some(name) = header(value) {
             self.close();
-            return self.header(name, at);
+            self.header(name, at);
+            return;
         }
         if matches!(self.section, Place::Nowhere) {
-            return Err(Error::NoSectionHeader { at, text: line.raw() });
+            if !std::mem::replace(&mut self.headless, true) {
+                let text = line.raw();
+                self.parsed
+                    .mistakes
+                    .push(Error::NoSectionHeader { at: at.clone(), text });
+            }
+            // Behind a byte order mark the section is meant.
+            if let Some(name) = value.strip_prefix('\u{feff}').and_then(header) {
+                self.header(name, at);
+            }
+            return;
         }
         let Some(delimiter) = value.find(['=', ':']) else {
             self.bad.push((number, line.raw()));
-            return Ok(());
+            return;
         };
         let name = strip_end(head(value, delimiter)).to_lowercase();
         let rest = tail(value, delimiter + 1);
@@ -167,19 +265,23 @@ impl Parser<'_> {
             text,
             at,
             self.span(number, indentation.saturating_add(skipped)),
-        )
+        );
     }
 
-    fn header(&mut self, name: &str, at: Span) -> Result<(), Error> {
+    fn header(&mut self, name: &str, at: Span) {
         if name == DEFAULT {
             self.section = Place::Default;
-            return Ok(());
+            return;
         }
-        if self.parsed.sections.contains(name) {
-            return Err(Error::DuplicateSection {
+        self.section = Place::Section(name.to_owned());
+        if let Some(first) = self.parsed.sections.get(name) {
+            let mistake = Error::DuplicateSection {
                 at,
+                first: first.at.clone(),
                 section: name.to_owned(),
-            });
+            };
+            self.parsed.mistakes.push(mistake);
+            return;
         }
         self.parsed.sections.insert(
             name,
@@ -188,11 +290,9 @@ impl Parser<'_> {
                 options: Ordered::default(),
             },
         );
-        self.section = Place::Section(name.to_owned());
-        Ok(())
     }
 
-    fn option(&mut self, name: String, text: &str, at_name: Span, at: Span) -> Result<(), Error> {
+    fn option(&mut self, name: String, text: &str, name_at: Span, at: Span) {
         let (section, options) = match &self.section {
             Place::Section(section) => (
                 section.as_str(),
@@ -201,28 +301,29 @@ impl Parser<'_> {
             Place::Default | Place::Nowhere => (DEFAULT, None),
         };
         let options = options.unwrap_or(&mut self.parsed.defaults);
-        if options.contains(&name) {
-            return Err(Error::DuplicateOption {
-                at: at_name,
+        if let Some(first) = options.get(&name) {
+            let mistake = Error::DuplicateOption {
+                at: name_at.clone(),
+                first: first.name_at.clone(),
                 section: section.to_owned(),
-                option: name,
-            });
+                option: name.clone(),
+            };
+            self.parsed.mistakes.push(mistake);
         }
         // The place is taken now, so that options keep their order and a second one is seen.
-        options.insert(
-            name.as_str(),
-            Written {
-                text: String::new(),
-                at: at.clone(),
-            },
-        );
+        let placeholder = Written {
+            name_at: name_at.clone(),
+            ..Written::within(&name, "", at.clone())
+        };
+        options.insert(name.as_str(), Rc::new(placeholder));
         // An option without a name is a mistake, and nothing continues it.
         self.open = (!name.is_empty()).then(|| Open {
             name,
             lines: vec![text.to_owned()],
+            starts: vec![(at.line, at.column)],
             at,
+            name_at,
         });
-        Ok(())
     }
 
     /// The option that was open has all its lines now.
@@ -234,18 +335,24 @@ impl Parser<'_> {
         };
         let options = options.unwrap_or(&mut self.parsed.defaults);
         let text = strip_end(&open.lines.join("\n")).to_owned();
-        options.insert(open.name, Written { text, at: open.at });
+        let written = Written {
+            text,
+            at: open.at,
+            name_at: open.name_at,
+            lines: open.starts,
+            used: Cell::new(false),
+            name: open.name.clone(),
+        };
+        options.insert(open.name, Rc::new(written));
     }
 
-    fn finish(mut self) -> Result<Parsed, Error> {
+    fn finish(mut self) -> Parsed {
         self.close();
-        match self.bad.first() {
-            None => Ok(self.parsed),
-            Some((line, _)) => Err(Error::BadLines {
-                at: self.span(*line, 0),
-                lines: self.bad,
-            }),
+        if let Some((line, _)) = self.bad.first() {
+            let at = self.span(*line, 0);
+            self.parsed.mistakes.push(Error::BadLines { at, lines: self.bad });
         }
+        self.parsed
     }
 
     fn span(&self, line: u32, characters_before: usize) -> Span {

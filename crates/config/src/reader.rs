@@ -175,7 +175,11 @@ impl<'a> Reader<'a> {
     ///
     /// Where the files of the jails cannot be read or used.
     pub fn jail_names(&self) -> Result<Vec<String>, Error> {
-        Ok(jail_sections(&self.jails()?).map(str::to_owned).collect())
+        Ok(
+            jail_sections(&jails(&self.sources, &self.version, &self.variables)?)
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 
     /// Explains where the options of a jail come from, enabled or not.
@@ -184,7 +188,7 @@ impl<'a> Reader<'a> {
     ///
     /// Where there is no such jail, or where it or the files of the jails cannot be read or used.
     pub fn explain(&self, jail: &str) -> Result<Explanation, Error> {
-        let mut model = self.jails()?;
+        let mut model = jails(&self.sources, &self.version, &self.variables)?;
         if !model.has_section(jail) {
             return Err(Error::NoSection {
                 section: jail.to_owned(),
@@ -204,7 +208,7 @@ impl<'a> Reader<'a> {
             .model("fail2ban")?
             .ok_or(Error::Unreadable { what: "fail2ban" })?;
         let general = General::read(sources, &general)?;
-        let mut model = self.jails()?;
+        let mut model = jails(sources, &self.version, &self.variables)?;
         let names: Vec<String> = match only_jail {
             Some(name) if model.has_section(name) => vec![name.to_owned()],
             Some(name) => {
@@ -258,24 +262,29 @@ impl<'a> Reader<'a> {
         commands.append(&mut starts);
         Ok((commands, outcome))
     }
+}
 
-    /// The merged jail files with the built-in variables.
-    fn jails(&self) -> Result<Model, Error> {
-        let model = self
-            .sources
-            .model("jail")?
-            .ok_or(Error::Unreadable { what: "jails" })?;
-        let mut model = Model::clone(&model);
-        let builtin = [
-            ("fail2ban_version", &self.version),
-            ("fail2ban_confpath", &self.sources.base),
-        ];
-        let given = self.variables.iter().map(|(name, value)| (name.as_str(), value));
-        for (name, value) in builtin.into_iter().chain(given) {
-            model.set_default(name, Traced::new(value.as_str(), None));
-        }
-        Ok(model)
+/// The merged jail files with the built-in variables.
+pub(crate) fn jails(
+    sources: &Sources<'_>,
+    version: &str,
+    variables: &[(String, String)],
+) -> Result<Model, Error> {
+    let model = sources
+        .model("jail")?
+        .ok_or(Error::Unreadable { what: "jails" })?;
+    let mut model = Model::clone(&model);
+    let builtin = [
+        ("fail2ban_version", version),
+        ("fail2ban_confpath", sources.base.as_str()),
+    ];
+    let given = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in builtin.into_iter().chain(given) {
+        model.set_default(name, Traced::new(value, None));
     }
+    Ok(model)
 }
 
 /// The sections of the jail files that are jails, or could be.

@@ -23,6 +23,8 @@ const LOGLEVEL: Known = text("loglevel").or("INFO");
 const LOGTARGET: Known = text("logtarget").or("/var/log/fail2ban.log");
 const SYSLOGSOCKET: Known = text("syslogsocket").or("auto");
 
+const STACKSIZE: Known = number("stacksize");
+
 const EARLY: [Known; 5] = [SOCKET, PIDFILE, LOGLEVEL, LOGTARGET, SYSLOGSOCKET];
 
 const GENERAL_OPTIONS: [Known; 7] = [
@@ -129,6 +131,17 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
     Ok(settings)
 }
 
+/// All options that are read of `fail2ban.conf`, for whoever inspects it.
+pub(crate) fn everything(sources: &Sources<'_>, model: &Model) -> Result<Ordered<Traced>, Error> {
+    let mut options = options::read(sources, model, DEFINITION, EARLY.iter().chain(&GENERAL_OPTIONS))?;
+    if model.has_section(THREAD) {
+        for (name, value) in options::read(sources, model, THREAD, &[STACKSIZE])?.iter() {
+            options.insert(name, value.clone());
+        }
+    }
+    Ok(options)
+}
+
 /// Whether a text is a level of the log: a number, or one of the names.
 #[must_use]
 pub fn is_level(text: &str) -> bool {
@@ -160,7 +173,7 @@ impl General {
     pub(crate) fn read(sources: &Sources<'_>, model: &Model) -> Result<Self, Error> {
         let options = options::read(sources, model, DEFINITION, &GENERAL_OPTIONS)?;
         let thread = if model.has_section(THREAD) {
-            options::read(sources, model, THREAD, &[number("stacksize")])?
+            options::read(sources, model, THREAD, &[STACKSIZE])?
         } else {
             Ordered::default()
         };

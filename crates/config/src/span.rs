@@ -13,6 +13,20 @@ pub struct Span {
     pub column: u32,
 }
 
+impl Span {
+    /// The place behind a text with which a file begins.
+    pub(crate) fn behind(file: &Arc<str>, text: &str) -> Self {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+        let ends = text.replace("\r\n", "\n").replace('\r', "\n");
+        let line = ends.rsplit('\n').next().unwrap_or_default();
+        Self {
+            file: Arc::clone(file),
+            line: number(ends.matches('\n').count()),
+            column: number(line.chars().count()),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)

@@ -7,9 +7,11 @@
 
 use crate::{
     Error,
-    budget::{Budget, VALUE_BYTES},
+    budget::VALUE_BYTES,
+    layers::Sources,
     model::Traced,
     ordered::Ordered,
+    origin::Rope,
     steps::Steps,
     text::{head, tail},
 };
@@ -27,32 +29,38 @@ pub(crate) fn resolve(
     set: &mut Ordered<Traced>,
     ignored: impl Fn(&str) -> bool,
     fallback: Fallback<'_>,
-    budget: &Budget,
+    sources: &Sources<'_>,
 ) -> Result<(), Error> {
+    // What is wrong is left as it is, where the mistakes are collected.
+    let mut wrong: Vec<String> = Vec::new();
     loop {
         let mut again = false;
         for position in 0..set.len() {
             let Some((name, option)) = set.at(position) else {
                 continue;
             };
-            let Some(text) = option
-                .as_text()
-                .filter(|text| text.contains('<') && !ignored(name))
-            else {
+            let Some(text) = option.as_text().filter(|text| {
+                text.contains('<') && !ignored(name) && !wrong.iter().any(|wrong| wrong == name)
+            }) else {
                 continue;
             };
-            let (name, at) = (name.to_owned(), option.at.clone());
+            let (name, option) = (name.to_owned(), option.clone());
             let mut resolution = Resolution {
                 name: &name,
-                text: text.to_owned(),
-                at: &at,
+                text: Rope::of(&option, text, sources.is_inspecting()),
+                at: &option.at,
                 via: option.via.clone(),
                 counts: Vec::new(),
             };
-            if resolution.run(set, &ignored, fallback, budget)? {
-                again |= find(&resolution.text, 0).is_some();
-                let (text, via) = (resolution.text.into(), resolution.via);
-                set.insert(name, Traced { value: text, at, via });
+            let replaced = resolution.run(set, &ignored, fallback, sources);
+            match sources.go_on(replaced)? {
+                Some(false) => {}
+                Some(true) => {
+                    again |= find(&resolution.text.text, 0).is_some();
+                    let text = option.with_text(resolution.text, resolution.via);
+                    set.insert(name, text);
+                }
+                None => wrong.push(name),
             }
         }
         if !again {
@@ -64,7 +72,7 @@ pub(crate) fn resolve(
 /// One option in one pass.
 struct Resolution<'a> {
     name: &'a str,
-    text: String,
+    text: Rope,
     at: &'a Option<crate::Span>,
     via: Steps,
     counts: Vec<(String, u32)>,
@@ -77,11 +85,12 @@ impl Resolution<'_> {
         set: &Ordered<Traced>,
         ignored: &impl Fn(&str) -> bool,
         fallback: Fallback<'_>,
-        budget: &Budget,
+        sources: &Sources<'_>,
     ) -> Result<bool, Error> {
+        let budget = &sources.budget;
         let mut from = 0;
-        while let Some((start, end)) = find(&self.text, from) {
-            let tag = tail(head(&self.text, end - 1), start + 1).to_owned();
+        while let Some((start, end)) = find(&self.text.text, from) {
+            let tag = tail(head(&self.text.text, end - 1), start + 1).to_owned();
             budget.spend(0)?;
             let count = self
                 .counts
@@ -89,36 +98,36 @@ impl Resolution<'_> {
                 .find(|(name, _)| *name == tag)
                 .map_or(0, |(_, count)| *count);
             if tag == self.name || count >= REPLACEMENTS {
-                return Err(self.recursion(tag));
+                return Err(self.recursion(tag, start));
             }
-            let value = if ignored(&tag) {
+            let found = if ignored(&tag) {
                 None
             } else if let Some(option) = set.get(&tag) {
                 Some(option.clone())
             } else {
-                fallback(&tag)?
+                sources.go_on(fallback(&tag))?.flatten()
             };
-            let Some((option, value)) = value
-                .as_ref()
-                .and_then(|option| Some((option, option.as_text()?)))
+            let Some((found, value)) = found.as_ref().and_then(|found| Some((found, found.as_text()?)))
             else {
                 from = end;
                 continue;
             };
+            found.mark_used();
             let written = format!("<{tag}>");
-            self.via.add(written.clone(), option.at.as_ref(), 0, &option.via);
+            self.via.add(written.clone(), found.at.as_ref(), 0, &found.via);
             let grown = self
+                .text
                 .text
                 .matches(&written)
                 .count()
                 .saturating_mul(value.len())
-                .saturating_add(self.text.len());
+                .saturating_add(self.text.text.len());
             budget.spend(grown)?;
             if grown > VALUE_BYTES {
                 // Only what leads to itself grows like this; the reference would go on until its count is up.
-                return Err(self.recursion(tag));
+                return Err(self.recursion(tag, start));
             }
-            self.text = self.text.replace(&written, value);
+            self.text.replace(&written, found, value);
             match self.counts.iter_mut().find(|(name, _)| *name == tag) {
                 Some((_, count)) => *count += 1,
                 None => self.counts.push((tag, 1)),
@@ -128,23 +137,24 @@ impl Resolution<'_> {
         Ok(!self.counts.is_empty())
     }
 
-    fn recursion(&self, tag: String) -> Error {
-        let shown = self
-            .text
+    fn recursion(&self, tag: String, start: usize) -> Error {
+        let text = &self.text.text;
+        let shown = text
             .char_indices()
             .nth(SHOWN)
-            .map_or(self.text.as_str(), |(at, _)| head(&self.text, at));
-        let value = if shown.len() < self.text.len() {
+            .map_or(text.as_str(), |(at, _)| head(text, at));
+        let value = if shown.len() < text.len() {
             format!("{shown}...")
         } else {
             shown.to_owned()
         };
         Error::SelfReference {
             at: self.at.clone(),
+            exactly: self.text.place(start).map(Box::new),
             option: self.name.to_owned(),
             tag,
             counts: self.counts.clone(),
-            value,
+            value: value.into(),
         }
     }
 }
