@@ -12,13 +12,14 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_daemon::blueprint::Blueprint;
 use stockade_daemon::control::ClientId;
+use stockade_daemon::growth::Growth;
 use stockade_daemon::log::Level;
 use stockade_daemon::resolver;
 use stockade_daemon::runner::Job;
 use stockade_daemon::store::RestoreLimits;
 use stockade_daemon::world::{Event, Sources, World};
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Ticket};
+use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
 
 use crate::machine::Machine;
@@ -121,9 +122,15 @@ impl World for SimulatedWorld {
 
     fn keep_jail(&mut self, _: &str, _: bool) {}
 
-    fn keep_ban(&mut self, _: &str, ticket: &Ticket, of_jail: BanTime, _: String) {
+    fn keep_ban(&mut self, _: &str, ticket: &Ticket, of_jail: BanTime, _: Option<Growth>, _: String) {
         self.machine.borrow_mut().keep(ticket, of_jail);
     }
+
+    fn has_memory(&self) -> bool {
+        true
+    }
+
+    fn ask_history(&mut self, _: &str, _: u64, _: &Id) {}
 
     fn forget_ban(&mut self, _: Option<&str>, id: Option<&str>) {
         self.machine

@@ -7,5 +7,6 @@ mod configuration;
 mod e2e;
 mod eras;
 mod filters;
+mod increments;
 mod samples;
 mod stage;

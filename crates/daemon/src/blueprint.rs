@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Filter, Mode, Regex, RegexError, UseDns};
-use stockade_jail::{self as jail, BanTime, Entry, IgnoreCache, IgnoreList};
+use stockade_jail::formula::{self, Formula, FormulaError};
+use stockade_jail::{self as jail, BanTime, Entry, FactorError, IgnoreCache, IgnoreList, Increment};
 use stockade_protocol::{Failure, Reply, Value, definition};
 
 /// What a jail is to do, as told so far.
@@ -561,11 +562,51 @@ impl Blueprint {
             }
             _ => value.clone(),
         };
+        let before = self.increment.clone();
         self.increment.retain(|(known, _)| known != option);
         if !value.text().is_empty() {
             self.increment.push((option.to_owned(), stored));
         }
+        match self.growth() {
+            Ok(growth) => self.counting.increment = growth,
+            Err(failure) => {
+                self.increment = before;
+                return Err(failure);
+            }
+        }
         Ok(self.increment(option).cloned().unwrap_or(Value::None))
+    }
+
+    /// How bans grow, by all that was said of it; `None` where they do not.
+    ///
+    /// # Errors
+    /// Where a value cannot be used, whether bans grow or not.
+    fn growth(&self) -> Result<Option<Increment>, Failure> {
+        let text = |option| self.increment(option).map(Value::text);
+        let seconds = |option| self.increment(option).and_then(|value| value.float().ok());
+        let factor = text("factor").map_or(Ok(formula::Number::Int(1)), |text| {
+            Increment::factor(&text).map_err(|error| match error {
+                FactorError::Formula(error) => formula_failure(&error),
+                FactorError::NoValue(error) => Failure::value_error(error.to_string()),
+            })
+        })?;
+        let formula = text("formula").map(|text| Formula::parse(&text)).transpose();
+        let multipliers = text("multipliers").unwrap_or_default();
+        let words = multipliers.split(' ').filter(|_| !multipliers.is_empty());
+        let increment = Increment {
+            factor,
+            formula: formula.map_err(|error| formula_failure(&error))?,
+            multipliers: words
+                .map(|word| Value::from(word).int())
+                .collect::<Result<_, _>>()?,
+            maxtime: seconds("maxtime"),
+            rndtime: seconds("rndtime"),
+            overalljails: self.increment("overalljails").is_some_and(boolean),
+        };
+        Ok(self
+            .increment("increment")
+            .is_some_and(boolean)
+            .then_some(increment))
     }
 
     fn action(&self, name: &str) -> Result<&ActionBlueprint, Failure> {
@@ -581,6 +622,15 @@ impl Blueprint {
         action.get(&property).cloned().ok_or_else(|| {
             Failure::attribute_error(format!("'CommandAction' object has no attribute '{property}'"))
         })
+    }
+}
+
+/// A formula that is none, as the reference would refuse it, but with the place of the mistake.
+fn formula_failure(error: &FormulaError) -> Failure {
+    if error.is_name {
+        Failure::name_error(error.to_string())
+    } else {
+        Failure::new("builtins", "SyntaxError", [error.to_string()])
     }
 }
 

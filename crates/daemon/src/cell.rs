@@ -12,12 +12,13 @@ use stockade_action::command::CommandAction;
 use stockade_action::facts::{BanFacts, JailFacts, NoBan};
 use stockade_action::nftables::{Ban, Definition, NativeFirewall};
 use stockade_action::tags::Properties;
-use stockade_datetime::{Clock, Timestamp};
+use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
-use stockade_jail::{Effect, Input, Jail, ListFile, Question, Setting, Ticket, Why};
+use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
 use stockade_protocol::{Failure, Value};
 
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
+use crate::growth::{Grown, Growth};
 use crate::log::Level;
 use crate::resolver;
 use crate::runner::Job;
@@ -27,6 +28,8 @@ use crate::world::World;
 
 /// The logger of what jails decide.
 const ACTIONS: &str = "fail2ban.actions";
+/// The logger of what follows from earlier bans.
+const OBSERVER: &str = "fail2ban.observer";
 /// The logger of what filters find.
 const FILTER: &str = "fail2ban.filter";
 /// The logger of how jails come and go.
@@ -47,6 +50,8 @@ pub(crate) struct Cell {
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
     waiting: Vec<(String, Found)>,
+    /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
+    prolongs: Vec<(Timestamp, Id)>,
     zone: TimeZone,
 }
 
@@ -82,13 +87,6 @@ impl Cell {
         jail.ignore_mut().set_own_addresses(world.own_addresses());
         world.log(Level::INFO, JAIL, format_args!("Creating new jail '{name}'"));
         world.keep_jail(&name, true);
-        if blueprint.increment("increment").is_some_and(blueprint::boolean) {
-            world.log(
-                Level::WARNING,
-                JAIL,
-                format_args!("[{name}] `bantime.increment` has no effect yet: every ban lasts as long as `bantime` says"),
-            );
-        }
         let (output, actions, waiting) = (Output::default(), Vec::new(), Vec::new());
         let mut cell = Self {
             blueprint,
@@ -97,8 +95,10 @@ impl Cell {
             output,
             actions,
             waiting,
+            prolongs: Vec::new(),
             zone,
         };
+        cell.check_memory(world);
         let restored = cell.restore(world, now);
         for action in cell.blueprint.actions.clone() {
             cell.start_action(world, now, &action);
@@ -131,6 +131,98 @@ impl Cell {
         self.with_effects(world, now, |jail, effects| jail.step(now, input, effects));
     }
 
+    /// Bans grow only where they are remembered.
+    fn check_memory(&mut self, world: &mut impl World) {
+        if self.jail.settings().increment.is_some() && !world.has_memory() {
+            world.log(
+                Level::WARNING,
+                JAIL,
+                format_args!("ban time increment is not available as long jail database is not set"),
+            );
+            self.jail.set(Setting::Increment(None));
+        }
+    }
+
+    /// When the jail next has to run.
+    pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
+        let prolong = self.prolongs.iter().map(|(due, _)| *due);
+        self.jail.next_wakeup().into_iter().chain(prolong).min()
+    }
+
+    /// Its time has come.
+    pub(crate) fn wake(&mut self, world: &mut impl World, now: Timestamp) {
+        self.step(world, now, Input::Wakeup);
+        let (due, later) = mem::take(&mut self.prolongs)
+            .into_iter()
+            .partition(|(due, _)| *due <= now);
+        self.prolongs = later;
+        let due: Vec<(Timestamp, Id)> = due;
+        for (_, id) in due {
+            // Who is banned no more has nothing to be prolonged.
+            if let Some(ticket) = self.jail.ticket(&id) {
+                self.order_all(world, |facts| Job::Prolong(Box::new(facts)), ticket);
+            }
+        }
+    }
+
+    /// A ban turned out to be one of an id that was banned before: it lasts longer, and the log says why.
+    pub(crate) fn grow(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        id: &Id,
+        time: Timestamp,
+        grown: &Grown,
+    ) {
+        let name = self.blueprint.name.clone();
+        let Some(ban) = self.jail.ban_of(id).filter(|ban| ban.time == time) else {
+            return;
+        };
+        let (old, earlier) = (ban.bantime, grown.earlier);
+        let new = match &grown.bantime {
+            Ok(new) => *new,
+            Err(error) => {
+                world.log(
+                    Level::ERROR,
+                    OBSERVER,
+                    format_args!("[{name}] `bantime.formula` gives no ban time for {id}, which stays banned as long as any: {error}"),
+                );
+                old
+            }
+        };
+        if time > earlier.last {
+            world.log(
+                Level::INFO,
+                OBSERVER,
+                format_args!(
+                    "[{name}] IP {id} is bad: {} # last {} - incr {} to {}",
+                    earlier.bans,
+                    local_time(&self.zone, earlier.last),
+                    duration::to_text(old.seconds()),
+                    duration::to_text(new.seconds())
+                ),
+            );
+        }
+        let bancount = ban.bancount.max(earlier.bans.saturating_add(1));
+        let end = new.end(time);
+        self.jail.prolong(id, new, bancount);
+        if new == old {
+            return;
+        }
+        self.enforce(world, now, &[Effect::Prolonged { id: id.clone(), end }]);
+        world.log(
+            Level::NOTICE,
+            OBSERVER,
+            format_args!(
+                "[{name}] Increase Ban {id} ({bancount} # {} -> {})",
+                duration::to_text(new.seconds()),
+                local_time(&self.zone, end)
+            ),
+        );
+        let delay = (new.seconds() - old.seconds() - 5).clamp(0, 10);
+        self.prolongs.push((now.plus_seconds(delay), id.clone()));
+    }
+
     /// Carries out what the jail decided: the firewall first, then the database, the log and the commands.
     fn carry_out(&mut self, world: &mut impl World, now: Timestamp, effects: Vec<Effect>) {
         if !effects.is_empty() {
@@ -156,6 +248,26 @@ impl Cell {
                         Level::INFO,
                         FILTER,
                         format_args!("[{name}] Attempt {} - {}", id, local_time(&self.zone, time)),
+                    );
+                }
+                Effect::KnownOffender {
+                    id,
+                    time,
+                    bans,
+                    weight,
+                    is_limited,
+                    bans_now,
+                } => {
+                    // As the reference has it, a number of its own counting is a fraction.
+                    let fraction = if is_limited { "" } else { ".0" };
+                    let ban = if bans_now { ", Ban" } else { "" };
+                    world.log(
+                        Level::INFO,
+                        OBSERVER,
+                        format_args!(
+                            "[{name}] Found {id}, bad - {}, {bans} # -> {weight}{fraction}{ban}",
+                            local_time(&self.zone, time)
+                        ),
                     );
                 }
                 Effect::Ignored { id, source } => {
@@ -223,6 +335,7 @@ impl Cell {
                 }
                 Effect::Found { .. }
                 | Effect::Attempt { .. }
+                | Effect::KnownOffender { .. }
                 | Effect::Ignored { .. }
                 | Effect::AlreadyBanned { .. }
                 | Effect::ExpiredBan(_)
@@ -330,10 +443,14 @@ impl Cell {
         if ticket.restored {
             world.log(Level::NOTICE, ACTIONS, format_args!("[{name}] Restore Ban {id}"));
         } else {
+            let settings = self.jail.settings();
+            let grows = ticket.bantime.is_none() && settings.bantime != BanTime::Forever;
+            let growth = settings.increment.clone().filter(|_| grows);
             world.keep_ban(
                 name,
                 &ticket,
-                self.jail.settings().bantime,
+                settings.bantime,
+                growth.map(|increment| Growth::new(increment, settings.bantime)),
                 format!("[{name}] Ban {id}"),
             );
         }
@@ -534,6 +651,7 @@ impl Cell {
                 };
                 self.step(world, now, Input::Answer(stockade_jail::Answer::Read(path, file)));
             }
+            Question::History { number, id } => world.ask_history(&self.blueprint.name, number, &id),
             Question::Command { number, ticket } => {
                 let facts = BanFacts {
                     ticket: *ticket,
@@ -586,6 +704,10 @@ impl Cell {
             .set(Setting::IgnoreCommand(counting.ignorecommand.clone()));
         if counting.ignorecache != self.blueprint.counting.ignorecache {
             self.jail.set(Setting::IgnoreCache(counting.ignorecache.clone()));
+        }
+        if counting.increment != self.blueprint.counting.increment {
+            self.jail.set(Setting::Increment(counting.increment.clone()));
+            self.check_memory(world);
         }
         if counting.bantime != self.blueprint.counting.bantime {
             self.jail.set(Setting::BanTime(counting.bantime));

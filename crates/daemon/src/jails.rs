@@ -13,6 +13,7 @@ use stockade_protocol::Failure;
 use crate::blueprint::Blueprint;
 use crate::cell::Cell;
 use crate::firewall::{Removal, concerns};
+use crate::growth::Remembered;
 use crate::judge::Verdict;
 use crate::log::Level;
 use crate::resolver;
@@ -61,7 +62,7 @@ impl Jails {
     /// When one of them next has to run.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        self.cells.iter().filter_map(|cell| cell.jail.next_wakeup()).min()
+        self.cells.iter().filter_map(Cell::next_wakeup).min()
     }
 
     /// The jail as it was told to be.
@@ -179,6 +180,32 @@ impl Jails {
         }
     }
 
+    /// The database knows something of the earlier bans of an id.
+    pub fn remembered(&mut self, world: &mut impl World, now: Timestamp, remembered: Remembered) {
+        match remembered {
+            Remembered::Failure {
+                jail,
+                number,
+                earlier,
+            } => {
+                if let Some(cell) = self.cell_mut(&jail) {
+                    let answer = stockade_jail::Answer::History(number, earlier);
+                    cell.step(world, now, Input::Answer(answer));
+                }
+            }
+            Remembered::Ban {
+                jail,
+                id,
+                time,
+                grown,
+            } => {
+                if let Some(cell) = self.cell_mut(&jail) {
+                    cell.grow(world, now, &id, time, &grown);
+                }
+            }
+        }
+    }
+
     /// Another program has removed something from the firewall: what it may have taken from a jail is put back.
     pub fn repair(&mut self, world: &mut impl World, now: Timestamp, removals: &[Removal]) {
         for cell in &mut self.cells {
@@ -191,8 +218,8 @@ impl Jails {
     /// The time of some jail has come.
     pub fn wake(&mut self, world: &mut impl World, now: Timestamp) {
         for cell in &mut self.cells {
-            if cell.jail.next_wakeup().is_some_and(|due| due <= now) {
-                cell.step(world, now, Input::Wakeup);
+            if cell.next_wakeup().is_some_and(|due| due <= now) {
+                cell.wake(world, now);
             }
         }
     }

@@ -10,6 +10,7 @@ mod cell;
 pub mod control;
 pub mod firewall;
 mod following;
+pub mod growth;
 pub mod instance;
 pub mod jails;
 pub mod judge;

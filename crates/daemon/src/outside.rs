@@ -17,7 +17,7 @@ use stockade_action::nftables::{Batch, Definition, Observed};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Ticket};
+use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
 use stockade_sys::{Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
@@ -25,6 +25,7 @@ use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Control};
 use crate::firewall::{Firewall, Removal, Watch};
 use crate::following::Following;
+use crate::growth::{Growth, Memory, Remembered};
 use crate::judge::{Judge, Question};
 use crate::log::{Level, Log};
 use crate::machine;
@@ -87,6 +88,7 @@ pub(crate) struct Outside {
     stacksize: Value,
     resolver: Resolver,
     judge: Judge,
+    memory: Memory,
     host: HostNames,
     services: Services,
     runners: BTreeMap<(String, String), Runner>,
@@ -145,7 +147,8 @@ impl Outside {
         let now = now();
         Ok(Self {
             resolver: Resolver::start(wake.clone())?,
-            judge: Judge::start(host.clone(), Arc::clone(&log), wake)?,
+            judge: Judge::start(host.clone(), Arc::clone(&log), wake.clone())?,
+            memory: Memory::new(wake),
             log,
             poller,
             signals,
@@ -296,6 +299,7 @@ impl Outside {
                     self.events.push_back(Event::Resolved(answers));
                 }
                 self.events.extend(self.judge.verdicts().map(Event::Judged));
+                self.events.extend(self.memory.take().map(Event::Remembered));
             }
             FIREWALL => self.hear(),
             // Both are looked at in each turn.
@@ -547,16 +551,57 @@ impl World for Outside {
         }
     }
 
-    fn keep_ban(&mut self, jail: &str, ticket: &Ticket, of_jail: BanTime, announcement: String) {
+    fn keep_ban(
+        &mut self,
+        jail: &str,
+        ticket: &Ticket,
+        of_jail: BanTime,
+        growth: Option<Growth>,
+        announcement: String,
+    ) {
         let max_matches = self
             .dbmaxmatches
             .int()
             .ok()
             .and_then(|max| usize::try_from(max).ok())
             .unwrap_or(0);
-        self.store
-            .record_ban(jail, &BanRow::of(ticket, of_jail, max_matches));
+        let row = BanRow::of(ticket, of_jail, max_matches);
+        match growth {
+            None => self.store.record_ban(jail, &row),
+            Some(growth) => {
+                let (id, time, name, tell) = (
+                    ticket.id.clone(),
+                    ticket.time,
+                    jail.to_owned(),
+                    self.memory.teller(),
+                );
+                self.store.record_growing_ban(jail, &row, growth, move |grown| {
+                    tell(Remembered::Ban {
+                        jail: name,
+                        id,
+                        time,
+                        grown,
+                    });
+                });
+            }
+        }
         self.announcements.push(announcement);
+    }
+
+    fn has_memory(&self) -> bool {
+        self.store.path().is_some()
+    }
+
+    fn ask_history(&mut self, jail: &str, number: u64, id: &Id) {
+        let (name, tell) = (jail.to_owned(), self.memory.teller());
+        self.store
+            .ask_history(&id.to_string(), Some(jail), move |earlier| {
+                tell(Remembered::Failure {
+                    jail: name,
+                    number,
+                    earlier: earlier.map(|known| known.earlier()),
+                });
+            });
     }
 
     fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>) {

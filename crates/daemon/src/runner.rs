@@ -29,6 +29,8 @@ pub enum Job {
     Start(NoBan),
     /// A ban.
     Ban(Box<BanFacts>),
+    /// A ban came to last longer; told to actions that have a command for that.
+    Prolong(Box<BanFacts>),
     /// A ban ends.
     Unban(Box<BanFacts>),
     /// All bans end at once; where the action has no command for that, it is told of each.
@@ -112,6 +114,10 @@ impl Worker {
                         let done = action.ban(facts.family(), &*facts, self);
                         self.check_ticket(done, "ban", "banning", &facts);
                     }
+                }
+                Job::Prolong(facts) => {
+                    let done = action.prolong(facts.family(), &*facts, self);
+                    self.check_ticket(done, "prolong", "prolonging", &facts);
                 }
                 Job::Unban(facts) => {
                     let done = action.unban(facts.family(), &*facts, self);

@@ -102,6 +102,7 @@ impl<W: World> Server<W> {
                 }
             }
             Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
+            Event::Remembered(remembered) => self.jails.remembered(&mut self.world, now, remembered),
             Event::Removed(removals) => self.jails.repair(&mut self.world, now, &removals),
             Event::Terminate => self.ending = true,
             Event::FlushLogs => {

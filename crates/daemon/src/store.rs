@@ -25,11 +25,13 @@ use std::time::Duration;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use stockade_datetime::Timestamp;
+use stockade_jail::Earlier;
 use stockade_protocol::{Failure, Value};
 
 pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
 use writer::{Queue, Task};
 
+use crate::growth::{Grown, Growth};
 use crate::log::Level;
 
 /// Where the store says what the reference logs as `fail2ban.database`. It is called from two threads.
@@ -151,6 +153,17 @@ pub struct History {
     pub bantime: f64,
 }
 
+impl History {
+    /// What counts of it for the next ban.
+    #[must_use]
+    pub fn earlier(&self) -> Earlier {
+        Earlier {
+            bans: u32::try_from(self.bancount).unwrap_or(0),
+            last: self.timeofban,
+        }
+    }
+}
+
 impl Store {
     /// Opens the database at `dbfile`, a path, `:memory:`, or `none` in any case.
     ///
@@ -209,6 +222,25 @@ impl Store {
         self.push(|| Task::Ban {
             jail: jail.to_owned(),
             row: row.clone(),
+        });
+    }
+
+    /// An id was banned whose bans grow: the row has the ban time and the count that its history gives it.
+    ///
+    /// `reply` is called in the thread of the database with what the ban has become, if the id was banned before. A
+    /// ban that began no later than the one before was read twice, and is not recorded again.
+    pub fn record_growing_ban(
+        &self,
+        jail: &str,
+        row: &BanRow,
+        growth: Growth,
+        reply: impl FnOnce(Grown) + Send + 'static,
+    ) {
+        self.push(|| Task::GrowingBan {
+            jail: jail.to_owned(),
+            row: row.clone(),
+            growth: Box::new(growth),
+            reply: Cell::new(Some(Box::new(reply))),
         });
     }
 

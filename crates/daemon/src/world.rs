@@ -12,12 +12,13 @@ use stockade_action::nftables::{Batch, Definition, Observed};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Ticket};
+use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
 
 use crate::blueprint::Blueprint;
 use crate::control::{ClientId, Request};
 use crate::firewall::Removal;
+use crate::growth::{Growth, Remembered};
 use crate::judge::Verdict;
 use crate::log::Level;
 use crate::resolver;
@@ -37,6 +38,8 @@ pub enum Event {
     Request(ClientId, Request),
     /// The `ignorecommand` of a jail has ended.
     Judged(Verdict),
+    /// The database knows something of an id.
+    Remembered(Remembered),
     /// Names were looked up.
     Resolved(Vec<resolver::Answer>),
     /// Another program has removed something from the firewall.
@@ -160,7 +163,23 @@ pub trait World {
     fn keep_jail(&mut self, jail: &str, enabled: bool);
 
     /// Keeps a ban, and announces it once it is kept; `of_jail` is how long it lasts unless the ticket says.
-    fn keep_ban(&mut self, jail: &str, ticket: &Ticket, of_jail: BanTime, announcement: String);
+    ///
+    /// With a `growth` it lasts as long as that says of an id that was banned before; what has become of it is an
+    /// event later.
+    fn keep_ban(
+        &mut self,
+        jail: &str,
+        ticket: &Ticket,
+        of_jail: BanTime,
+        growth: Option<Growth>,
+        announcement: String,
+    );
+
+    /// Whether bans are kept, and so can be remembered.
+    fn has_memory(&self) -> bool;
+
+    /// Asks what is known of the earlier bans of an id in a jail; the answer is an event later.
+    fn ask_history(&mut self, jail: &str, number: u64, id: &Id);
 
     /// Forgets what is kept of an id, in one jail or in all of them; of all ids where none is given.
     fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>);

@@ -204,14 +204,13 @@ impl Bans {
 
     /// All bans in the order in which they were put in.
     pub(crate) fn iter(&self, of_jail: BanTime) -> impl Iterator<Item = Ban<'_>> {
-        self.list.iter().map(move |(_, banned)| Ban {
-            id: &banned.id,
-            time: banned.time,
-            bantime: banned.bantime.unwrap_or(of_jail),
-            end: banned.end(of_jail),
-            bancount: banned.bancount,
-            restored: banned.restored,
-        })
+        self.list.iter().map(move |(_, banned)| banned.ban(of_jail))
+    }
+
+    /// The ban of `id`.
+    pub(crate) fn get(&self, id: &Id, of_jail: BanTime) -> Option<Ban<'_>> {
+        let place = self.list.find(id)?;
+        Some(self.list.at(place).ban(of_jail))
     }
 
     fn insert(&mut self, ticket: &Ticket, epoch: u32) {
@@ -286,6 +285,17 @@ impl Bans {
 }
 
 impl Banned {
+    fn ban(&self, of_jail: BanTime) -> Ban<'_> {
+        Ban {
+            id: &self.id,
+            time: self.time,
+            bantime: self.bantime.unwrap_or(of_jail),
+            end: self.end(of_jail),
+            bancount: self.bancount,
+            restored: self.restored,
+        }
+    }
+
     fn end(&self, of_jail: BanTime) -> Timestamp {
         self.bantime.unwrap_or(of_jail).end(self.time)
     }

@@ -9,7 +9,7 @@ use crate::answers::Answers;
 use crate::bans::{Added, Ban, Bans};
 use crate::failures::{Failures, Pending};
 use crate::ignore::{IgnoreList, ListFile, Source, Verdict};
-use crate::{BanTime, Match, Setting, Settings, Ticket};
+use crate::{BanTime, Earlier, Increment, Match, Setting, Settings, Ticket};
 
 /// How many candidates wait for answers at a time; further ones are dropped and counted.
 ///
@@ -39,6 +39,13 @@ pub enum Question {
     Resolve(String),
     /// What is in the list file at this path, or whether it changed since it was asked for last.
     Read(String),
+    /// How often this id was banned in this jail before; only where bans grow.
+    History {
+        /// By which the answer names it.
+        number: u64,
+        /// The id.
+        id: Id,
+    },
     /// Whether the `ignorecommand` exits with 0 for this ticket.
     Command {
         /// By which the answer names it.
@@ -57,6 +64,8 @@ pub enum Answer {
     Read(String, ListFile),
     /// Whether the command of this number says that its id is to be ignored.
     Command(u64, bool),
+    /// What is known of the earlier bans of the id that this number asked about.
+    History(u64, Option<Earlier>),
 }
 
 /// What the daemon has to do or to tell.
@@ -75,6 +84,21 @@ pub enum Effect {
         id: Id,
         /// When.
         time: Timestamp,
+    },
+    /// A failure of an id that was banned before counts for more than one.
+    KnownOffender {
+        /// What failed.
+        id: Id,
+        /// When.
+        time: Timestamp,
+        /// How often it was banned before.
+        bans: u32,
+        /// For how many failures this one counts.
+        weight: i64,
+        /// Whether it would count for more if `maxretry` were higher.
+        is_limited: bool,
+        /// Whether it alone is enough for a ban.
+        bans_now: bool,
     },
     /// A candidate was ignored.
     Ignored {
@@ -164,6 +188,8 @@ pub struct Jail {
     failures: Failures,
     bans: Bans,
     waiting: VecDeque<Waiting>,
+    /// Failures that were counted once, and may count for more when their id turns out to be known.
+    remembered: VecDeque<(u64, Ticket)>,
     asked: BTreeSet<String>,
     next_number: u64,
     epoch: u32,
@@ -207,6 +233,7 @@ impl Jail {
             failures: Failures::new(),
             bans: Bans::new(),
             waiting: VecDeque::new(),
+            remembered: VecDeque::new(),
             asked: BTreeSet::new(),
             next_number: 0,
             epoch: 0,
@@ -378,6 +405,12 @@ impl Jail {
         self.bans.contains(id)
     }
 
+    /// The ban of `id`, where it is banned.
+    #[must_use]
+    pub fn ban_of(&self, id: &Id) -> Option<Ban<'_>> {
+        self.bans.get(id, self.settings.bantime)
+    }
+
     /// The ticket by which `id` is banned.
     #[must_use]
     pub fn ticket(&self, id: &Id) -> Option<Ticket> {
@@ -524,6 +557,10 @@ impl Jail {
                 self.command_answered(now, number, ignored, effects);
                 return;
             }
+            Answer::History(number, earlier) => {
+                self.remember(now, number, earlier, effects);
+                return;
+            }
         };
         let (served, others) = std::mem::take(&mut self.waiting)
             .into_iter()
@@ -580,9 +617,57 @@ impl Jail {
         if ticket.time > now {
             (ticket.time, ticket.time_is_whole) = (now, false);
         }
+        if self.settings.increment.is_some() {
+            self.ask_history(&ticket, effects);
+        }
+        self.add_failure(now, ticket, count, effects);
+    }
+
+    fn add_failure(&mut self, now: Timestamp, ticket: Ticket, count: u32, effects: &mut Vec<Effect>) {
         if let Some(ticket) = self.failures.add(&self.settings, ticket, count) {
             self.decide(now, ticket, effects);
             self.failures.clean(now, self.settings.findtime_micros);
+        }
+    }
+
+    /// Asks whether the id of a failure was banned before, unless too many wait for that answer.
+    fn ask_history(&mut self, ticket: &Ticket, effects: &mut Vec<Effect>) {
+        if self.remembered.len() >= MAX_WAITING {
+            return;
+        }
+        self.next_number += 1;
+        let number = self.next_number;
+        self.remembered.push_back((number, ticket.clone()));
+        let id = ticket.id.clone();
+        effects.push(Effect::Ask(Question::History { number, id }));
+    }
+
+    /// Counts a failure once more, as often as the earlier bans of its id ask for.
+    fn remember(&mut self, now: Timestamp, number: u64, earlier: Option<Earlier>, effects: &mut Vec<Effect>) {
+        let at = self.remembered.iter().position(|(known, _)| *known == number);
+        let Some((_, mut ticket)) = at.and_then(|at| self.remembered.remove(at)) else {
+            return;
+        };
+        // A failure from before the last ban was read twice, over a restart.
+        let Some(earlier) = earlier.filter(|earlier| ticket.time > earlier.last) else {
+            return;
+        };
+        let full = Increment::weight(earlier.bans);
+        let is_limited = full > self.settings.maxretry;
+        let weight = full.min(self.settings.maxretry);
+        effects.push(Effect::KnownOffender {
+            id: ticket.id.clone(),
+            time: ticket.time,
+            bans: earlier.bans,
+            weight,
+            is_limited,
+            bans_now: full >= self.settings.maxretry,
+        });
+        // Its lines are there already.
+        ticket.matches.clear();
+        let more = u32::try_from(weight.saturating_sub(1)).unwrap_or(0);
+        if more > 0 && self.failures.contains(&ticket.id) {
+            self.add_failure(now, ticket, more, effects);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use stockade_datetime::Timestamp;
 
+use crate::Increment;
+
 /// How long a ban lasts; `-1` in the configuration means without end.
 ///
 /// Microseconds, for a prolonged or incremented ban need not last whole seconds.
@@ -43,7 +45,7 @@ impl BanTime {
 }
 
 /// What decides when a jail bans, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// A failure-id is banned once its count has reached this; 0 and less ban as 1 does.
     pub maxretry: i64,
@@ -59,6 +61,8 @@ pub struct Settings {
     pub ignorecommand: Option<String>,
     /// How answers about ignoring are kept.
     pub ignorecache: Option<IgnoreCache>,
+    /// How bans grow with each offence; `None` where they do not.
+    pub increment: Option<Increment>,
 }
 
 impl Default for Settings {
@@ -71,6 +75,7 @@ impl Default for Settings {
             idle: false,
             ignorecommand: None,
             ignorecache: None,
+            increment: None,
         }
     }
 }
@@ -87,7 +92,7 @@ pub struct IgnoreCache {
 }
 
 /// One change of a jail's settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
     /// `maxretry`.
     MaxRetry(i64),
@@ -103,6 +108,8 @@ pub enum Setting {
     IgnoreCommand(Option<String>),
     /// `ignorecache`; setting it forgets all answers.
     IgnoreCache(Option<IgnoreCache>),
+    /// `bantime.increment` and its kin; bans that are in force stay as they are.
+    Increment(Option<Increment>),
 }
 
 impl Settings {
@@ -116,6 +123,7 @@ impl Settings {
             Setting::Idle(idle) => self.idle = idle,
             Setting::IgnoreCommand(command) => self.ignorecommand = command,
             Setting::IgnoreCache(cache) => self.ignorecache = cache,
+            Setting::Increment(increment) => self.increment = increment,
         }
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use stockade_datetime::Timestamp;
 use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
-use stockade_jail::{BanTime, Effect, Input, Jail, Match, Setting, Settings, Why};
+use stockade_jail::{
+    Answer, BanTime, Earlier, Effect, Increment, Input, Jail, Match, Question, Setting, Settings, Why,
+};
 
 const START: i64 = 1_700_000_000;
 
@@ -384,4 +386,69 @@ proptest! {
             }
         }
     }
+}
+
+/// Answers every question about the history of an id.
+fn remember(jail: &mut Jail, seconds: i64, effects: Vec<Effect>, earlier: Option<Earlier>) -> Vec<Effect> {
+    let mut out = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Ask(Question::History { number, .. }) => {
+                out.extend(step(
+                    jail,
+                    at(seconds),
+                    Input::Answer(Answer::History(number, earlier)),
+                ));
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[test]
+fn a_failure_of_a_known_offender_counts_for_more() {
+    let cases: [(&str, i64, Option<u32>, usize); 6] = [
+        ("unknown", 3, None, 3),
+        ("once banned", 3, Some(1), 2),
+        ("twice banned", 3, Some(2), 1),
+        ("often banned", 3, Some(30), 1),
+        ("once banned, of five", 5, Some(1), 3),
+        ("three times banned, of nine", 9, Some(3), 2),
+    ];
+    for (name, maxretry, bans, expected) in cases {
+        let settings = Settings {
+            increment: Some(Increment::default()),
+            ..settings(maxretry, 600)
+        };
+        let mut jail = Jail::new("test", settings);
+        let earlier = bans.map(|bans| Earlier {
+            bans,
+            last: at(-1000),
+        });
+        let lines = (1..=9).find(|&line| {
+            let effects = fail(&mut jail, "192.0.2.1", line);
+            remember(&mut jail, line, effects, earlier).iter().any(is_ban)
+        });
+        assert_eq!(lines, Some(i64::try_from(expected).unwrap_or(0)), "{name}");
+    }
+}
+
+#[test]
+fn a_failure_from_before_the_last_ban_was_read_twice() {
+    let settings = Settings {
+        increment: Some(Increment::default()),
+        ..settings(3, 600)
+    };
+    let mut jail = Jail::new("test", settings);
+    let effects = fail(&mut jail, "192.0.2.1", 10);
+    let earlier = Some(Earlier {
+        bans: 5,
+        last: at(10),
+    });
+    let effects = remember(&mut jail, 10, effects, earlier);
+    assert!(!effects.iter().any(is_ban), "it counts once");
+    assert_eq!(jail.status().total_failed, 1);
+    let late = step(&mut jail, at(11), Input::Answer(Answer::History(4711, earlier)));
+    assert!(late.is_empty(), "an answer that nobody waits for is nothing");
 }

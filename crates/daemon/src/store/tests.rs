@@ -6,9 +6,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use stockade_datetime::Timestamp;
 
-use stockade_jail::Match;
+use stockade_jail::{BanTime, Increment, Match};
 
 use super::{BanData, BanRow, LogPosition, PERMANENT, Report, RestoreLimits, Store};
+use crate::growth::Growth;
 use crate::log::Level;
 
 const NOW: i64 = 1_700_000_000;
@@ -414,6 +415,39 @@ fn a_ban_is_one_row_of_history_and_the_last_state() {
         )
         .expect("a row");
     assert_eq!(types, "integerintegerblob");
+}
+
+#[test]
+fn a_ban_of_a_known_id_is_recorded_as_it_has_grown() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    store.add_jail("j");
+    let growth = || Growth::new(Increment::default(), BanTime::from_seconds(600));
+    let (sender, grown) = std::sync::mpsc::channel();
+    let ban_at = |at: i64| {
+        let sender = sender.clone();
+        store.record_growing_ban("j", &ban("192.0.2.1", at, 600.0), growth(), move |grown| {
+            drop(sender.send(grown));
+        });
+        assert!(store.commit_pending(Duration::from_secs(10)), "it is written");
+        let history = store
+            .history("192.0.2.1", Some("j"))
+            .expect("an answer")
+            .expect("known");
+        (history.bancount, history.bantime)
+    };
+    assert_eq!(ban_at(NOW), (1, 600.0), "the first is as long as any");
+    assert_eq!(ban_at(NOW + 700), (2, 1200.0), "the second is twice as long");
+    assert_eq!(ban_at(NOW + 2000), (3, 2400.0), "the third again");
+    assert_eq!(
+        ban_at(NOW + 2000),
+        (3, 2400.0),
+        "what is read twice is not recorded again"
+    );
+    let told: Vec<u32> = grown.try_iter().map(|grown| grown.earlier.bans).collect();
+    assert_eq!(told, [1, 2, 3], "and the jail hears what was known");
+    store.close();
+    assert_eq!(place.count("bans"), 3);
 }
 
 #[test]

@@ -17,7 +17,8 @@ use rusqlite::{Connection, ErrorCode, params};
 use stockade_datetime::Timestamp;
 
 use super::schema::reason;
-use super::{BanRow, Report};
+use super::{BanRow, Report, bantime_seconds, history};
+use crate::growth::{Grown, Growth};
 use crate::log::Level;
 
 /// How many tasks share a transaction at most: enough to make its cost vanish, few enough that a waiting
@@ -51,6 +52,9 @@ const LAST_TRIES: usize = 3;
 /// A question to the database, with the way its answer goes back.
 pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
 
+/// The way back of what a ban has become.
+pub(super) type Reply = Box<dyn FnOnce(Grown) + Send>;
+
 /// One thing to do to the database.
 pub(super) enum Task {
     AddJail(String),
@@ -58,6 +62,13 @@ pub(super) enum Task {
     Ban {
         jail: String,
         row: BanRow,
+    },
+    /// A ban whose ban time depends on the history of its id.
+    GrowingBan {
+        jail: String,
+        row: BanRow,
+        growth: Box<Growth>,
+        reply: Cell<Option<Reply>>,
     },
     Forget {
         jail: Option<String>,
@@ -349,6 +360,12 @@ fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()> {
         Task::Ban { jail, row } => {
             with_jail(connection, jail, |connection| record_ban(connection, jail, row))
         }
+        Task::GrowingBan {
+            jail,
+            row,
+            growth,
+            reply,
+        } => record_growing_ban(connection, jail, row, growth, reply),
         Task::Forget { jail, id } => {
             for table in ["bans", "bips"] {
                 connection
@@ -392,6 +409,34 @@ fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Lets a ban grow by the history of its id, and writes it.
+fn record_growing_ban(
+    connection: &Connection,
+    jail: &str,
+    row: &BanRow,
+    growth: &Growth,
+    reply: &Cell<Option<Reply>>,
+) -> rusqlite::Result<()> {
+    let of = (!growth.increment.overalljails).then_some(jail);
+    let Some(history) = history(connection, &row.ip, of)? else {
+        return with_jail(connection, jail, |connection| record_ban(connection, jail, row));
+    };
+    let grown = growth.grow(history.earlier());
+    let mut row = row.clone();
+    row.bancount = row.bancount.max(history.bancount.saturating_add(1));
+    if let Ok(bantime) = grown.bantime {
+        row.bantime = bantime_seconds(bantime);
+    }
+    if row.timeofban > history.timeofban {
+        with_jail(connection, jail, |connection| record_ban(connection, jail, &row))?;
+    }
+    // Where the transaction is tried again, this was said before.
+    if let Some(reply) = reply.take() {
+        reply(grown);
+    }
+    Ok(())
 }
 
 fn add_jail(connection: &Connection, jail: &str) -> rusqlite::Result<()> {
