@@ -10,3 +10,4 @@ mod filters;
 mod increments;
 mod samples;
 mod stage;
+mod takeover;
