@@ -8,6 +8,7 @@ mod e2e;
 mod eras;
 mod filters;
 mod increments;
+mod killed;
 mod samples;
 mod stage;
 mod takeover;

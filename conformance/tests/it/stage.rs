@@ -71,6 +71,8 @@ impl Stage {
 
     /// Starts a server here, and waits until all of `jails` run.
     pub(crate) fn start(&self, subject: Subject, jails: &[&str]) -> Server<'_> {
+        // What a server before has written is none of this one's doing.
+        let before = self.read("log").len();
         let mut server = Server {
             running: spawn(&mut subject.server(Some(self.path())), &self.path().join("said")),
             stage: self,
@@ -87,6 +89,7 @@ impl Stage {
                     self.state()
                 );
                 let log = self.read("log");
+                let log = log.get(before..).unwrap_or_default();
                 jails
                     .iter()
                     .all(|jail| log.contains(&format!("Jail '{jail}' started")))
