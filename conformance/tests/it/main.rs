@@ -7,6 +7,7 @@ mod configuration;
 mod e2e;
 mod eras;
 mod filters;
+mod gate;
 mod increments;
 mod killed;
 mod samples;

@@ -19,6 +19,7 @@ use crate::template::{Place, Template};
 use crate::token::Decades;
 use crate::{Offset, Timestamp, chars};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How long a format keeps its place against one that is used now, in microseconds.
 const FRESH_MICROS: i64 = 300 * 1_000_000;
@@ -65,10 +66,10 @@ pub struct TemplateUse {
 }
 
 /// The formats of one log and how they have done so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Detector {
     /// The formats, in the order in which they were given.
-    templates: Vec<Template>,
+    templates: Arc<[Template]>,
     /// Their use, in the order in which they are tried.
     order: Vec<Use>,
     /// How many from the front of the order have been used.
@@ -85,7 +86,7 @@ pub struct Detector {
 }
 
 /// How a format has done.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct Use {
     template: usize,
     hits: u64,
@@ -97,7 +98,7 @@ struct Use {
 }
 
 /// The last winner.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Last {
     /// Its place in the order.
     index: usize,
@@ -106,7 +107,7 @@ struct Last {
 }
 
 /// Where a match was, in characters, and the characters on both sides of its ends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Surroundings {
     start: usize,
     end: usize,
@@ -132,7 +133,7 @@ impl Detector {
     /// years of `%ExY` may be.
     pub fn new(datepattern: Option<&str>, start_year: i16) -> Result<Self, DatePatternError> {
         let mut detector = Self {
-            templates: Vec::new(),
+            templates: Arc::default(),
             order: Vec::new(),
             first_unused: 0,
             last: None,
@@ -156,6 +157,24 @@ impl Detector {
     #[must_use]
     pub fn zone(&self) -> Option<Offset> {
         self.zone
+    }
+
+    /// Whether the other one would find the same in every line from now on.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let written = |detector: &Self| {
+            let templates = detector.templates.iter();
+            templates
+                .map(|template| (template.layout.source.clone(), template.layout.name.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.order == other.order
+            && self.first_unused == other.first_unused
+            && self.last == other.last
+            && self.last_distance == other.last_distance
+            && self.years == other.years
+            && self.zone == other.zone
+            && (Arc::ptr_eq(&self.templates, &other.templates) || written(self) == written(other))
     }
 
     /// The printed name of a format that was [`Found`].
@@ -246,17 +265,19 @@ impl Detector {
     }
 
     fn set_templates(&mut self, layouts: Vec<defaults::Weighted>) -> Result<(), DatePatternError> {
+        let mut templates = Vec::with_capacity(layouts.len());
         for (layout, weight) in layouts {
             let template = Template::new(layout, weight, self.years)?;
             self.order.push(Use {
-                template: self.templates.len(),
+                template: templates.len(),
                 hits: 0,
                 matched: false,
                 last_used: None,
                 distance: None,
             });
-            self.templates.push(template);
+            templates.push(template);
         }
+        self.templates = templates.into();
         Ok(())
     }
 

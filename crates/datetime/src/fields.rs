@@ -73,7 +73,7 @@ struct Written {
 }
 
 /// The last date that was looked up; the next line mostly has the same.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Days {
     last: (i64, i64, i64),
     number: i64,

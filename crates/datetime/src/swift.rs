@@ -116,7 +116,7 @@ pub(crate) enum Outcome {
 }
 
 /// Where the groups of a match are, and the memory that a search needs; kept from line to line.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Scratch {
     /// Where the groups of the last match are; [`UNSET`] those that took no part.
     pub(crate) captures: Vec<(usize, usize)>,

@@ -653,7 +653,7 @@ impl Decades {
 }
 
 /// Where a token may end; no token has more ways than there is room for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ends {
     list: [usize; 24],
     count: usize,

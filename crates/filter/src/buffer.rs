@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::MatchedLine;
 
 /// The last lines of a log.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Buffer {
     lines: VecDeque<MatchedLine>,
 }

@@ -8,7 +8,7 @@ use stockade_datetime::{Clock, DatePatternError, Detector, Offset, Report, Times
 use crate::times::Date;
 
 /// How the dates of one log are found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Dates {
     start_year: i16,
     /// Made for the first line where nothing is set: the journal needs none, and the default formats are many.
@@ -47,6 +47,18 @@ impl Dates {
                 None => Date::Bad(found.cut),
             },
         }
+    }
+
+    /// Whether the other one would find the same in every line from now on.
+    pub(crate) fn agree_with(&self, other: &Self) -> bool {
+        let detectors = match (&self.detector, &other.detector) {
+            (Some(one), Some(other)) => one.agrees_with(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        detectors
+            && self.start_year == other.start_year
+            && self.zone == other.zone
+            && self.zone_text == other.zone_text
     }
 
     /// The time of a line.

@@ -98,6 +98,15 @@ impl Encoding {
         }
     }
 
+    /// Whether every ASCII character is a byte of its own, and no other character has such a byte.
+    #[must_use]
+    pub const fn keeps_ascii(self) -> bool {
+        match self.0 {
+            Kind::Ascii | Kind::Utf8 | Kind::Utf8Signed | Kind::SingleByte(_) => true,
+            Kind::Wide { .. } => false,
+        }
+    }
+
     /// The text of a line without its end, and whether all of it is text in this encoding.
     #[must_use]
     pub fn decode(self, line: &[u8]) -> (Cow<'_, str>, bool) {

@@ -1,17 +1,19 @@
 //! A filter: from the lines of a log to what could count.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
-use stockade_pattern::{Captures, StepLimit};
+use stockade_pattern::{Candidates, Captures, StepLimit};
 
 use crate::buffer::Buffer;
 use crate::choice::{Choice, UseDns, choose, count_host};
 use crate::dates::Dates;
+use crate::gate::Gates;
 use crate::note::{Note, Notes};
 use crate::regex::{Match, Regex, RegexError};
 use crate::sessions::Sessions;
-use crate::times::{Check, CutLine, Timed, Times};
+use crate::times::{Check, CutLine, Date, Timed, Times};
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine};
 
 /// One thing that was logged.
@@ -31,6 +33,17 @@ pub enum Entry<'a> {
         /// Its text.
         text: &'a str,
     },
+}
+
+/// Lines of a file that stand one after the other in a block of bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'a> {
+    /// The block.
+    pub bytes: &'a [u8],
+    /// Where the lines stand in it, in their order, perhaps with their ends.
+    pub places: &'a [Range<usize>],
+    /// The file they are from.
+    pub file: &'a str,
 }
 
 /// A match.
@@ -120,7 +133,7 @@ pub struct Mode {
 }
 
 /// A filter: its expressions, and what it remembers of earlier lines.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Filter {
     mode: Mode,
     usedns: UseDns,
@@ -131,6 +144,9 @@ pub struct Filter {
     prefregex: Option<Arc<Regex>>,
     failregex: Vec<Arc<Regex>>,
     ignoreregex: Vec<Arc<Regex>>,
+    /// Made for the first line after the expressions have changed.
+    gates: OnceLock<Option<Arc<Gates>>>,
+    is_gated: bool,
     dates: Dates,
     times: Times,
     buffer: Buffer,
@@ -162,6 +178,8 @@ impl Filter {
             prefregex: None,
             failregex: Vec::new(),
             ignoreregex: Vec::new(),
+            gates: OnceLock::new(),
+            is_gated: true,
             dates: Dates::new(start_year),
             times: Times::default(),
             buffer: Buffer::default(),
@@ -175,39 +193,124 @@ impl Filter {
     ///
     /// `in_operation` says whether the log is read as it is written, and no longer from where it was left.
     pub fn process(&mut self, entry: Entry<'_>, clock: &Clock, in_operation: bool, out: &mut Output) {
-        let now = clock.now();
-        let check = Check {
-            now,
-            in_operation,
-            findtime_micros: (!self.mode.any_time).then_some(self.findtime_micros),
-        };
-        let decoded;
-        let line = match entry {
+        let check = self.check(clock, in_operation);
+        match entry {
             Entry::Journal { time, iso, text } => {
                 let entry = (time, iso, text);
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
                 if let Some(timed) = timed {
-                    self.search(timed, now, out);
+                    self.search(timed, check.now, out);
                 }
-                return;
             }
-            Entry::Text(line) => line,
+            Entry::Text(line) => self.line(line, true, clock, check, out),
             Entry::Bytes(bytes, file) => {
                 let (line, clean) = self.encoding.decode(bytes);
                 if !clean {
                     let name = &self.encoding_name;
-                    out.notes.extend(self.notes.undecodable(now, file, name, bytes));
+                    out.notes
+                        .extend(self.notes.undecodable(check.now, file, name, bytes));
                 }
-                decoded = line;
-                &decoded
+                self.line(&line, true, clock, check, out);
             }
+        }
+    }
+
+    /// Looks at lines of a file, and appends what came of each to `out`, the number of the line with it. Lines of
+    /// which nothing came are left out.
+    ///
+    /// The outcome is that of [`Self::process`] for each line; but what no expression could match is told by one
+    /// look at all of the bytes.
+    pub fn process_lines(
+        &mut self,
+        lines: Lines<'_>,
+        clock: &Clock,
+        in_operation: bool,
+        out: &mut Vec<(usize, Output)>,
+    ) {
+        let check = self.check(clock, in_operation);
+        let (Some(first), Some(last)) = (lines.places.first(), lines.places.last()) else {
+            return;
         };
+        let gates = self.gates().filter(|_| self.encoding.keeps_ascii());
+        // One look at the block tells whether all of it is text; as a rule it is.
+        let all = lines.bytes.get(first.start..last.end).unwrap_or_default();
+        let text = (self.encoding == Encoding::UTF_8)
+            .then(|| std::str::from_utf8(all).ok())
+            .flatten();
+        let mut literal = None;
+        let mut output = Output::default();
+        for (number, place) in lines.places.iter().enumerate() {
+            let passes = match &gates {
+                Some(gates) => {
+                    if literal.is_none_or(|end| end <= place.start) {
+                        let next = gates.next(lines.bytes, place.start);
+                        literal = Some(next.map_or(usize::MAX, |end| end.max(place.start + 1)));
+                    }
+                    literal.is_some_and(|end| end <= place.end)
+                }
+                None => true,
+            };
+            let place_in_text = place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start);
+            match text.and_then(|text| text.get(place_in_text)) {
+                Some(line) => {
+                    let line = line.trim_end_matches(['\r', '\n']);
+                    self.line(line, passes, clock, check, &mut output);
+                }
+                None => {
+                    let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
+                    let (line, clean) = self.encoding.decode(bytes);
+                    if !clean {
+                        let name = &self.encoding_name;
+                        output
+                            .notes
+                            .extend(self.notes.undecodable(check.now, lines.file, name, bytes));
+                    }
+                    self.line(&line, passes, clock, check, &mut output);
+                }
+            }
+            if !output.found.is_empty() || !output.notes.is_empty() {
+                out.push((number, std::mem::take(&mut output)));
+            }
+        }
+    }
+
+    fn check(&self, clock: &Clock, in_operation: bool) -> Check {
+        Check {
+            now: clock.now(),
+            in_operation,
+            findtime_micros: (!self.mode.any_time).then_some(self.findtime_micros),
+        }
+    }
+
+    /// The gate; nothing where every line could match.
+    fn gates(&self) -> Option<Arc<Gates>> {
+        if !self.is_gated || self.maxlines > 1 {
+            return None;
+        }
+        self.gates
+            .get_or_init(|| Gates::of(self.prefregex.as_deref(), &self.failregex).map(Arc::new))
+            .clone()
+    }
+
+    /// Looks at the text of a line. Where the line does not pass the gate, its date is all there is to it.
+    fn line(&mut self, line: &str, passes: bool, clock: &Clock, check: Check, out: &mut Output) {
         let date = self.dates.find(line, clock);
+        // What no expression finds in the line may come about where its date is cut out.
+        let passes = passes
+            || match &date {
+                Date::At { span, .. } | Date::Bad(span) if span.start > 0 && !span.is_empty() => {
+                    let before = line.get(..span.start).unwrap_or_default();
+                    let after = line.get(span.end..).unwrap_or_default();
+                    self.gates()
+                        .is_none_or(|gates| gates.may_match_across(before, after))
+                }
+                Date::At { .. } | Date::Bad(_) | Date::Empty | Date::None => false,
+            };
         let timed = self
             .times
             .of_line(check, line, &date, &mut self.notes, &mut out.notes);
-        if let Some(timed) = timed {
-            self.search(timed, now, out);
+        if let Some(timed) = timed.filter(|_| passes) {
+            self.search(timed, check.now, out);
         }
     }
 
@@ -227,8 +330,11 @@ impl Filter {
         } else {
             text.extend([line.before, line.after, "\n"]);
         }
+        let candidates = self
+            .gates()
+            .map_or(Candidates::ALL, |gates| gates.candidates(&text));
         let few = self.ignoreregex.len() + 2 < self.failregex.len();
-        if !(few && self.is_ignored(&text, now, out)) {
+        if !(candidates.is_empty() || few && self.is_ignored(&text, now, out)) {
             let line = Line {
                 cut: &line,
                 time,
@@ -237,7 +343,7 @@ impl Filter {
                 now,
             };
             if let Some(prefix) = self.prefix(&text, now, out) {
-                self.match_all(&line, prefix, &mut text, out);
+                self.match_all(&line, prefix, candidates, &mut text, out);
             }
         }
         self.text = text;
@@ -270,12 +376,19 @@ impl Filter {
     }
 
     /// Tries the failregexes in their order, on the content where there is one.
-    fn match_all(&mut self, line: &Line<'_>, prefix: Prefix, text: &mut String, out: &mut Output) {
+    fn match_all(
+        &mut self,
+        line: &Line<'_>,
+        prefix: Prefix,
+        candidates: Candidates,
+        text: &mut String,
+        out: &mut Output,
+    ) {
         let Prefix { captures, content } = prefix;
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
         let mut base = None;
-        for index in 0..self.failregex.len() {
+        for index in (0..self.failregex.len()).filter(|index| candidates.contains(*index)) {
             let Some(regex) = self.failregex.get(index) else {
                 break;
             };
@@ -507,6 +620,31 @@ impl Filter {
         self.findtime_micros = micros;
     }
 
+    /// Sets whether literals are looked for before expressions are tried. What comes of a line is the same with
+    /// and without, so that this is only good for showing just that.
+    pub const fn set_gated(&mut self, is_gated: bool) {
+        self.is_gated = is_gated;
+    }
+
+    /// Whether the other filter would make the same of everything from now on.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.mode == other.mode
+            && self.usedns == other.usedns
+            && self.maxlines == other.maxlines
+            && self.findtime_micros == other.findtime_micros
+            && self.encoding == other.encoding
+            && self.encoding_name == other.encoding_name
+            && self.prefregex == other.prefregex
+            && self.failregex == other.failregex
+            && self.ignoreregex == other.ignoreregex
+            && self.times == other.times
+            && self.buffer == other.buffer
+            && self.sessions == other.sessions
+            && self.notes == other.notes
+            && self.dates.agree_with(&other.dates)
+    }
+
     /// The name of the encoding as it was given.
     #[must_use]
     pub fn encoding_name(&self) -> &str {
@@ -576,6 +714,7 @@ impl Filter {
         self.prefregex = prefregex;
         self.failregex = failregex;
         self.ignoreregex = ignoreregex;
+        self.gates = OnceLock::new();
     }
 
     /// When a line was written, where it says so; for whoever looks for the place from which to read a log.
@@ -601,6 +740,7 @@ impl Filter {
         } else {
             Some(Arc::new(Regex::compile(source, self.names_count(), false)?))
         };
+        self.gates = OnceLock::new();
         Ok(())
     }
 
@@ -628,11 +768,13 @@ impl Filter {
             });
         }
         self.failregex.push(Arc::new(regex));
+        self.gates = OnceLock::new();
         Ok(())
     }
 
     /// Removes a failregex; `false` where there is none of this number.
     pub fn remove_failregex(&mut self, index: usize) -> bool {
+        self.gates = OnceLock::new();
         remove(&mut self.failregex, index)
     }
 
@@ -660,6 +802,7 @@ impl Filter {
 
     /// Removes all failregexes and ignoreregexes, as a reload does.
     pub fn clear(&mut self) {
+        self.gates = OnceLock::new();
         self.failregex.clear();
         self.ignoreregex.clear();
     }

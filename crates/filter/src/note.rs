@@ -40,7 +40,7 @@ pub struct Note {
 }
 
 /// The notes of one filter, and when each kind was last made.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Notes {
     no_date: Daily,
     odd_time: Daily,
@@ -51,7 +51,7 @@ pub(crate) struct Notes {
 }
 
 /// When a kind of note was last made.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct Daily(Option<Timestamp>);
 
 impl Daily {

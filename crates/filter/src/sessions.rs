@@ -23,13 +23,13 @@ pub const MAX_LINES: usize = 200;
 pub const MAX_USERS: usize = 100;
 
 /// The sessions of one jail.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Sessions {
     known: BTreeMap<String, Session>,
     begun: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct Session {
     /// Tells which of two sessions began first, whatever the clock did.
     number: u64,

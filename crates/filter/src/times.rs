@@ -47,12 +47,12 @@ pub(crate) enum Date {
 }
 
 /// The time of the last line that had one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Times {
     last: Option<Last>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Last {
     time: Timestamp,
     is_whole: bool,

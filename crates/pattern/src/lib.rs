@@ -12,7 +12,9 @@ mod automaton;
 mod backtrack;
 mod charset;
 mod error;
+mod gate;
 mod limits;
+mod literals;
 mod names;
 mod parse;
 mod pattern;
@@ -24,5 +26,7 @@ mod unicode;
 mod unicode_tables;
 
 pub use error::{PatternError, StepLimit};
+pub use gate::{Candidates, Gate};
+pub use literals::Literals;
 pub use pattern::{Captures, Options, Pattern};
 pub use tags::{TagOptions, expand_tags};

@@ -46,3 +46,17 @@ pub(crate) const STEPS_A_BYTE_BEFORE_MEMORY: u64 = 8;
 
 /// The memory of failed states, in bytes. It is a bit for each instruction that chooses and each position.
 pub(crate) const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// How short and how long a literal of the gate may be, in bytes. Shorter ones are in every line; longer ones
+/// are no rarer.
+pub(crate) const LITERAL_BYTES: (usize, usize) = (3, 32);
+
+/// How many texts one place of an expression may stand for before the literal ends there: four letters whose
+/// case does not matter are 16.
+pub(crate) const LITERALS_A_PLACE: usize = 16;
+
+/// How many literals one expression may ask for. Lists of names have some hundred.
+pub(crate) const LITERALS: usize = 512;
+
+/// How many literals the gate of a filter may have; past that it costs more than it saves.
+pub(crate) const GATE_LITERALS: usize = 2_000;

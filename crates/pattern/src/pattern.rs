@@ -17,6 +17,7 @@ use crate::automaton::{self, Groups, Needs, Texts};
 use crate::backtrack::{self, NOWHERE, Scratch};
 use crate::error::{PatternError, StepLimit};
 use crate::limits;
+use crate::literals::Literals;
 use crate::parse::parse;
 use crate::program::{self, Program};
 use crate::simplify::simplify;
@@ -52,6 +53,7 @@ pub struct Pattern {
     ascii: OnceLock<Option<meta::Regex>>,
     any: OnceLock<Option<meta::Regex>>,
     program: OnceLock<Option<Program>>,
+    literals: OnceLock<Option<Literals>>,
     scratch: Pool<Scratch, fn() -> Scratch>,
 }
 
@@ -74,6 +76,7 @@ impl Pattern {
             ascii: OnceLock::new(),
             any: OnceLock::new(),
             program: OnceLock::new(),
+            literals: OnceLock::new(),
             scratch: Pool::new(Scratch::default),
         })
     }
@@ -117,6 +120,14 @@ impl Pattern {
     #[must_use]
     pub fn is_regular(&self) -> bool {
         !self.needs.backtracking
+    }
+
+    /// Texts one of which stands in every text that the expression matches, for a [`Gate`](crate::Gate).
+    #[must_use]
+    pub fn literals(&self) -> Option<&Literals> {
+        self.literals
+            .get_or_init(|| Literals::of(&self.ast.root))
+            .as_ref()
     }
 
     /// Whether the expression matches somewhere in `text`.
