@@ -13,6 +13,7 @@
 mod chance;
 mod configuration;
 mod machine;
+mod quiet;
 mod world;
 
 use std::cell::RefCell;
@@ -21,6 +22,8 @@ use std::rc::Rc;
 use jiff::tz::TimeZone;
 use stockade_daemon::server::Server;
 use stockade_jail::Jail;
+
+pub use quiet::QuietWorld;
 
 use chance::Chance;
 use machine::Machine;

@@ -45,8 +45,11 @@ const WAITING: usize = 1000;
 pub(crate) struct Cell {
     pub(crate) blueprint: Blueprint,
     pub(crate) jail: Jail,
-    filter: Filter,
-    output: Output,
+    pub(crate) filter: Filter,
+    /// The jail whose filter works for this one too. What the own filter remembers is out of date then.
+    pub(crate) leader: Option<String>,
+    /// Whether it is still to be seen if the filter of another jail can work for this one too.
+    pub(crate) is_new: bool,
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
     waiting: Vec<(String, Found)>,
@@ -87,12 +90,13 @@ impl Cell {
         jail.ignore_mut().set_own_addresses(world.own_addresses());
         world.log(Level::INFO, JAIL, format_args!("Creating new jail '{name}'"));
         world.keep_jail(&name, true);
-        let (output, actions, waiting) = (Output::default(), Vec::new(), Vec::new());
+        let (actions, waiting) = (Vec::new(), Vec::new());
         let mut cell = Self {
             blueprint,
             jail,
             filter,
-            output,
+            leader: None,
+            is_new: true,
             actions,
             waiting,
             prolongs: Vec::new(),
@@ -540,20 +544,8 @@ impl Cell {
 }
 
 impl Cell {
-    /// Looks at a line or an entry.
-    pub(crate) fn process(
-        &mut self,
-        world: &mut impl World,
-        clock: &Clock,
-        in_operation: bool,
-        entry: filter::Entry<'_>,
-    ) {
-        if self.jail.settings().idle {
-            return;
-        }
-        let mut output = mem::take(&mut self.output);
-        let now = clock.now();
-        self.filter.process(entry, clock, in_operation, &mut output);
+    /// Takes what the filter made of a line or an entry.
+    pub(crate) fn take(&mut self, world: &mut impl World, now: Timestamp, mut output: Output) {
         for note in output.notes.drain(..) {
             let level = match note.level {
                 filter::Level::Error => Level::ERROR,
@@ -577,7 +569,6 @@ impl Cell {
                 Who::Id(..) | Who::Pending => self.count(world, now, found, &[]),
             }
         }
-        self.output = output;
     }
 
     /// A name that matches wait for, or the jail's ignore list asks about, was looked up.
@@ -691,6 +682,7 @@ impl Cell {
             let filter = new.filter()?;
             self.filter = filter;
         }
+        self.is_new = true;
         if new.ignoreip != self.blueprint.ignoreip || new.ignoreself != self.blueprint.ignoreself {
             new.fill_ignore_list(self.jail.ignore_mut())?;
             self.jail.ignore_mut().set_own_addresses(world.own_addresses());

@@ -22,6 +22,17 @@ use crate::world::{Entry, Lines, World};
 /// The logger of how jails come and go.
 const JAIL: &str = "fail2ban.jail";
 
+/// How many lines are looked at before what came of them is acted upon.
+const LINES_AT_ONCE: usize = 256;
+
+/// Jails for which one filter works.
+struct Group {
+    leader: usize,
+    in_operation: bool,
+    /// The leader first.
+    members: Vec<usize>,
+}
+
 /// All jails, in the order in which they were added.
 #[derive(Debug)]
 pub struct Jails {
@@ -95,6 +106,7 @@ impl Jails {
     /// Where the new shape cannot be used; the jail keeps the old one then.
     pub fn reshape(&mut self, world: &mut impl World, now: Timestamp, new: Blueprint) -> Result<(), Failure> {
         self.clock.set(now);
+        self.separate_all(&new.name);
         let cell = self.cells.iter_mut().find(|cell| cell.blueprint.name == new.name);
         cell.ok_or_else(|| Failure::unknown_jail(new.name.as_str()))?
             .reshape(world, &self.clock, new)
@@ -107,6 +119,7 @@ impl Jails {
     pub fn stop(&mut self, world: &mut impl World, now: Timestamp, name: &str) -> Result<(), Failure> {
         let index = self.cells.iter().position(|cell| cell.blueprint.name == name);
         let index = index.ok_or_else(|| Failure::unknown_jail(name))?;
+        self.separate_all(name);
         let mut cell = self.cells.remove(index);
         cell.stop(world, now);
         world.keep_jail(name, false);
@@ -126,18 +139,21 @@ impl Jails {
     /// Lines of a log.
     pub fn lines(&mut self, world: &mut impl World, now: Timestamp, lines: &Lines) {
         self.clock.set(now);
-        for (name, in_operation) in &lines.jails {
-            let Some(cell) = self.cells.iter_mut().find(|cell| cell.blueprint.name == *name) else {
-                continue;
-            };
-            for range in &lines.lines {
-                let line = lines.bytes.get(range.clone()).unwrap_or_default();
-                cell.process(
-                    world,
-                    &self.clock,
-                    *in_operation,
-                    filter::Entry::Bytes(line, &lines.log),
-                );
+        let mut outputs = Vec::new();
+        for group in self.groups(&lines.jails) {
+            for places in lines.lines.chunks(LINES_AT_ONCE) {
+                let block = filter::Lines {
+                    bytes: &lines.bytes,
+                    places,
+                    file: &lines.log,
+                };
+                if let Some(leader) = self.cells.get_mut(group.leader) {
+                    leader
+                        .filter
+                        .process_lines(block, &self.clock, group.in_operation, &mut outputs);
+                }
+                let outputs = outputs.drain(..).map(|(_, output)| output).collect();
+                self.take(world, now, &group, outputs);
             }
         }
     }
@@ -146,21 +162,143 @@ impl Jails {
     pub fn entries(&mut self, world: &mut impl World, now: Timestamp, entries: &[Entry]) {
         self.clock.set(now);
         for entry in entries {
-            for (name, in_operation) in &entry.jails {
-                let Some(cell) = self.cells.iter_mut().find(|cell| cell.blueprint.name == *name) else {
-                    continue;
-                };
+            for group in self.groups(&entry.jails) {
                 let Entry { time, iso, text, .. } = entry;
-                cell.process(
-                    world,
-                    &self.clock,
-                    *in_operation,
-                    filter::Entry::Journal {
+                let mut output = filter::Output::default();
+                if let Some(leader) = self.cells.get_mut(group.leader) {
+                    let entry = filter::Entry::Journal {
                         time: *time,
                         iso,
                         text,
-                    },
-                );
+                    };
+                    leader
+                        .filter
+                        .process(entry, &self.clock, group.in_operation, &mut output);
+                }
+                self.take(world, now, &group, vec![output]);
+            }
+        }
+    }
+
+    /// Gives every jail of a group what the filter of its leader made of lines.
+    fn take(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        group: &Group,
+        mut outputs: Vec<filter::Output>,
+    ) {
+        if outputs.is_empty() {
+            return;
+        }
+        for (at, member) in group.members.iter().enumerate() {
+            let outputs = if at + 1 == group.members.len() {
+                std::mem::take(&mut outputs)
+            } else {
+                outputs.clone()
+            };
+            if let Some(cell) = self.cells.get_mut(*member) {
+                for output in outputs {
+                    cell.take(world, now, output);
+                }
+            }
+        }
+    }
+
+    /// Finds the jails for which lines are, those together whose filters make the same of them.
+    ///
+    /// A filter works for several jails as long as all of them get the same lines. The first time that their jails
+    /// get lines together it is seen whether two filters would make the same of everything from now on.
+    fn groups(&mut self, jails: &[(String, bool)]) -> Vec<Group> {
+        let mut operating = vec![None; self.cells.len()];
+        for (name, in_operation) in jails {
+            let at = self.cells.iter().position(|cell| cell.blueprint.name == *name);
+            let at = at.filter(|at| self.cells.get(*at).is_some_and(|cell| !cell.jail.settings().idle));
+            if let Some(operating) = at.and_then(|at| operating.get_mut(at)) {
+                *operating = Some(*in_operation);
+            }
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        for at in 0..self.cells.len() {
+            let state = operating.get(at).copied().flatten();
+            let leader = self.leader_of(at);
+            if let Some(leader) = leader
+                && operating.get(leader).copied().flatten() != state
+            {
+                self.separate(at);
+            }
+            let Some(in_operation) = state else { continue };
+            let known = groups.iter().position(|group| {
+                let same = |leader: &Cell, cell: &Cell| {
+                    cell.leader.as_deref() == Some(leader.blueprint.name.as_str())
+                        || cell.leader.is_none() && cell.is_new && cell.filter.agrees_with(&leader.filter)
+                };
+                group.in_operation == in_operation
+                    && matches!((self.cells.get(group.leader), self.cells.get(at)), (Some(leader), Some(cell)) if same(leader, cell))
+            });
+            if let Some(group) = known.and_then(|known| groups.get_mut(known)) {
+                group.members.push(at);
+                self.join(group.leader, at);
+            } else {
+                self.lead(at);
+                groups.push(Group {
+                    leader: at,
+                    in_operation,
+                    members: vec![at],
+                });
+            }
+        }
+        groups
+    }
+
+    /// The jail whose filter works for the one at `at`.
+    fn leader_of(&self, at: usize) -> Option<usize> {
+        let leader = self.cells.get(at)?.leader.as_deref()?;
+        self.cells.iter().position(|cell| cell.blueprint.name == leader)
+    }
+
+    /// Lets the filter of `leader` work for the jail at `at` too, and for those that this one led.
+    fn join(&mut self, leader: usize, at: usize) {
+        let names = (self.cells.get(leader), self.cells.get(at));
+        let (Some(leader), Some(led)) = names else { return };
+        let (leader, led) = (leader.blueprint.name.clone(), led.blueprint.name.clone());
+        for cell in &mut self.cells {
+            if cell.blueprint.name == led || cell.leader.as_ref() == Some(&led) {
+                cell.leader = Some(leader.clone());
+                cell.is_new = false;
+            }
+        }
+    }
+
+    /// Lets the jail at `at` have a filter that works for it.
+    fn lead(&mut self, at: usize) {
+        self.separate(at);
+        if let Some(cell) = self.cells.get_mut(at) {
+            cell.is_new = false;
+        }
+    }
+
+    /// Gives the jail at `at` a filter of its own that goes on where that of its leader is now.
+    fn separate(&mut self, at: usize) {
+        let Some(filter) = self.leader_of(at).and_then(|leader| self.cells.get(leader)) else {
+            return;
+        };
+        let filter = filter.filter.clone();
+        if let Some(cell) = self.cells.get_mut(at) {
+            cell.filter = filter;
+            cell.leader = None;
+        }
+    }
+
+    /// Gives a jail, and all those that its filter works for, filters of their own.
+    fn separate_all(&mut self, name: &str) {
+        for at in 0..self.cells.len() {
+            let cell = self.cells.get(at);
+            if cell.is_some_and(|cell| cell.blueprint.name == name || cell.leader.as_deref() == Some(name)) {
+                self.separate(at);
+                if let Some(cell) = self.cells.get_mut(at) {
+                    cell.is_new = true;
+                }
             }
         }
     }

@@ -60,7 +60,9 @@ pub(crate) struct Match {
 /// Written the same, expanded the same, and compiled for as many lines.
 impl PartialEq for Regex {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source && self.pattern.source() == other.pattern.source()
+        self.source == other.source
+            && self.pattern.source() == other.pattern.source()
+            && self.pattern.options() == other.pattern.options()
     }
 }
 
