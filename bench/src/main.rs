@@ -3,6 +3,7 @@
 //! In: the name of a measurement. Out: its figures on standard output.
 #![forbid(unsafe_code)]
 
+mod filter;
 mod firewall;
 mod latency;
 mod network;
@@ -13,10 +14,16 @@ use std::process::ExitCode;
 type Trouble = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    let more: Vec<String> = std::env::args().skip(2).collect();
     let done = match std::env::args().nth(1).as_deref() {
+        Some("filter") => {
+            let alone = more.iter().any(|word| word == "--alone");
+            let only = more.iter().find(|word| *word != "--alone");
+            filter::run(alone, only.map(String::as_str))
+        }
         Some("firewall") => firewall::run(),
         Some("latency") => latency::run(),
-        Some(_) | None => Err("usage: stockade-bench firewall|latency".into()),
+        Some(_) | None => Err("usage: stockade-bench firewall|latency|filter [--alone] [SCENE]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,8 @@
-//! A world in which nothing happens: what the daemon does in it is what it does by itself.
+//! A world in which nothing happens but what it is told: what the daemon does in it is what it does by itself.
 //!
 //! In: what the daemon asks for. Out: the texts it wrote to the log, or their length alone.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -21,19 +22,35 @@ use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
 
-/// A world in which nothing happens.
-#[derive(Debug, Default)]
+/// A world in which nothing happens but what it is told.
+#[derive(Debug)]
 pub struct QuietWorld {
     /// What was written to the log, a record a line. Whoever does not want it may empty it.
     pub log: String,
     /// How many failures were counted.
     pub failures: u64,
+    /// When everything happens.
+    pub now: Timestamp,
+    /// What is to happen.
+    pub events: VecDeque<Event>,
     services: Services,
 }
 
+impl Default for QuietWorld {
+    fn default() -> Self {
+        Self {
+            log: String::new(),
+            failures: 0,
+            now: Timestamp::from_seconds(0),
+            events: VecDeque::new(),
+            services: Services::default(),
+        }
+    }
+}
+
 impl World for QuietWorld {
-    fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event) {
-        (until.unwrap_or(Timestamp::from_seconds(0)), Event::Wakeup)
+    fn wait(&mut self, _: Option<Timestamp>) -> (Timestamp, Event) {
+        (self.now, self.events.pop_front().unwrap_or(Event::Wakeup))
     }
 
     fn log(&mut self, _: Level, logger: &'static str, text: fmt::Arguments<'_>) {
