@@ -13,13 +13,14 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_daemon::blueprint::Blueprint;
 use stockade_daemon::control::ClientId;
+use stockade_daemon::growth::Growth;
 use stockade_daemon::log::Level;
 use stockade_daemon::resolver;
 use stockade_daemon::runner::Job;
 use stockade_daemon::store::RestoreLimits;
 use stockade_daemon::world::{Event, Sources, World};
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Ticket};
+use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
 
 /// A world in which nothing happens but what it is told.
@@ -124,7 +125,7 @@ impl World for QuietWorld {
 
     fn keep_jail(&mut self, _: &str, _: bool) {}
 
-    fn keep_ban(&mut self, _: &str, _: &Ticket, _: BanTime, announcement: String) {
+    fn keep_ban(&mut self, _: &str, _: &Ticket, _: BanTime, _: Option<Growth>, announcement: String) {
         self.log.push_str(&announcement);
         self.log.push('\n');
     }
@@ -134,6 +135,12 @@ impl World for QuietWorld {
     fn kept_bans(&mut self, _: &str, _: Timestamp, _: RestoreLimits) -> Vec<Ticket> {
         Vec::new()
     }
+
+    fn has_memory(&self) -> bool {
+        false
+    }
+
+    fn ask_history(&mut self, _: &str, _: u64, _: &Id) {}
 
     fn resolve(&mut self, _: Timestamp, name: &str) -> Option<resolver::Answer> {
         Some(resolver::Answer {
