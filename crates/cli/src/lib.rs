@@ -4,6 +4,7 @@
 //! understood, handed on, and its result shown.
 #![forbid(unsafe_code)]
 
+mod check;
 pub mod compatible;
 pub mod connection;
 mod explain;

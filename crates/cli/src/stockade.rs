@@ -1,7 +1,7 @@
 //! `stockade`: the command for administrators who know nothing of the reference.
 //!
 //! In: the command line. Out: what is printed, and the exit status: 0, or 1 for a failure, or 2 for a command line
-//! that cannot be understood.
+//! that cannot be understood; `check` has its own.
 //!
 //! Invariant: an error says what is wrong, where, and what to do about it.
 
@@ -15,6 +15,7 @@ use stockade_daemon::server::Placed;
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
+use crate::check;
 use crate::connection::{Connection, ConnectionError};
 use crate::explain;
 use crate::files::{ConfigurationFiles, variables};
@@ -50,6 +51,8 @@ enum Action {
     Ban(Ban),
     /// Lifts bans
     Unban(Unban),
+    /// Finds every mistake in the configuration
+    Check(Check),
     /// Says where each option of a jail comes from
     Explain(Explain),
     /// Ends the daemon; bans are kept for its next start
@@ -128,6 +131,22 @@ struct Unban {
     /// Lift all bans of all jails
     #[arg(long, conflicts_with_all = ["addresses", "jail"])]
     all: bool,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The directory of the configuration, which then stands alone [default: what `stockade run` would read]
+    #[arg(value_name = "DIR")]
+    place: Option<String>,
+    /// The same
+    #[arg(short = 'c', long = "conf", value_name = "DIR", conflicts_with = "place")]
+    directory: Option<String>,
+    /// Let warnings count: exit with 1 where there are any
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +257,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Status(status) => show_status(&status),
         Action::Ban(ban) => put_ban(&ban),
         Action::Unban(unban) => lift_bans(unban),
+        Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
         Action::Stop(stop) => Client::connect(&stop.place).and_then(|mut client| {
             client.ask(&Command::Stop)?;
@@ -379,6 +399,16 @@ fn show_status(status: &Status) -> Result<(), Trouble> {
         print(&render(words.items().unwrap_or_default(), &Ok(value), terminal::charset()).stdout);
     }
     Ok(())
+}
+
+fn find_mistakes(check: &Check) -> ExitCode {
+    let report = check::check(check.place.as_deref().or(check.directory.as_deref()));
+    if check.json {
+        print(&check::as_json(&report));
+    } else {
+        terminal::print_coloured(&report.render(true));
+    }
+    ExitCode::from(report.status(check.strict))
 }
 
 fn show_origin(explain: &Explain) -> Result<(), Trouble> {

@@ -23,6 +23,12 @@ pub fn print(text: &str) {
     let _ = writeln!(stdout, "{text}");
 }
 
+/// Prints lines with colours on standard output; without them where it is no terminal, or does not want any.
+pub fn print_coloured(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    let _ = write!(stdout, "{text}");
+}
+
 /// Prints the beginning of a line on standard output.
 pub fn prompt(text: &str) {
     let mut stdout = std::io::stdout().lock();

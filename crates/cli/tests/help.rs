@@ -22,7 +22,7 @@ fn help(program: &str, words: &[&str]) -> String {
 fn every_program_explains_itself() {
     let stockade = env!("CARGO_BIN_EXE_stockade");
     insta::assert_snapshot!("stockade", help(stockade, &[]));
-    for command in ["run", "status", "ban", "unban", "explain", "stop"] {
+    for command in ["run", "status", "ban", "unban", "check", "explain", "stop"] {
         insta::assert_snapshot!(format!("stockade-{command}"), help(stockade, &[command]));
     }
     insta::assert_snapshot!(

@@ -208,6 +208,11 @@ pub(crate) fn resolved(
     Ok(resolved.chain(raw).collect())
 }
 
+/// The options that the daemon is sent resolved.
+pub(crate) fn option_names() -> Vec<&'static str> {
+    OPTIONS.iter().map(|(name, _)| *name).collect()
+}
+
 /// Whether the daemon is sent this option resolved.
 pub(crate) fn is_standard(name: &str) -> bool {
     OPTIONS.iter().any(|(option, _)| *option == name)

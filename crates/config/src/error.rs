@@ -257,6 +257,36 @@ impl Error {
         }
     }
 
+    /// The name that `%(name)s` does not find.
+    #[must_use]
+    pub fn unknown_key(&self) -> Option<&str> {
+        if let Self::UnknownKey { key, .. } = self {
+            return Some(key);
+        }
+        None
+    }
+
+    /// Where tags lead to themselves: the file, and the options that are part of the circle.
+    #[must_use]
+    pub fn circle(&self) -> Option<(&str, Vec<&str>)> {
+        if let Self::InAction { source, .. } = self {
+            return source.circle();
+        }
+        if let Self::SelfReference {
+            at,
+            option,
+            tag,
+            counts,
+            ..
+        } = self
+        {
+            let names = counts.iter().map(|(tag, _)| tag).chain([option, tag]);
+            let file = at.as_ref().map_or("", |at| &*at.file);
+            return Some((file, names.map(String::as_str).collect()));
+        }
+        None
+    }
+
     /// The very place of the mistake within the value, as far as it is known.
     #[must_use]
     pub fn exact_span(&self) -> Option<&Span> {

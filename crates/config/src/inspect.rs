@@ -20,7 +20,8 @@ use stockade_protocol::{
 use crate::{
     Error, Files, Span,
     action::{self, Action},
-    filter::Filter,
+    filter::{self, Filter},
+    glob,
     jail::{self, BACKEND, ENABLED, FILTER, file_name},
     layers::Sources,
     model::{Model, Options, Traced},
@@ -98,6 +99,21 @@ pub struct InspectedJail {
     pub filter: Option<InspectedFilter>,
     /// Its actions, as far as they could be read.
     pub actions: Vec<InspectedAction>,
+    /// The lines of its `logpath`.
+    pub logs: Vec<InspectedLog>,
+}
+
+/// A line of `logpath`.
+#[derive(Debug)]
+pub struct InspectedLog {
+    /// The path, or the pattern of paths.
+    pub pattern: String,
+    /// Where reading begins, as it is written: `head` or `tail`.
+    pub position: String,
+    /// Where the line begins in the text of the option.
+    pub byte: usize,
+    /// Whether there is such a file.
+    pub exists: bool,
 }
 
 impl InspectedJail {
@@ -215,6 +231,32 @@ impl Text {
     }
 }
 
+/// A kind of file or section with options of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vocabulary {
+    /// `fail2ban.conf`.
+    Daemon,
+    /// A jail.
+    Jail,
+    /// A filter.
+    Filter,
+    /// An action.
+    Action,
+}
+
+impl Vocabulary {
+    /// The options that are read by their names; all others are variables.
+    #[must_use]
+    pub fn options(self) -> Vec<&'static str> {
+        match self {
+            Self::Daemon => server::option_names(),
+            Self::Jail => jail::OPTIONS.iter().map(|option| option.name).collect(),
+            Self::Filter => filter::OPTIONS.to_vec(),
+            Self::Action => action::option_names(),
+        }
+    }
+}
+
 /// Whether a mistake concerns a filter or an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -269,6 +311,8 @@ pub enum Mistake {
         part: Part,
         /// Where it is named.
         at: Option<Span>,
+        /// The jail that names it.
+        jail: String,
         /// The name, without parameters.
         name: String,
     },
@@ -339,8 +383,9 @@ fn fill(
     variables: &[(String, String)],
     inspection: &mut Inspection,
 ) -> Result<(), Error> {
-    match sources.model("fail2ban")? {
-        Some(model) => inspection.general = texts(&server::everything(sources, &model)?),
+    let general = sources.model("fail2ban")?;
+    match &general {
+        Some(model) => inspection.general = texts(&server::everything(sources, model)?),
         None => {
             sources.go_on::<()>(Err(Error::Unreadable { what: "fail2ban" }))?;
         }
@@ -353,35 +398,45 @@ fn fill(
         .filter(|name| *name != "INCLUDES")
         .map(str::to_owned)
         .collect();
-    let mut off = Vec::new();
-    for (position, name) in names.iter().enumerate() {
-        let first = options::read(sources, &model, name, &jail::FIRST)?;
+    let mut firsts = Vec::new();
+    for name in names {
+        let first = options::read(sources, &model, &name, &jail::FIRST)?;
         let is_enabled = first
             .get(ENABLED.name)
             .is_some_and(|enabled| enabled.value == Value::Bool(true));
-        let at = model.section(name).and_then(|section| section.at.clone());
+        let at = model.section(&name).and_then(|section| section.at.clone());
         inspection.jails.push(InspectedJail {
-            name: name.clone(),
+            name,
             at,
             is_enabled,
             options: texts(&first),
             filter: None,
             actions: Vec::new(),
+            logs: Vec::new(),
         });
-        if is_enabled {
-            if let Some(jail) = inspection.jails.last_mut() {
-                read_jail(sources, &mut model, &first, jail)?;
-            }
-        } else {
-            off.push((position, first));
+        firsts.push(first);
+    }
+    // What was read to see which jails are enabled has been asked for by none of them.
+    for (_, parsed) in sources.files_read() {
+        parsed.options().for_each(|option| option.forget_use());
+    }
+    if let Some(general) = &general {
+        server::everything(sources, general)?;
+    }
+    for (jail, first) in inspection.jails.iter_mut().zip(&firsts) {
+        if jail.is_enabled {
+            read_jail(sources, &mut model, first, jail)?;
         }
+    }
+    for (_, parsed) in sources.files_read() {
+        parsed.options().for_each(|option| option.settle());
     }
     if let Some(findings) = sources.findings() {
         findings.muted.set(true);
     }
-    for (position, first) in off {
-        if let Some(jail) = inspection.jails.get_mut(position) {
-            read_jail(sources, &mut model, &first, jail)?;
+    for (jail, first) in inspection.jails.iter_mut().zip(&firsts) {
+        if !jail.is_enabled {
+            read_jail(sources, &mut model, first, jail)?;
         }
     }
     Ok(())
@@ -394,7 +449,7 @@ fn read_jail(
     first: &Ordered<Traced>,
     jail: &mut InspectedJail,
 ) -> Result<(), Error> {
-    let mut prepared = prepare_filter(sources, first)?;
+    let mut prepared = prepare_filter(sources, first, &jail.name)?;
     if let Some((filter, _)) = &mut prepared {
         for (option, value) in filter.first_pass(sources, first)?.iter() {
             if !option.starts_with("known/") {
@@ -420,10 +475,31 @@ fn read_jail(
             sources.go_on(words::split(line, at.as_ref()))?;
         }
     }
+    if let Some(logpath) = options.get("logpath") {
+        jail.logs = read_logs(sources, logpath)?;
+    }
     if let Some(written) = options.get("action") {
         read_actions(sources, &options, written, jail)?;
     }
     Ok(())
+}
+
+fn read_logs(sources: &Sources<'_>, logpath: &Traced) -> Result<Vec<InspectedLog>, Error> {
+    let mut logs = Vec::new();
+    let mut byte = 0;
+    for line in logpath.as_text().unwrap_or_default().split('\n') {
+        let (pattern, position) = jail::log_pattern(line);
+        if !line.is_empty() {
+            logs.push(InspectedLog {
+                pattern: pattern.to_owned(),
+                position: position.to_owned(),
+                byte,
+                exists: !glob::expand(sources.files, pattern)?.is_empty(),
+            });
+        }
+        byte += line.len() + 1;
+    }
+    Ok(logs)
 }
 
 /// The lines of a text, each with the byte at which it begins.
@@ -439,6 +515,7 @@ fn lines(text: &Text) -> impl Iterator<Item = (usize, &str)> {
 fn prepare_filter(
     sources: &Sources<'_>,
     first: &Ordered<Traced>,
+    jail: &str,
 ) -> Result<Option<(Filter, InspectedFilter)>, Error> {
     let Some(source) = first.get(FILTER.name) else {
         return Ok(None);
@@ -456,7 +533,7 @@ fn prepare_filter(
         }
     };
     let name = file_name(sources, "filter.d", &definition.name);
-    let Some(model) = read_part(sources, Part::Filter, &name, &definition.name, at.as_ref())? else {
+    let Some(model) = read_part(sources, Part::Filter, &name, &definition.name, jail, at.as_ref())? else {
         return Ok(None);
     };
     let backend = first
@@ -507,7 +584,15 @@ fn read_actions(
             continue;
         }
         let name = file_name(sources, "action.d", &definition.name);
-        let Some(model) = read_part(sources, Part::Action, &name, &definition.name, at.as_ref())? else {
+        let Some(model) = read_part(
+            sources,
+            Part::Action,
+            &name,
+            &definition.name,
+            &jail.name,
+            at.as_ref(),
+        )?
+        else {
             continue;
         };
         let item_source = source.part(begins..begins + item.len());
@@ -538,6 +623,7 @@ fn read_part(
     part: Part,
     name: &str,
     shown: &str,
+    jail: &str,
     at: Option<&Span>,
 ) -> Result<Option<Rc<Model>>, Error> {
     let model = sources.model(name)?;
@@ -545,6 +631,7 @@ fn read_part(
         None => sources.note(|| Mistake::NoFile {
             part,
             at: at.cloned(),
+            jail: jail.to_owned(),
             name: shown.to_owned(),
         }),
         Some(model) if !model.has_section("Definition") => sources.note(|| Mistake::NoDefinition {

@@ -457,5 +457,10 @@ pub(crate) fn skipped(jail: &str) -> String {
 /// The lines of a `logpath`: the pattern, and where to begin, which stands behind the last blank.
 fn log_patterns(logpath: &Traced) -> impl Iterator<Item = (&str, &str)> {
     let lines = logpath.as_text().unwrap_or_default().split('\n');
-    lines.map(|line| line.rsplit_once(' ').unwrap_or((line, "head")))
+    lines.map(log_pattern)
+}
+
+/// A line of a `logpath`.
+pub(crate) fn log_pattern(line: &str) -> (&str, &str) {
+    line.rsplit_once(' ').unwrap_or((line, "head"))
 }

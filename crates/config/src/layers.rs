@@ -182,7 +182,9 @@ impl<'a> Sources<'a> {
                 unread.push(layer);
             }
         }
-        if !unread.is_empty() {
+        // An inspection has noted each of them, and looks at the others.
+        let is_enough = self.is_inspecting() && !model.files.is_empty();
+        if !unread.is_empty() && !is_enough {
             self.log.add(
                 Level::Error,
                 READER,

@@ -44,8 +44,8 @@ pub use error::Error;
 pub use explain::{Explained, Explanation, Owner, Passage, Replaced};
 pub use files::{Content, Files, Kind};
 pub use inspect::{
-    InspectedAction, InspectedFilter, InspectedJail, Inspection, Merged, Mistake, Part, SourceFile,
-    SourceSection, Text, inspect,
+    InspectedAction, InspectedFilter, InspectedJail, InspectedLog, Inspection, Merged, Mistake, Part,
+    SourceFile, SourceSection, Text, Vocabulary, inspect,
 };
 pub(crate) use log::Log;
 pub use log::{Level, Record};

@@ -26,6 +26,16 @@ pub(crate) struct Parsed {
     pub(crate) mistakes: Vec<Error>,
 }
 
+impl Parsed {
+    /// Every option of the file.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &Rc<Written>> {
+        let sections = self.sections.iter().map(|(_, section)| &section.options);
+        std::iter::once(&self.defaults)
+            .chain(sections)
+            .flat_map(|options| options.iter().map(|(_, written)| written))
+    }
+}
+
 /// A section of one file.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -47,6 +57,8 @@ pub struct Written {
     lines: Vec<(u32, u32)>,
     /// Whether anything has asked for this very value.
     used: Cell<bool>,
+    /// Whether what is to run has.
+    counts: Cell<bool>,
 }
 
 impl Written {
@@ -59,6 +71,7 @@ impl Written {
             lines: vec![(at.line, at.column)],
             at,
             used: Cell::new(false),
+            counts: Cell::new(false),
         }
     }
 
@@ -104,6 +117,22 @@ impl Written {
             line,
             column: column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX)),
         }
+    }
+
+    /// Whether the daemon or a jail that is enabled has asked for this very value.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.counts.get()
+    }
+
+    /// Takes what has been asked for so far as asked for by what is to run.
+    pub(crate) fn settle(&self) {
+        self.counts.set(self.used.get());
+    }
+
+    /// Forgets that anything has asked.
+    pub(crate) fn forget_use(&self) {
+        self.used.set(false);
     }
 
     pub(crate) fn mark_used(&self) {
@@ -341,6 +370,7 @@ impl Parser<'_> {
             name_at: open.name_at,
             lines: open.starts,
             used: Cell::new(false),
+            counts: Cell::new(false),
             name: open.name.clone(),
         };
         options.insert(open.name, Rc::new(written));

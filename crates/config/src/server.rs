@@ -131,6 +131,12 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
     Ok(settings)
 }
 
+/// The names of the options of `fail2ban.conf`.
+pub(crate) fn option_names() -> Vec<&'static str> {
+    let known = EARLY.iter().chain(&GENERAL_OPTIONS).chain([&STACKSIZE]);
+    known.map(|option| option.name).collect()
+}
+
 /// All options that are read of `fail2ban.conf`, for whoever inspects it.
 pub(crate) fn everything(sources: &Sources<'_>, model: &Model) -> Result<Ordered<Traced>, Error> {
     let mut options = options::read(sources, model, DEFINITION, EARLY.iter().chain(&GENERAL_OPTIONS))?;

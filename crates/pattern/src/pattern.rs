@@ -130,6 +130,12 @@ impl Pattern {
             .as_ref()
     }
 
+    /// Whether every match begins where the text does.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        program::is_anchored(&self.ast.root)
+    }
+
     /// Whether the expression matches somewhere in `text`.
     ///
     /// # Errors

@@ -813,7 +813,7 @@ fn fits(unrolled: u64) -> bool {
 }
 
 /// Whether a match of this can only begin where the text does.
-fn is_anchored(node: &Node) -> bool {
+pub(crate) fn is_anchored(node: &Node) -> bool {
     match node {
         Node::Assert(Assertion::TextStart) => true,
         Node::Concat(nodes) => {

@@ -1,0 +1,182 @@
+//! What all rules share: the inspected configuration, what has been found, and answers about places and names.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use stockade_config::{Content, Files, InspectedJail, Inspection, Merged, Span, Text, Written};
+
+use crate::{Code, Diagnostic, Place, Report, Severity};
+
+/// How many mistakes are shown; whoever has more begins with these.
+const SHOWN: usize = 1000;
+
+/// The work of one check.
+pub(crate) struct Context<'a> {
+    pub(crate) files: &'a dyn Files,
+    pub(crate) inspection: &'a Inspection,
+    found: Vec<Diagnostic>,
+    seen: BTreeSet<(Code, Place, String)>,
+    /// The section of every option that is written, by the place of its value.
+    sections: BTreeMap<Span, String>,
+    lines: RefCell<BTreeMap<String, Rc<Vec<String>>>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(files: &'a dyn Files, inspection: &'a Inspection) -> Self {
+        let mut sections = BTreeMap::new();
+        for section in inspection.files.iter().flat_map(|file| &file.sections) {
+            for option in &section.options {
+                sections.insert(option.at().clone(), section.name.clone());
+            }
+        }
+        Self {
+            files,
+            inspection,
+            found: Vec::new(),
+            seen: BTreeSet::new(),
+            sections,
+            lines: RefCell::default(),
+        }
+    }
+
+    /// Takes a mistake, unless it has been reported before.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        let key = (
+            diagnostic.code,
+            diagnostic.place.clone(),
+            diagnostic.message.clone(),
+        );
+        if self.seen.insert(key) {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// Whether anything of this kind has been reported on the line of a place.
+    pub(crate) fn has(&self, code: Code, place: &Place) -> bool {
+        self.found.iter().any(|known| {
+            known.code == code && known.place.file == place.file && known.place.line == place.line
+        })
+    }
+
+    /// Whether anything of this kind has been reported in the file of a place.
+    pub(crate) fn has_in_file(&self, code: Code, place: &Place) -> bool {
+        let mut found = self.found.iter();
+        found.any(|known| known.code == code && known.place.file == place.file)
+    }
+
+    /// The jails that are enabled.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = &'a InspectedJail> + use<'a> {
+        self.inspection.jails.iter().filter(|jail| jail.is_enabled)
+    }
+
+    /// All layers of a name.
+    pub(crate) fn merged(&self, name: &str) -> Option<&'a Merged> {
+        self.inspection.merged.iter().find(|merged| merged.name == name)
+    }
+
+    /// Whether any of some sections has an option with a value, whether or not that can be read.
+    pub(crate) fn is_written(&self, merged: &str, sections: &[&str], option: &str) -> bool {
+        let Some(merged) = self.merged(merged) else {
+            return false;
+        };
+        merged
+            .sections
+            .iter()
+            .filter(|(name, _)| sections.contains(&name.as_str()))
+            .flat_map(|(_, options)| options.iter().filter_map(|layers| layers.last()))
+            .any(|written| written.name() == option && !written.text().trim().is_empty())
+    }
+
+    /// Makes what has been reported on the line of a place as bad as can be.
+    pub(crate) fn escalate(&mut self, code: Code, place: &Place) {
+        for known in &mut self.found {
+            if known.code == code && known.place.file == place.file && known.place.line == place.line {
+                known.severity = Severity::Error;
+            }
+        }
+    }
+
+    /// The section that an option is written in.
+    pub(crate) fn section_of(&self, option: &Written) -> &str {
+        self.sections.get(option.at()).map_or("", String::as_str)
+    }
+
+    /// `` `maxretry` in [sshd] ``: an option as messages name it.
+    pub(crate) fn shown(&self, text: &Text, name: &str) -> String {
+        match text.written().map(|option| self.section_of(option)) {
+            None | Some("") => format!("`{name}`"),
+            Some(section) => format!("`{name}` in [{section}]"),
+        }
+    }
+
+    /// The lines of a file, decoded as well as can be.
+    pub(crate) fn lines(&self, path: &str) -> Rc<Vec<String>> {
+        if let Some(lines) = self.lines.borrow().get(path) {
+            return Rc::clone(lines);
+        }
+        let text = match self.files.read(path) {
+            Content::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Content::Missing | Content::Unreadable(_) => String::new(),
+        };
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let lines = Rc::new(text.split('\n').map(str::to_owned).collect());
+        self.lines.borrow_mut().insert(path.to_owned(), Rc::clone(&lines));
+        lines
+    }
+
+    /// The line that a place is on.
+    pub(crate) fn line(&self, at: &Span) -> String {
+        let index = usize::try_from(at.line).unwrap_or(0).wrapping_sub(1);
+        self.lines(&at.file).get(index).cloned().unwrap_or_default()
+    }
+
+    /// The names of the files in a directory of the configuration that have one of the extensions of layers, without it.
+    pub(crate) fn names_in(&self, directory: &str) -> Vec<String> {
+        let path = format!("{}/{directory}", self.inspection.base);
+        let mut names: Vec<String> = self
+            .files
+            .names(&path)
+            .iter()
+            .filter_map(|name| name.strip_suffix(".conf").or_else(|| name.strip_suffix(".local")))
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What has been found, in the order of files and lines.
+    pub(crate) fn into_report(mut self) -> Report {
+        let mut found = std::mem::take(&mut self.found);
+        found.sort_by(|one, other| {
+            (&one.place, one.severity, one.code, &one.message).cmp(&(
+                &other.place,
+                other.severity,
+                other.code,
+                &other.message,
+            ))
+        });
+        let mut report = Report {
+            files: self.inspection.files.len(),
+            jails: self.enabled().count(),
+            ..Report::default()
+        };
+        for diagnostic in &found {
+            report.count(diagnostic.severity);
+        }
+        report.hidden = found.len().saturating_sub(SHOWN);
+        found.truncate(SHOWN);
+        for diagnostic in &found {
+            let related = diagnostic.related.iter().map(|related| &related.place);
+            for place in related.chain([&diagnostic.place]) {
+                if place.line > 0 && !report.lines.contains_key(&place.file) {
+                    let lines = self.lines(&place.file).to_vec();
+                    report.lines.insert(place.file.clone(), lines);
+                }
+            }
+        }
+        report.diagnostics = found;
+        report
+    }
+}

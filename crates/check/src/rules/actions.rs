@@ -1,0 +1,302 @@
+//! Actions: tags that nothing defines, and parameters that nobody reads.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use stockade_action::facts::{BanFacts, JailFacts};
+use stockade_action::tags::Facts;
+use stockade_config::{InspectedAction, Merged, Text, Vocabulary, Written};
+use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
+
+use super::names::references_of;
+use crate::context::Context;
+use crate::suggest::{did_you_mean, nearest};
+use crate::{Code, Diagnostic, Place};
+
+/// Names of tags that the daemon knows, for suggestions.
+const TAGS: [&str; 22] = [
+    "ip",
+    "family",
+    "ip-rev",
+    "ip-host",
+    "fid",
+    "failures",
+    "ipfailures",
+    "ipjailfailures",
+    "time",
+    "bantime",
+    "bancount",
+    "matches",
+    "ipmatches",
+    "ipjailmatches",
+    "restored",
+    "jail.name",
+    "jail.banned",
+    "br",
+    "sp",
+    "fq-hostname",
+    "sh-hostname",
+    "timeout",
+];
+
+pub(crate) fn apply(context: &mut Context<'_>) {
+    for jail in context.enabled() {
+        for action in &jail.actions {
+            let reached = commands(context, action);
+            let known = action.merged.as_deref().and_then(|name| context.merged(name));
+            if let Some(merged) = known {
+                for parameter in &action.parameters {
+                    if !reached.contains(parameter.name()) {
+                        unread_parameter(
+                            context,
+                            parameter,
+                            merged,
+                            Vocabulary::Action,
+                            &action.definition.name,
+                        );
+                    }
+                }
+            }
+        }
+        if let Some(filter) = &jail.filter
+            && let Some(merged) = context.merged(&filter.merged)
+        {
+            for parameter in &filter.parameters {
+                unread_parameter(
+                    context,
+                    parameter,
+                    merged,
+                    Vocabulary::Filter,
+                    &filter.definition.name,
+                );
+            }
+        }
+    }
+}
+
+/// Looks through what runs; returns the names of the properties that are used at run time.
+fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut waiting: Vec<&(String, Text)> = action
+        .properties
+        .iter()
+        .filter(|(name, _)| InspectedAction::is_standard(base(name)))
+        .collect();
+    while let Some((_, text)) = waiting.pop() {
+        for (byte, tag) in tags(text.as_str().unwrap_or_default()) {
+            if !reached.insert(tag.to_owned()) {
+                continue;
+            }
+            let mut is_property = false;
+            for property in &action.properties {
+                if property.0 == tag || base(&property.0) == tag {
+                    is_property = true;
+                    waiting.push(property);
+                }
+            }
+            if is_property || is_known(tag) || !is_name(tag) {
+                continue;
+            }
+            reached.remove(tag);
+            let Some(place) = Place::of(text, byte, tag.len() + 2) else {
+                continue;
+            };
+            let own = action.properties.iter().map(|(name, _)| base(name));
+            let candidates: Vec<&str> = own.chain(TAGS).collect();
+            let diagnostic = Diagnostic::new(
+                Code::UnknownTag,
+                place,
+                format!("nothing defines `<{tag}>`, so the command is run with these very characters"),
+            );
+            let help = did_you_mean(tag, candidates).unwrap_or_else(|| {
+                format!(
+                    "define `{tag} = …` in [Init] of the action, or give it as a parameter: `{}[{tag}=…]`",
+                    action.definition.name
+                )
+            });
+            context.report(diagnostic.help(help));
+        }
+    }
+    reached
+}
+
+/// `option` of `option?family=inet6`.
+fn base(name: &str) -> &str {
+    name.split('?').next().unwrap_or(name)
+}
+
+/// Whether a tag has a value when the command runs.
+fn is_known(tag: &str) -> bool {
+    let ticket = Ticket::new(
+        Id::Address(Address::single(std::net::IpAddr::from([192, 0, 2, 1]))),
+        Timestamp::from_seconds(0),
+    );
+    let facts = BanFacts {
+        ticket,
+        jail: JailFacts {
+            name: String::new(),
+            bantime: BanTime::from_seconds(0),
+            banned: 0,
+            banned_total: 0,
+            found: 0,
+            found_total: 0,
+        },
+    };
+    TAGS.contains(&tag) || tag.starts_with("F-") || facts.value(tag).is_some()
+}
+
+/// Whether this could be the name of an option, rather than a piece of shell or HTML.
+fn is_name(tag: &str) -> bool {
+    tag.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && tag
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '?' | '='))
+}
+
+/// The tags in a text, each with the byte at which it begins.
+pub(crate) fn tags(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut rest = 0;
+    while let Some(open) = text.get(rest..).and_then(|text| text.find('<')) {
+        let start = rest + open;
+        rest = start + 1;
+        let behind = text.get(rest..).unwrap_or_default();
+        let Some(end) = behind.find([' ', '<', '>', '\n']) else {
+            continue;
+        };
+        if end > 0 && behind.get(end..).is_some_and(|text| text.starts_with('>')) {
+            found.push((start, behind.get(..end).unwrap_or_default()));
+        }
+    }
+    found
+}
+
+/// A parameter that neither a tag nor a `%(…)s` reads.
+fn unread_parameter(
+    context: &mut Context<'_>,
+    parameter: &Rc<Written>,
+    merged: &Merged,
+    vocabulary: Vocabulary,
+    of: &str,
+) {
+    let name = base(parameter.name());
+    let standard = vocabulary.options();
+    let ours: &[&str] = match vocabulary {
+        Vocabulary::Action => &["name", "actname", "timeout"],
+        Vocabulary::Filter => &["logtype", "mode"],
+        Vocabulary::Daemon | Vocabulary::Jail => &[],
+    };
+    let options: Vec<&str> = merged
+        .sections
+        .iter()
+        .flat_map(|(_, options)| options.iter().filter_map(|layers| layers.last()))
+        .map(|option| base(option.name()))
+        .collect();
+    let is_known = parameter.is_used()
+        || standard.contains(&name)
+        || ours.contains(&name)
+        || options.iter().any(|option| option.eq_ignore_ascii_case(name));
+    if is_known {
+        return;
+    }
+    // What all jails pass on, such as `port="%(port)s"`, is of use to some actions only.
+    let is_shared =
+        enclosing_section(context, parameter) == "DEFAULT" && begins_with_reference(context, parameter);
+    let references = references_of(merged);
+    let candidates = || {
+        options
+            .iter()
+            .copied()
+            .chain(standard.iter().copied())
+            .chain(references.iter().map(String::as_str))
+    };
+    let meant = nearest(name, candidates().filter(|known| !known.starts_with("known/")));
+    if is_shared && meant.is_none() {
+        return;
+    }
+    let what = match vocabulary {
+        Vocabulary::Filter => "filter",
+        Vocabulary::Action | Vocabulary::Daemon | Vocabulary::Jail => "action",
+    };
+    let help = match meant {
+        Some(meant) => Some(format!("did you mean `{meant}`?")),
+        None => known_parameters(merged).map(|known| format!("it knows {known}")),
+    };
+    let place = parameter_name(context, parameter);
+    context.report(
+        Diagnostic::new(
+            Code::UnknownParameter,
+            place,
+            format!(
+                "the {what} `{of}` does not know the parameter `{}`",
+                parameter.name()
+            ),
+        )
+        .maybe_help(help),
+    );
+}
+
+/// The options of `[Init]`, which are there to be given as parameters.
+fn known_parameters(merged: &Merged) -> Option<String> {
+    /// As many as fit a line.
+    const SHOWN: usize = 8;
+    let (_, options) = merged.sections.iter().find(|(name, _)| name == "Init")?;
+    let mut names: Vec<String> = options
+        .iter()
+        .filter_map(|layers| layers.last())
+        .filter(|option| !option.name().contains('?') && !InspectedAction::is_standard(option.name()))
+        .map(|option| format!("`{}`", option.name()))
+        .collect();
+    if names.len() > SHOWN {
+        names.truncate(SHOWN);
+        names.push("…".to_owned());
+    }
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The place of a parameter's name, which stands before its value.
+fn parameter_name(context: &Context<'_>, parameter: &Written) -> Place {
+    let at = parameter.at();
+    let line = context.line(at);
+    let before: Vec<char> = line
+        .chars()
+        .take(usize::try_from(at.column).unwrap_or(1).saturating_sub(1))
+        .collect();
+    let text: String = before.iter().collect();
+    let name = parameter.name();
+    match text.rfind(name) {
+        Some(byte) => {
+            let column = text.get(..byte).unwrap_or_default().chars().count() + 1;
+            let mut span = at.clone();
+            span.column = u32::try_from(column).unwrap_or(at.column);
+            Place::at(&span, name.chars().count())
+        }
+        None => Place::at(at, parameter.text().chars().count()),
+    }
+}
+
+/// Whether the value of a parameter is written as a reference.
+fn begins_with_reference(context: &Context<'_>, parameter: &Written) -> bool {
+    let line = context.line(parameter.at());
+    let before = usize::try_from(parameter.at().column)
+        .unwrap_or(1)
+        .saturating_sub(1);
+    let rest: String = line.chars().skip(before).collect();
+    // What a reference stands for is written elsewhere, so this place is within another option.
+    rest.starts_with("%(") || !line.contains(&format!("{}=", parameter.name()))
+}
+
+/// The section within whose options a parameter is written.
+fn enclosing_section(context: &Context<'_>, parameter: &Written) -> String {
+    let at = parameter.at();
+    let files = &context.inspection.files;
+    let sections = files
+        .iter()
+        .filter(|file| file.path.as_str() == &*at.file)
+        .flat_map(|file| &file.sections);
+    sections
+        .flat_map(|section| section.options.iter().map(move |option| (section, option)))
+        .filter(|(_, option)| option.name_at().line <= at.line)
+        .max_by_key(|(_, option)| option.name_at().line)
+        .map_or_else(String::new, |(section, _)| section.name.clone())
+}
