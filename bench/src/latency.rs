@@ -4,22 +4,19 @@
 //! In: the daemon built beside this program. Everything happens in a network of its own. Out: a line for each
 //! figure. The end is found by listing the set over and over, so each figure is a listing too long at most.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use stockade_sys::nftables::{Family, Nftables, Set};
+use stockade_sys::nftables::Nftables;
 
+use crate::daemon::{self, Daemon, PATIENCE};
 use crate::{Trouble, network};
 
 /// Bans that are measured.
 const BANS: u32 = 200;
-/// How long one may take before it counts as never.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the idle daemon is watched.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -30,7 +27,13 @@ pub(crate) fn run() -> Result<(), Trouble> {
     }
     // Not below /tmp: whoever works there would wake a daemon that watches for the names of its log.
     let place = tempfile::tempdir_in("/var/tmp")?;
+    daemon::configure(
+        place.path(),
+        "[DEFAULT]\nmaxretry = 1\nbantime = 1h\n[sshd]\nbackend = auto\nlogpath = PLACE/auth.log\n",
+    )?;
     let daemon = Daemon::start(place.path())?;
+    // The first look at the log is not what is measured.
+    thread::sleep(Duration::from_millis(500));
     let mut log = OpenOptions::new()
         .append(true)
         .open(place.path().join("auth.log"))?;
@@ -68,97 +71,13 @@ pub(crate) fn run() -> Result<(), Trouble> {
 fn ban(log: &mut File, nftables: &mut Nftables, attacker: Ipv4Addr) -> Result<Duration, Trouble> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let line = format!("{now} host sshd[7]: Failed password for root from {attacker} port 50022 ssh2\n");
-    let set = Set {
-        table: "f2b-table",
-        name: "addr-set-sshd",
-        family: Family::Inet4,
-        interval: false,
-    };
     let begun = Instant::now();
     log.write_all(line.as_bytes())?;
     while begun.elapsed() < PATIENCE {
-        let held = nftables.list_elements(&set)?;
+        let held = nftables.list_elements(&daemon::SET)?;
         if held.iter().any(|held| held.element.first == IpAddr::V4(attacker)) {
             return Ok(begun.elapsed());
         }
     }
     Err(format!("{attacker} was not banned within {PATIENCE:?}").into())
-}
-
-/// The daemon at work.
-struct Daemon(Child);
-
-impl Daemon {
-    /// Starts the daemon on the configuration of the repository, and waits until it follows its log.
-    fn start(place: &Path) -> Result<Self, Trouble> {
-        let binary = std::env::current_exe()?.with_file_name("stockade");
-        if !binary.is_file() {
-            return Err(format!("{}: build it first, in the same profile", binary.display()).into());
-        }
-        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-        let configuration = place.join("etc");
-        let copied = Command::new("cp")
-            .arg("-r")
-            .arg(&own)
-            .arg(&configuration)
-            .status()?;
-        if !copied.success() {
-            return Err("the configuration cannot be copied".into());
-        }
-        let at = place.display();
-        fs::write(
-            configuration.join("fail2ban.local"),
-            format!(
-                "[DEFAULT]\nlogtarget = {at}/log\nsocket = {at}/socket\npidfile = {at}/pid\ndbfile = {at}/db\n"
-            ),
-        )?;
-        fs::write(
-            configuration.join("jail.local"),
-            format!(
-                "[DEFAULT]\nmaxretry = 1\nbantime = 1h\n[sshd]\nbackend = auto\nlogpath = {at}/auth.log\n"
-            ),
-        )?;
-        File::create(place.join("auth.log"))?;
-        let child = Command::new(binary)
-            .arg("run")
-            .arg("-c")
-            .arg(&configuration)
-            .stdin(Stdio::null())
-            .spawn()?;
-        let daemon = Self(child);
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if fs::read_to_string(place.join("log")).is_ok_and(|log| log.contains("Jail 'sshd' started")) {
-                // The first look at the log is not what is measured.
-                thread::sleep(Duration::from_millis(500));
-                return Ok(daemon);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Err("the daemon did not start".into())
-    }
-
-    /// How often its threads have been put on a processor since they began.
-    fn wakeups(&self) -> Result<u64, Trouble> {
-        let mut total = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
-            let status = fs::read_to_string(task?.path().join("status"))?;
-            let counts = status.lines().filter_map(|line| {
-                let (name, count) = line.split_once(':')?;
-                name.ends_with("voluntary_ctxt_switches")
-                    .then(|| count.trim().parse::<u64>().ok())
-                    .flatten()
-            });
-            total += counts.sum::<u64>();
-        }
-        Ok(total)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

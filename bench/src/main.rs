@@ -3,10 +3,12 @@
 //! In: the name of a measurement. Out: its figures on standard output.
 #![forbid(unsafe_code)]
 
+mod daemon;
 mod filter;
 mod firewall;
 mod latency;
 mod network;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -23,7 +25,10 @@ fn main() -> ExitCode {
         }
         Some("firewall") => firewall::run(),
         Some("latency") => latency::run(),
-        Some(_) | None => Err("usage: stockade-bench firewall|latency|filter [--alone] [SCENE]".into()),
+        Some("restore") => restore::run(),
+        Some(_) | None => {
+            Err("usage: stockade-bench firewall|latency|restore|filter [--alone] [SCENE]".into())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
