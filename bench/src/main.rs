@@ -8,6 +8,7 @@ mod filter;
 mod firewall;
 mod latency;
 mod network;
+mod reload;
 mod restore;
 
 use std::process::ExitCode;
@@ -25,9 +26,10 @@ fn main() -> ExitCode {
         }
         Some("firewall") => firewall::run(),
         Some("latency") => latency::run(),
+        Some("reload") => reload::run(),
         Some("restore") => restore::run(),
         Some(_) | None => {
-            Err("usage: stockade-bench firewall|latency|restore|filter [--alone] [SCENE]".into())
+            Err("usage: stockade-bench firewall|latency|reload|restore|filter [--alone] [SCENE]".into())
         }
     };
     match done {

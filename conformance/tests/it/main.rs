@@ -10,6 +10,7 @@ mod filters;
 mod gate;
 mod increments;
 mod killed;
+mod reload;
 mod samples;
 mod stage;
 mod takeover;

@@ -12,6 +12,7 @@ pub mod definition;
 mod failure;
 pub mod framing;
 pub mod pickle;
+pub mod places;
 mod printable;
 mod reply;
 pub mod text;
