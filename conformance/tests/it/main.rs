@@ -1,6 +1,7 @@
 //! The scenarios: each runs real programs, ours or the reference's, and looks at what an administrator sees.
 
 mod actions;
+mod check;
 mod clients;
 mod commands;
 mod configuration;

@@ -96,10 +96,13 @@ codes! {
     BadSyslogsocket "bad-syslogsocket" Warning "`syslogsocket` is neither `auto` nor a path.";
     BadLogPosition "bad-log-position" Error "The last word of a line of `logpath` is neither `head` nor `tail`.";
     BadIgnoreCache "bad-ignore-cache" Error "`ignorecache` cannot be read.";
-    BadMultipliers "bad-multipliers" Error "`bantime.multipliers` or `bantime.factor` is no number.";
+    BadMultipliers "bad-multipliers" Error "`bantime.multipliers` is no list of whole numbers.";
     BadJournalMatch "bad-journal-match" Error "A word of `journalmatch` is neither `FIELD=value` nor `+`.";
     BadAddress "bad-address" Warning "A word of `ignoreip` is no address, no network and no name.";
     MissingList "missing-list" Warning "A `file:` in `ignoreip` does not exist.";
+    BadFormula "bad-formula" Error "`bantime.formula` or `bantime.factor` cannot be computed.";
+    NoTime "no-time" Warning "A time that is not above zero: bans end, or failures are forgotten, at once.";
+    QuotedValue "quoted-value" Warning "Quotes around a value are part of it.";
     CommentInValue "comment-in-value" Warning "A `#` behind a value is part of it.";
     Outdated "outdated" Warning "Earlier versions understood it; it means something else now, or nothing.";
     // Patterns.

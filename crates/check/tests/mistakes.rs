@@ -150,6 +150,77 @@ fn our_own_configuration_has_no_mistake() {
     }
 }
 
+/// What reading stumbles over; the other kinds are the daemon's to refuse.
+fn is_of_reading(code: Code) -> bool {
+    let kinds = [
+        Code::MissingConfiguration,
+        Code::UnreadableFile,
+        Code::NotUtf8,
+        Code::ByteOrderMark,
+        Code::NoSectionHeader,
+        Code::NotAnOption,
+        Code::DuplicateOption,
+        Code::DuplicateSection,
+        Code::BadInterpolation,
+        Code::UnknownVariable,
+        Code::Recursion,
+        Code::BadDefinition,
+        Code::UnknownFilter,
+        Code::UnknownAction,
+        Code::BadLoglevel,
+        Code::TooMuch,
+    ];
+    // A word that `journalmatch` cannot be split at is met while reading, another one is not.
+    kinds.contains(&code) || code == Code::BadJournalMatch
+}
+
+/// Some three hundred generated configurations, each with what the reference makes of it.
+#[test]
+fn agrees_with_the_reference_on_what_can_be_read() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../conformance/examples/config/random.jsonl"
+    );
+    let text = fs::read_to_string(path).expect("the examples are there");
+    let (mut good, mut bad, mut differing) = (0, 0, Vec::new());
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+        let field = |name: &str| case.get(name).cloned().unwrap_or_default();
+        let mut tree = Tree::default();
+        for (path, content) in field("files").as_object().expect("files by path") {
+            tree.insert(path, content.as_str().unwrap_or_default().as_bytes());
+        }
+        let stdout = field("stdout");
+        let stdout = stdout.as_str().unwrap_or_default();
+        let refuses = field("rc") != 0 || stdout.contains("wrong configuration");
+        let report = check(&tree, "conf", "1.1.1", &[]);
+        let finds = report
+            .diagnostics
+            .iter()
+            // A module in Python is the server's to look for.
+            .any(|found| {
+                found.severity == Severity::Error && is_of_reading(found.code) && !found.message.contains(".py`")
+            });
+        let counter = if refuses { &mut bad } else { &mut good };
+        *counter += 1;
+        if refuses != finds {
+            let why = field("fatal");
+            differing.push(format!(
+                "{}: {why}\n{stdout}{}",
+                field("id"),
+                report.render(false)
+            ));
+        }
+    }
+    assert!(good > 50 && bad > 50, "{good} good and {bad} bad ones");
+    assert!(
+        differing.is_empty(),
+        "{}\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+}
+
 /// Whatever the files say, a check ends with a report, and every place in it is a place.
 #[test]
 fn survives_whatever_the_files_say() {

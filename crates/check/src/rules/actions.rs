@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::tags::Facts;
-use stockade_config::{InspectedAction, Merged, Text, Vocabulary, Written};
+use stockade_config::{InspectedAction, Kind, Merged, Text, Vocabulary, Written};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
 
 use super::names::references_of;
@@ -42,6 +42,9 @@ const TAGS: [&str; 22] = [
 pub(crate) fn apply(context: &mut Context<'_>) {
     for jail in context.enabled() {
         for action in &jail.actions {
+            if action.merged.is_none() {
+                python(context, action);
+            }
             let reached = commands(context, action);
             let known = action.merged.as_deref().and_then(|name| context.merged(name));
             if let Some(merged) = known {
@@ -71,6 +74,24 @@ pub(crate) fn apply(context: &mut Context<'_>) {
                 );
             }
         }
+    }
+}
+
+/// An action in Python, whose file is looked for when the jail starts.
+fn python(context: &mut Context<'_>, action: &InspectedAction) {
+    let name = &action.definition.name;
+    let path = if name.starts_with('/') {
+        name.clone()
+    } else {
+        format!("{}/action.d/{name}", context.inspection.base)
+    };
+    let Some(at) = &action.at else { return };
+    if context.files.kind(&path) != Kind::File {
+        let place = Place::at(at, name.chars().count());
+        context.report(
+            Diagnostic::new(Code::UnknownAction, place, format!("there is no action `{name}`"))
+                .help(format!("its file would be {path}")),
+        );
     }
 }
 

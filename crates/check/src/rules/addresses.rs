@@ -32,7 +32,7 @@ fn one_entry(context: &mut Context<'_>, text: &Text, from: usize, entry: &str) {
     let Some(place) = Place::of(text, from, entry.len()) else {
         return;
     };
-    if context.has(Code::CommentInValue, &place) {
+    if context.has(Code::CommentInValue, &place) || context.has(Code::QuotedValue, &place) {
         return;
     }
     let wrong = |message: String, help: &str| {

@@ -75,6 +75,7 @@ pub(crate) fn apply(context: &mut Context<'_>) {
                 match about {
                     About::Settings => {
                         comment(context, section, option);
+                        quoted(context, section, option);
                         quotes(context, option);
                         cut(context, option, About::Settings);
                     }
@@ -180,6 +181,33 @@ fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written)
             diagnostic.severity = Severity::Error;
         }
         context.report(diagnostic);
+    }
+}
+
+/// `option = "value"`.
+fn quoted(context: &mut Context<'_>, section: &SourceSection, option: &Written) {
+    let name = option.name();
+    let is_known = Vocabulary::Jail.options().contains(&name) || Vocabulary::Daemon.options().contains(&name);
+    let takes_quotes = ["action", "filter", "journalmatch", "ignorecache"].contains(&name);
+    if !is_known || takes_quotes || WITH_HASH.contains(&name) {
+        return;
+    }
+    for (line, at) in lines(option) {
+        let inside = ['"', '\'']
+            .into_iter()
+            .find_map(|quote| line.strip_prefix(quote)?.strip_suffix(quote));
+        let Some(inside) = inside else { continue };
+        context.report(
+            Diagnostic::new(
+                Code::QuotedValue,
+                Place::at(&at, line.chars().count()),
+                format!(
+                    "the quotes are part of the value of `{name}` in [{}]",
+                    section.name
+                ),
+            )
+            .help(format!("write it without them: `{inside}`")),
+        );
     }
 }
 

@@ -139,7 +139,7 @@ fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
     let Some(place) = Place::of(text, log.byte, log.pattern.len()) else {
         return;
     };
-    if context.has(Code::CommentInValue, &place) {
+    if context.has(Code::CommentInValue, &place) || context.has(Code::QuotedValue, &place) {
         return;
     }
     let directory = log

@@ -108,6 +108,9 @@ fn one_section(
         Vocabulary::Jail => &[],
     };
     let base = name.split('?').next().unwrap_or(name);
+    if name == "INCLUDES" {
+        includes(context, section, references);
+    }
     if EVERYWHERE.contains(&name) {
         return name == "DEFAULT";
     }
@@ -155,6 +158,22 @@ fn one_section(
         .help(help),
     );
     false
+}
+
+/// `[INCLUDES]` has two options, and variables for them.
+fn includes(context: &mut Context<'_>, section: &SourceSection, references: &References) {
+    for option in &section.options {
+        let name = option.name();
+        if ["before", "after"].contains(&name) || references.has(name) || option.is_used() {
+            continue;
+        }
+        let message = format!("nobody reads the option `{name}` in [INCLUDES]");
+        let help = nearest(name, ["before", "after"]).map_or_else(
+            || "the options are `before` and `after`".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        context.report(Diagnostic::new(Code::UnknownOption, Place::name(option), message).help(help));
+    }
 }
 
 /// A section of the jail files: nearly always a jail.

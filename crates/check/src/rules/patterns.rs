@@ -170,11 +170,19 @@ fn failregex(
             context.escalate(Code::CutByComment, &place);
             return;
         }
-        let help = if regex.pattern().has_group("host") {
-            "the group `host` of earlier versions is written `<HOST>` now"
-        } else {
-            "put `<HOST>` where the address stands, or `<F-ID>…</F-ID>` around what is to be banned"
-        };
+        if regex.counts_host() {
+            let group = line.find("(?P<host>").unwrap_or(0);
+            if let Some(place) = Place::of(text, from + group, "(?P<host>".len()) {
+                let message =
+                    "the group `host` is what fail2ban before 0.10 banned; later versions refuse it";
+                context.report(
+                    Diagnostic::new(Code::Outdated, place, message)
+                        .help("write `<HOST>` in place of the group"),
+                );
+            }
+            return;
+        }
+        let help = "put `<HOST>` where the address stands, or `<F-ID>…</F-ID>` around what is to be banned";
         let diagnostic =
             Diagnostic::new(Code::NoFailureId, place, "the expression captures nobody to ban").help(help);
         context.report(from_elsewhere(diagnostic, text));

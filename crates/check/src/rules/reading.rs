@@ -492,7 +492,13 @@ fn no_file(context: &mut Context<'_>, part: Part, at: Option<&Span>, jail: &str,
         .or_else(|| nearest(name, known()))
         .or_else(|| stockade_config::nearest(name, known()));
     let bare = name.trim();
-    let help = if bare != name {
+    let help = if name.contains('\n') {
+        Some(
+            "a jail has one filter; write a jail for each, or one filter that includes the others".to_owned(),
+        )
+    } else if name.ends_with(',') {
+        Some("actions are separated by blanks or lines, not by commas".to_owned())
+    } else if bare != name {
         Some(format!("no blank may stand between `{bare}` and its bracket"))
     } else {
         name.strip_suffix(".conf")
@@ -525,11 +531,15 @@ fn no_file(context: &mut Context<'_>, part: Part, at: Option<&Span>, jail: &str,
     } else {
         let place = at.map_or_else(
             || Place::whole(&context.inspection.base),
-            |at| Place::at(at, name.chars().count()),
+            |at| Place::at(at, name.lines().next().unwrap_or_default().chars().count()),
         );
         let help = help.or_else(|| meant.map(|meant| format!("did you mean `{meant}`?")));
-        Diagnostic::new(code, place, format!("there is no {what} `{name}`"))
-            .help(help.unwrap_or_else(|| format!("its file would be {directory}/{name}.conf")))
+        Diagnostic::new(
+            code,
+            place,
+            format!("there is no {what} `{}`", name.replace('\n', " ")),
+        )
+        .help(help.unwrap_or_else(|| format!("its file would be {directory}/{name}.conf")))
     };
     context.report(diagnostic);
 }

@@ -1,14 +1,16 @@
 //! Values of one option that cannot be what is meant: numbers, times, truths, and words out of a list.
 
-use stockade_config::{InspectedJail, Text, is_level};
+use stockade_config::{InspectedJail, Kind, Text, is_level};
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
+use stockade_jail::formula::Formula;
+use stockade_jail::{FactorError, Increment};
 use stockade_protocol::{Value, definition};
 
 use super::characters::TRUTHS;
 use crate::context::Context;
 use crate::suggest::{did_you_mean, nearest};
-use crate::{Code, Diagnostic, Place};
+use crate::{Code, Diagnostic, Place, Severity};
 
 const LEVELS: [&str; 9] = [
     "CRITICAL",
@@ -53,6 +55,12 @@ fn wrong(context: &mut Context<'_>, code: Code, text: &Text, message: String, he
     }
     .unwrap_or_else(|| Place::value(option));
     if context.has(Code::CommentInValue, &place) {
+        return;
+    }
+    if context.has(Code::QuotedValue, &place) {
+        if code.severity() == Severity::Error {
+            context.escalate(Code::QuotedValue, &place);
+        }
         return;
     }
     let goes_on = text
@@ -148,7 +156,9 @@ fn loglevel(context: &mut Context<'_>, text: &Text, value: &str) {
             context,
             Code::Outdated,
             text,
-            format!("`{value}` was {meant} in fail2ban 0.8; as a number of today it logs everything"),
+            format!(
+                "`{value}` is {meant} as fail2ban 0.8 had it; later versions take the number for a level below DEBUG"
+            ),
             Some(format!("write `loglevel = {meant}`")),
         );
     }
@@ -164,6 +174,17 @@ fn logtarget(context: &mut Context<'_>, text: &Text, value: &str) {
         }
     };
     let is_known = TARGETS.iter().any(|target| target.eq_ignore_ascii_case(&name));
+    let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
+    if !directory.is_empty() && context.files.kind(directory) == Kind::Missing {
+        let message = format!("there is no directory {directory} for the log");
+        wrong(
+            context,
+            Code::BadLogtarget,
+            text,
+            message,
+            Some("make it, or name another".to_owned()),
+        );
+    }
     if !is_known && !name.starts_with('/') {
         let help = did_you_mean(&name, TARGETS).unwrap_or_else(|| {
             "it is STDOUT, STDERR, SYSLOG, SYSTEMD-JOURNAL or an absolute path".to_owned()
@@ -183,12 +204,14 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
             name if TRUTHS.contains(&name) => truth(context, name, text),
             "maxretry" | "maxmatches" | "maxlines" => number(context, name, text),
             "findtime" | "bantime" => {
-                time(context, name, text);
+                let seconds = time(context, name, text);
+                no_time(context, name, text, seconds);
             }
             "bantime.maxtime" | "bantime.rndtime" if !value.is_empty() => {
                 time(context, name, text);
             }
-            "bantime.factor" | "bantime.multipliers" => multipliers(context, name, text, value),
+            "bantime.factor" | "bantime.formula" => formula(context, name, text, value),
+            "bantime.multipliers" => multipliers(context, name, text, value),
             "backend" => backend(context, text, value),
             "logencoding" => encoding(context, text, value),
             "logtimezone" => zone(context, text, value),
@@ -345,21 +368,68 @@ fn time_help(name: &str, value: &str) -> Option<String> {
     })
 }
 
-fn multipliers(context: &mut Context<'_>, name: &str, text: &Text, value: &str) {
+/// A time that leaves nothing to do.
+fn no_time(context: &mut Context<'_>, name: &str, text: &Text, seconds: Option<f64>) {
+    let shown = context.shown(text, name);
+    match (name, seconds) {
+        ("findtime", Some(seconds)) if seconds <= 0.0 => wrong(
+            context,
+            Code::NoTime,
+            text,
+            format!("{shown} is not above zero, so that failures are forgotten before they are counted"),
+            Some("write the time within which failures count, such as `findtime = 10m`".to_owned()),
+        ),
+        ("bantime", Some(0.0)) => wrong(
+            context,
+            Code::NoTime,
+            text,
+            format!("{shown} is zero, so that bans end at once"),
+            Some("a ban without end is `bantime = -1`".to_owned()),
+        ),
+        _ => {}
+    }
+}
+
+/// `bantime.formula`, and the factor, which may be computed as well.
+fn formula(context: &mut Context<'_>, name: &str, text: &Text, value: &str) {
     if value.is_empty() {
         return;
     }
-    let is_number = |word: &str| word.parse::<f64>().is_ok();
-    if name == "bantime.factor" {
-        // Anything that computes is taken; words and commas do not.
-        if !is_number(value.trim()) && duration::seconds(value).is_err() {
-            let message = format!(
-                "{} must be a number, such as 1.5, not {}",
-                context.shown(text, name),
-                shown(value)
-            );
-            wrong(context, Code::BadMultipliers, text, message, None);
+    let error = if name == "bantime.formula" {
+        Formula::parse(value).err()
+    } else {
+        match Increment::factor(value) {
+            Ok(_) => None,
+            Err(FactorError::Formula(error)) => Some(error),
+            Err(FactorError::NoValue(error)) => {
+                let message = format!("{} has no value: {error}", context.shown(text, name));
+                wrong(context, Code::BadFormula, text, message, None);
+                return;
+            }
         }
+    };
+    let Some(error) = error else { return };
+    let byte = value
+        .char_indices()
+        .nth(error.at.saturating_sub(1))
+        .map_or_else(|| value.len().saturating_sub(1), |(byte, _)| byte);
+    let Some(place) = Place::of(text, byte, 1) else {
+        return;
+    };
+    if context.has(Code::CommentInValue, &place) || context.has(Code::QuotedValue, &place) {
+        return;
+    }
+    let help = if name == "bantime.formula" {
+        "it computes with `ban.Time`, `ban.Count` and `banFactor`: `ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor`"
+    } else {
+        "write a number, such as 1.5"
+    };
+    let message = format!("{} cannot be computed: {}", context.shown(text, name), error.what);
+    context.report(Diagnostic::new(Code::BadFormula, place, message).help(help));
+}
+
+fn multipliers(context: &mut Context<'_>, name: &str, text: &Text, value: &str) {
+    if value.is_empty() {
         return;
     }
     let Some(bad) = value.trim().split(' ').find(|word| word.parse::<i64>().is_err()) else {
