@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use stockade_config::{Content, Files, InspectedJail, Inspection, Merged, Span, Text, Written};
 
-use crate::{Code, Diagnostic, Place, Report, Severity};
+use crate::{Code, Diagnostic, Place, Related, Report, Severity};
 
 /// How many mistakes are shown; whoever has more begins with these.
 const SHOWN: usize = 1000;
@@ -49,6 +49,27 @@ impl<'a> Context<'a> {
         );
         if self.seen.insert(key) {
             self.found.push(diagnostic);
+        }
+    }
+
+    /// Takes a mistake; one of the same kind and words in the same file becomes a further place of the first.
+    pub(crate) fn report_once_in_file(&mut self, diagnostic: Diagnostic) {
+        /// As many places as one report should name.
+        const PLACES: usize = 8;
+        let first = self.found.iter_mut().find(|known| {
+            known.code == diagnostic.code
+                && known.message == diagnostic.message
+                && known.place.file == diagnostic.place.file
+        });
+        let Some(first) = first else {
+            self.report(diagnostic);
+            return;
+        };
+        let place = diagnostic.place;
+        let is_known = first.place == place || first.related.iter().any(|related| related.place == place);
+        if !is_known && first.related.len() < PLACES {
+            let text = "here, too".to_owned();
+            first.related.push(Related { place, text });
         }
     }
 

@@ -199,7 +199,9 @@ fn agrees_with_the_reference_on_what_can_be_read() {
             .iter()
             // A module in Python is the server's to look for.
             .any(|found| {
-                found.severity == Severity::Error && is_of_reading(found.code) && !found.message.contains(".py`")
+                found.severity == Severity::Error
+                    && is_of_reading(found.code)
+                    && !found.message.contains(".py`")
             });
         let counter = if refuses { &mut bad } else { &mut good };
         *counter += 1;

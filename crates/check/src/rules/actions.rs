@@ -1,11 +1,11 @@
 //! Actions: tags that nothing defines, and parameters that nobody reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::tags::Facts;
-use stockade_config::{InspectedAction, Kind, Merged, Text, Vocabulary, Written};
+use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
 
 use super::names::references_of;
@@ -38,6 +38,10 @@ const TAGS: [&str; 22] = [
     "sh-hostname",
     "timeout",
 ];
+
+/// Files of actions that later versions have not, and the tags that they defined.
+pub(super) const FORMER_FILES: [&str; 2] = ["iptables-blocktype.conf", "iptables-common.conf"];
+const FORMERLY_INCLUDED: [&str; 4] = ["blocktype", "iptables", "lockingopt", "returntype"];
 
 pub(crate) fn apply(context: &mut Context<'_>) {
     for jail in context.enabled() {
@@ -98,12 +102,12 @@ fn python(context: &mut Context<'_>, action: &InspectedAction) {
 /// Looks through what runs; returns the names of the properties that are used at run time.
 fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
-    let mut waiting: Vec<&(String, Text)> = action
+    let mut waiting: VecDeque<&(String, Text)> = action
         .properties
         .iter()
         .filter(|(name, _)| InspectedAction::is_standard(base(name)))
         .collect();
-    while let Some((_, text)) = waiting.pop() {
+    while let Some((_, text)) = waiting.pop_front() {
         for (byte, tag) in tags(text.as_str().unwrap_or_default()) {
             if !reached.insert(tag.to_owned()) {
                 continue;
@@ -112,7 +116,7 @@ fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<Str
             for property in &action.properties {
                 if property.0 == tag || base(&property.0) == tag {
                     is_property = true;
-                    waiting.push(property);
+                    waiting.push_back(property);
                 }
             }
             if is_property || is_known(tag) || !is_name(tag) {
@@ -122,8 +126,21 @@ fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<Str
             let Some(place) = Place::of(text, byte, tag.len() + 2) else {
                 continue;
             };
+            if FORMERLY_INCLUDED.contains(&tag) && includes_former_file(context, action) {
+                continue;
+            }
+            if let Some(option) = tag.strip_prefix("known/") {
+                let message = format!(
+                    "the action `{}` has no `{option}` that could be meant",
+                    action.definition.name
+                );
+                context.report_once_in_file(Diagnostic::new(Code::UnknownTag, place, message).help(format!(
+                    "write the value itself, or define `{option} = …` in [Init] of the action"
+                )));
+                continue;
+            }
             let own = action.properties.iter().map(|(name, _)| base(name));
-            let candidates: Vec<&str> = own.chain(TAGS).collect();
+            let candidates: Vec<&str> = own.chain(TAGS).chain(FORMERLY_INCLUDED).collect();
             let diagnostic = Diagnostic::new(
                 Code::UnknownTag,
                 place,
@@ -135,10 +152,22 @@ fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<Str
                     action.definition.name
                 )
             });
-            context.report(diagnostic.help(help));
+            context.report_once_in_file(diagnostic.help(help));
         }
     }
     reached
+}
+
+/// Whether an action includes one of the files that later versions have not.
+fn includes_former_file(context: &Context<'_>, action: &InspectedAction) -> bool {
+    let Some(merged) = action.merged.as_deref().and_then(|name| context.merged(name)) else {
+        return false;
+    };
+    context.inspection.mistakes.iter().any(|mistake| {
+        matches!(mistake, Mistake::MissingInclude { at: Some(at), path }
+            if FORMER_FILES.iter().any(|name| path.ends_with(name))
+                && merged.files.iter().any(|(file, _)| file.as_str() == &*at.file))
+    })
 }
 
 /// `option` of `option?family=inet6`.

@@ -401,7 +401,7 @@ fn ports(context: &mut Context<'_>, action: &InspectedAction, services: &Service
             && !context.has(Code::CommentInValue, &place)
             && !context.has(Code::OddQuotes, &place)
         {
-            let known = [
+            const KNOWN: [&str; 15] = [
                 "ssh",
                 "http",
                 "https",
@@ -418,14 +418,16 @@ fn ports(context: &mut Context<'_>, action: &InspectedAction, services: &Service
                 "mysql",
                 "telnet",
             ];
+            let help = did_you_mean(name, KNOWN);
             let message = if is_name {
                 format!("there is no port `{name}` in /etc/services")
             } else {
                 format!("`{name}` is no port: they are numbers up to 65535, and names of /etc/services")
             };
-            context.report(
-                Diagnostic::new(Code::UnknownPort, place, message).maybe_help(did_you_mean(name, known)),
-            );
+            // What an action other than those of the firewall makes of a word is its own affair.
+            if tool(action).is_some() || help.is_some() || !is_name {
+                context.report(Diagnostic::new(Code::UnknownPort, place, message).maybe_help(help));
+            }
         }
         from += word.len();
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use stockade_config::{Error, Mistake, Part, Span};
 use stockade_protocol::definition::Syntax;
 
+use super::actions::FORMER_FILES;
 use crate::context::Context;
 use crate::suggest::{did_you_mean, nearest};
 use crate::{Code, Diagnostic, Place};
@@ -361,6 +362,19 @@ fn unknown_variable(context: &Context<'_>, at: Option<&Span>, key: &str) -> Diag
 fn missing_include(context: &mut Context<'_>, at: Option<&Span>, path: &str) {
     // A file for the administrator's own values is optional; the stock files include several.
     if path.ends_with(".local") {
+        return;
+    }
+    if FORMER_FILES.iter().any(|former| path.ends_with(former)) {
+        let place = at.map_or_else(|| Place::whole(path), |at| place(at, context));
+        let name = path.rsplit('/').next().unwrap_or(path);
+        context.report(
+            Diagnostic::new(
+                Code::Outdated,
+                place,
+                format!("{name} is no more: later versions have what it defined in iptables.conf"),
+            )
+            .help("write `before = iptables.conf`"),
+        );
         return;
     }
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
