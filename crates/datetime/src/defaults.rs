@@ -105,10 +105,13 @@ pub(crate) fn default_layouts() -> Result<Vec<Weighted>, DatePatternError> {
     Ok(list)
 }
 
-/// A keyword for several templates leaves out what is there already.
-fn add_new(list: &mut Vec<Weighted>, weighted: Weighted) {
-    if !list.iter().any(|(known, _)| known.name == weighted.0.name) {
-        list.push(weighted);
+/// A keyword for several templates leaves out what is there already; but a keyword for one of them gets the weight
+/// that it has among the several.
+fn add_new(list: &mut Vec<Weighted>, (layout, weight): Weighted) {
+    match list.iter_mut().find(|(known, _)| known.name == layout.name) {
+        None => list.push((layout, weight)),
+        Some((known, old)) if known.source.is_none() => *old = weight,
+        Some(_) => {}
     }
 }
 
