@@ -203,6 +203,7 @@ impl Run<'_> {
                 tell_pending: true,
                 raw: true,
                 any_time: true,
+                explain: false,
             };
             let mut filter = Filter::new(mode, 2026);
             for command in commands_of(&key) {

@@ -220,7 +220,7 @@ impl fmt::Display for Id {
                         f.write_str(", ")?;
                     }
                     match part {
-                        Some(text) => write!(f, "'{text}'")?,
+                        Some(text) => write_quoted(text, f)?,
                         None => f.write_str("None")?,
                     }
                 }
@@ -228,6 +228,28 @@ impl fmt::Display for Id {
             }
         }
     }
+}
+
+/// Writes a text as Python's `repr` does, as far as a line of a log has it.
+fn write_quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write as _;
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    f.write_char(quote)?;
+    for char in text.chars() {
+        match char {
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            '\t' => f.write_str("\\t")?,
+            '\0'..=' ' | '\x7f' if char != ' ' => write!(f, "\\x{:02x}", u32::from(char))?,
+            char if char == quote || char == '\\' => write!(f, "\\{char}")?,
+            char => f.write_char(char)?,
+        }
+    }
+    f.write_char(quote)
 }
 
 /// Takes away `[` and `]` around a text, where both are there and something is between them.

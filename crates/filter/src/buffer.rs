@@ -51,6 +51,11 @@ impl Buffer {
             .collect()
     }
 
+    /// Forgets all lines.
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
+    }
+
     /// Takes the lines at these places out, which are in order.
     pub(crate) fn take(&mut self, places: &[usize]) -> Vec<MatchedLine> {
         let mut taken: Vec<MatchedLine> = places

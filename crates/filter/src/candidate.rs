@@ -44,8 +44,10 @@ impl fmt::Display for MatchedLine {
 }
 
 /// The captured groups by name, in the order in which they were first captured.
+///
+/// Where [`Mode::explain`](crate::Mode) is set, groups that took no part have their place as well.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Captured(Vec<(String, Data)>);
+pub struct Captured(Vec<(String, Option<Data>)>);
 
 /// What one group captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +73,7 @@ impl Captured {
         self.0
             .iter()
             .find(|(known, _)| known == name)
-            .map(|(_, data)| data)
+            .and_then(|(_, data)| data.as_ref())
     }
 
     /// The text captured under `name`, where it is a text.
@@ -86,25 +88,42 @@ impl Captured {
     /// Puts `data` under `name`; a name that is known keeps its place.
     pub fn insert(&mut self, name: &str, data: Data) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = data,
-            None => self.0.push((name.to_owned(), data)),
+            Some((_, old)) => *old = Some(data),
+            None => self.0.push((name.to_owned(), Some(data))),
         }
     }
 
-    /// Takes what is under `name` away.
+    /// Gives `name` its place without data, unless it has one.
+    pub(crate) fn insert_absent(&mut self, name: &str) {
+        if !self.0.iter().any(|(known, _)| known == name) {
+            self.0.push((name.to_owned(), None));
+        }
+    }
+
+    /// Takes what is under `name` away, and its place.
     pub fn remove(&mut self, name: &str) -> Option<Data> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.remove(index).1)
+        self.0.remove(index).1
     }
 
     /// Whether nothing was captured.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Whether there is no name at all, not even one without data.
+    pub(crate) const fn has_no_names(&self) -> bool {
         self.0.is_empty()
     }
 
     /// All names with their data.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Data)> {
-        self.0.iter().map(|(name, data)| (name.as_str(), data))
+        self.iter_all().filter_map(|(name, data)| Some((name, data?)))
+    }
+
+    /// All names, those without data included.
+    pub fn iter_all(&self) -> impl Iterator<Item = (&str, Option<&Data>)> {
+        self.0.iter().map(|(name, data)| (name.as_str(), data.as_ref()))
     }
 }

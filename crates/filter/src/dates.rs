@@ -37,14 +37,15 @@ impl Dates {
         });
         match detector.find(line, clock) {
             None => Date::None,
-            Some(found) if found.cut.is_empty() => Date::Empty,
+            Some(found) if found.cut.is_empty() => Date::Empty(found.template),
             Some(found) => match found.time {
                 Some(time) => Date::At {
                     span: found.cut,
                     time,
                     is_whole: found.time_is_whole,
+                    template: found.template,
                 },
-                None => Date::Bad(found.cut),
+                None => Date::Bad(found.cut, found.template),
             },
         }
     }
@@ -65,7 +66,7 @@ impl Dates {
     pub(crate) fn time_of(&mut self, line: &str, clock: &Clock) -> Option<Timestamp> {
         match self.find(line, clock) {
             Date::At { time, .. } => Some(time),
-            Date::Empty | Date::Bad(_) | Date::None => None,
+            Date::Empty(_) | Date::Bad(..) | Date::None => None,
         }
     }
 

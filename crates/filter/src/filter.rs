@@ -14,7 +14,7 @@ use crate::note::{Note, Notes};
 use crate::regex::{Match, Regex, RegexError};
 use crate::sessions::Sessions;
 use crate::times::{Check, CutLine, Date, Timed, Times};
-use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine};
+use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine, Step};
 
 /// One thing that was logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct Output {
     pub found: Vec<Found>,
     /// What the log is to say.
     pub notes: Vec<Note>,
+    /// What was done, step by step, where [`Mode::explain`] is set.
+    pub steps: Vec<Step>,
 }
 
 impl Found {
@@ -130,6 +132,8 @@ pub struct Mode {
     pub raw: bool,
     /// Times are taken as they are.
     pub any_time: bool,
+    /// Each step is told, and so are the names of groups that took no part.
+    pub explain: bool,
 }
 
 /// A filter: its expressions, and what it remembers of earlier lines.
@@ -198,9 +202,8 @@ impl Filter {
             Entry::Journal { time, iso, text } => {
                 let entry = (time, iso, text);
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
-                if let Some(timed) = timed {
-                    self.search(timed, check.now, out);
-                }
+                self.tell(|| Step::JournalTime(time), out);
+                self.search_unless_old(timed, check.now, out);
             }
             Entry::Text(line) => self.line(line, true, clock, check, out),
             Entry::Bytes(bytes, file) => {
@@ -298,20 +301,43 @@ impl Filter {
         // What no expression finds in the line may come about where its date is cut out.
         let passes = passes
             || match &date {
-                Date::At { span, .. } | Date::Bad(span) if span.start > 0 && !span.is_empty() => {
+                Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
                     let before = line.get(..span.start).unwrap_or_default();
                     let after = line.get(span.end..).unwrap_or_default();
                     self.gates()
                         .is_none_or(|gates| gates.may_match_across(before, after))
                 }
-                Date::At { .. } | Date::Bad(_) | Date::Empty | Date::None => false,
+                Date::At { .. } | Date::Bad(..) | Date::Empty(_) | Date::None => false,
             };
         let timed = self
             .times
             .of_line(check, line, &date, &mut self.notes, &mut out.notes);
-        if let Some(timed) = timed.filter(|_| passes) {
-            self.search(timed, check.now, out);
+        self.tell(|| date.step(), out);
+        if passes {
+            self.search_unless_old(timed, check.now, out);
         }
+    }
+
+    /// Appends a step, where somebody wants to know.
+    fn tell(&self, step: impl FnOnce() -> Step, out: &mut Output) {
+        if self.mode.explain {
+            out.steps.push(step());
+        }
+    }
+
+    fn search_unless_old(&mut self, timed: Option<Timed<'_>>, now: Timestamp, out: &mut Output) {
+        let Some(timed) = timed else {
+            self.tell(|| Step::TooOld, out);
+            return;
+        };
+        self.tell(
+            || Step::Time {
+                time: timed.time,
+                no_date: timed.no_date,
+            },
+            out,
+        );
+        self.search(timed, now, out);
     }
 
     /// Searches the text of a line, and of those before where `maxlines` says so.
@@ -334,7 +360,9 @@ impl Filter {
             .gates()
             .map_or(Candidates::ALL, |gates| gates.candidates(&text));
         let few = self.ignoreregex.len() + 2 < self.failregex.len();
-        if !(candidates.is_empty() || few && self.is_ignored(&text, now, out)) {
+        // Whoever asks why wants to know what the prefregex says even where no failregex can match.
+        let is_over = candidates.is_empty() && !self.mode.explain;
+        if !(is_over || few && self.is_ignored(&text, now, out)) {
             let line = Line {
                 cut: &line,
                 time,
@@ -357,14 +385,26 @@ impl Filter {
                 content: Content::All,
             });
         };
-        let captures = settle(prefregex.captures(text), prefregex, now, &mut self.notes, out)??;
+        let found = settle(prefregex.captures(text), prefregex, now, &mut self.notes, out).flatten();
+        let explain = self.mode.explain;
+        self.tell(
+            || {
+                Step::Prefregex(
+                    found
+                        .as_ref()
+                        .map(|found| prefregex.read(text, found, explain).data),
+                )
+            },
+            out,
+        );
+        let captures = found?;
         let content = match captures.name("content") {
             // The content and one LF is what the text ends with, as a rule.
             Some(span) if !span.is_empty() && text.get(span.end..) == Some("\n") => Content::From(span.start),
             Some(span) if !span.is_empty() => {
                 Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
             }
-            Some(_) | None => match prefregex.read(text, &captures).data.text("content") {
+            Some(_) | None => match prefregex.read(text, &captures, false).data.text("content") {
                 Some(content) if !content.is_empty() => Content::Text(content.to_owned() + "\n"),
                 Some(_) | None => Content::All,
             },
@@ -397,14 +437,15 @@ impl Filter {
                 Content::From(start) => text.get(*start..).unwrap_or_default(),
                 Content::Text(content) => content,
             };
-            let found = settle(regex.find(subject), regex, line.now, &mut self.notes, out);
+            let absent = self.mode.explain;
+            let found = settle(regex.find(subject, absent), regex, line.now, &mut self.notes, out);
             let Some(Some(found)) = found else {
                 continue;
             };
             // Most lines pass the prefregex and match no failregex, so what it captured is not read before.
             let base = base.get_or_insert_with(|| {
                 let mut data = match (&self.prefregex, &captures) {
-                    (Some(prefregex), Some(captures)) => prefregex.read(text, captures).data,
+                    (Some(prefregex), Some(captures)) => prefregex.read(text, captures, absent).data,
                     (Some(_) | None, _) => Captured::new(),
                 };
                 data.remove("content");
@@ -414,6 +455,10 @@ impl Filter {
                 let places = self.buffer.taken(subject, found.span.clone(), &found.skipped);
                 self.buffer.take(&places)
             });
+            if self.maxlines > 1 && !several {
+                self.buffer.clear();
+            }
+            self.tell(|| Step::Failregex(index), out);
             let go_on = self.matched(line, base, subject, (index, found, evidence), out);
             if !go_on && !self.mode.check_all {
                 break;
@@ -455,15 +500,20 @@ impl Filter {
                 .collect::<Vec<_>>()
                 .join("\n");
             out.notes
-                .extend(self.notes.no_date(line.now, self.times.last_text(), &text));
+                .extend(self.notes.no_date(line.now, &line.cut.date, &text));
         }
         if line.time.is_none() && !self.mode.any_time {
+            self.tell(|| Step::NoTime, out);
             return true;
         }
 
         let mut data = base.clone();
-        for (name, value) in found.data.iter() {
-            data.insert(name, value.clone());
+        if base.has_no_names() {
+            data = found.data;
+        } else {
+            for (name, value) in found.data.iter() {
+                data.insert(name, value.clone());
+            }
         }
         let counts_host = [self.failregex.get(index), self.prefregex.as_ref()]
             .into_iter()
@@ -482,14 +532,19 @@ impl Filter {
             merged = true;
         }
         if nofail && !self.mode.check_all {
+            self.tell(|| Step::Helper, out);
             return false;
         }
         let who = match choose(&data, self.usedns, self.mode.raw) {
             Choice::Id(id, address) => Who::Id(id, address),
             Choice::Resolve(host) => Who::Host(host),
-            Choice::Unresolved => return false,
+            Choice::Unresolved => {
+                self.tell(|| Step::NameDoesNotCount, out);
+                return false;
+            }
             Choice::Nothing => {
                 let Some(session) = session else {
+                    self.tell(|| Step::NoId, out);
                     if let Some(regex) = self.failregex.get(index) {
                         let note = self.notes.no_group(line.now, subject, regex.expanded());
                         out.notes.extend(note);
@@ -497,6 +552,7 @@ impl Filter {
                     return false;
                 };
                 self.sessions.set_pending(&session);
+                self.tell(|| Step::Pending, out);
                 if !self.mode.tell_pending {
                     return false;
                 }
@@ -518,12 +574,19 @@ impl Filter {
 
     /// Whether an ignoreregex matches `text`.
     fn is_ignored(&mut self, text: &str, now: Timestamp, out: &mut Output) -> bool {
-        for regex in &self.ignoreregex {
+        let mut ignored = false;
+        for (index, regex) in self.ignoreregex.iter().enumerate() {
             if settle(regex.is_match(text), regex, now, &mut self.notes, out).unwrap_or(false) {
-                return true;
+                if self.mode.explain {
+                    out.steps.push(Step::Ignoreregex(index));
+                }
+                ignored = true;
+                if !self.mode.check_all {
+                    break;
+                }
             }
         }
-        false
+        ignored
     }
 }
 

@@ -66,8 +66,6 @@ impl PartialEq for Regex {
     }
 }
 
-impl Eq for Regex {}
-
 impl Regex {
     /// Compiles `source`; `<HOST>` includes names where `dns`.
     ///
@@ -132,11 +130,11 @@ impl Regex {
     }
 
     /// Its leftmost match in `text`.
-    pub(crate) fn find(&self, text: &str) -> Result<Option<Match>, StepLimit> {
+    pub(crate) fn find(&self, text: &str, absent: bool) -> Result<Option<Match>, StepLimit> {
         Ok(self
             .pattern
             .captures(text)?
-            .map(|captures| self.read(text, &captures)))
+            .map(|captures| self.read(text, &captures, absent)))
     }
 
     /// Where its leftmost match in `text` is, to be [`Regex::read`].
@@ -144,12 +142,15 @@ impl Regex {
         self.pattern.captures(text)
     }
 
-    /// What a match in `text` captured.
-    pub(crate) fn read(&self, text: &str, captures: &Captures) -> Match {
+    /// What a match in `text` captured; where `absent`, with the names of the groups that took no part.
+    pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Match {
         let mut data = Captured::new();
         let mut skipped = String::new();
         for (name, span) in captures.named() {
             let Some(found) = span.and_then(|span| text.get(span)) else {
+                if absent {
+                    data.insert_absent(name);
+                }
                 continue;
             };
             if is_skiplines(name) {

@@ -37,11 +37,13 @@ pub(crate) enum Date {
         time: Timestamp,
         /// The reference has it as a whole number.
         is_whole: bool,
+        /// The format, for the detector's name of it.
+        template: usize,
     },
-    /// The place of the date is empty: such lines may have none.
-    Empty,
-    /// What stands at this place looks like a date and is none.
-    Bad(Range<usize>),
+    /// The place of the date is empty: such lines may have none. With the format.
+    Empty(usize),
+    /// What stands at this place looks like a date and is none. With the format.
+    Bad(Range<usize>, usize),
     /// There is none.
     None,
 }
@@ -113,13 +115,15 @@ impl Times {
             .map(|_| check.now);
         let nowhere = 0..0;
         let (span, time, no_date) = match date {
-            Date::At { span, time, is_whole } => {
+            Date::At {
+                span, time, is_whole, ..
+            } => {
                 let line = cut(line, span);
                 let text = line.date.clone();
                 return self.checked(check, line, (*time, *is_whole), &text, notes, out);
             }
-            Date::Empty => (&nowhere, Some(check.now), false),
-            Date::Bad(span) => {
+            Date::Empty(_) => (&nowhere, Some(check.now), false),
+            Date::Bad(span, _) => {
                 out.extend(notes.bad_date(check.now, line.get(span.clone()).unwrap_or_default()));
                 (span, assumed, true)
             }
@@ -157,11 +161,6 @@ impl Times {
             after: text,
         };
         self.checked(check, line, (time, false), iso, notes, out)
-    }
-
-    /// The text of the last date.
-    pub(crate) fn last_text(&self) -> &str {
-        self.last.as_ref().map_or("", |last| &last.text)
     }
 
     fn checked<'a>(

@@ -58,6 +58,7 @@ fn filter(config: &Value) -> Result<Filter, RegexError> {
         tell_pending: is_set(&config["report_pending"]),
         raw: is_set(&config["raw"]),
         any_time: config["check_findtime"] == false,
+        explain: false,
     };
     let mut filter = Filter::new(mode, 2026);
     filter.set_usedns(match config["usedns"].as_str() {

@@ -118,7 +118,7 @@ proptest! {
         any_time in any::<bool>(),
         in_operation in any::<bool>(),
     ) {
-        let mode = Mode { check_all, tell_pending: check_all, raw: false, any_time };
+        let mode = Mode { check_all, tell_pending: check_all, raw: false, any_time, explain: false };
         for mut filter in filters(mode) {
             let mut clock = Clock::new(Timestamp::from_seconds(NOW), TimeZone::UTC);
             let mut now = NOW;
