@@ -122,6 +122,57 @@ impl Filter {
         Ok(set)
     }
 
+    /// The commands of a filter that belongs to no jail; one pass does.
+    pub(crate) fn alone(
+        &mut self,
+        sources: &Sources<'_>,
+        jail: &str,
+        commands: &mut Vec<Located<Command>>,
+    ) -> Result<(), Error> {
+        let surroundings = self.evaluation.surroundings(&Ordered::default());
+        let set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        self.evaluation.read_init(sources, &surroundings)?;
+        self.second = Some((set, surroundings));
+        self.commands(sources, jail, commands)
+    }
+
+    /// What the filter is evaluated with before its parameters, as `fail2ban-regex` shows it; `datepattern` where
+    /// the jail has one.
+    pub(crate) fn shown_options(&self, datepattern: Option<&Traced>) -> Vec<(String, Value)> {
+        let written = |name: &str| {
+            let section = self.evaluation.model.section(DEFINITION)?;
+            Some(section.options.get(name)?.current.value.clone())
+        };
+        let logtype = self
+            .evaluation
+            .init
+            .get("logtype")
+            .map(|logtype| logtype.value.clone());
+        let of_filter = || Some(self.second.as_ref()?.0.get("datepattern")?.value.clone());
+        let datepattern = datepattern
+            .map(|pattern| pattern.value.clone())
+            .or_else(of_filter);
+        let options = [
+            ("logtype", logtype.or_else(|| written("logtype"))),
+            (
+                "datepattern",
+                datepattern.filter(|pattern| *pattern != Value::None),
+            ),
+        ];
+        options
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// The parameters and what `[Init]` adds to them.
+    pub(crate) fn typed_parameters(&self) -> impl Iterator<Item = (String, Value)> {
+        self.evaluation
+            .init
+            .iter()
+            .map(|(name, option)| (name.to_owned(), typed(name, &option.value)))
+    }
+
     /// The commands of the second pass.
     pub(crate) fn commands(
         &self,
@@ -135,6 +186,14 @@ impl Filter {
             set.iter().filter(|(_, option)| option.value != Value::None),
             commands,
         )
+    }
+}
+
+/// A parameter with its type, which only `maxlines` has.
+pub(crate) fn typed(name: &str, value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) if name == "maxlines" => integer(text).unwrap_or(Value::None),
+        Some(_) | None => value.clone(),
     }
 }
 
@@ -190,13 +249,14 @@ pub(crate) fn add_commands<'o>(
             "failregex" | "ignoreregex" => {
                 let mut patterns: Vec<Value> = lines().map(Value::from).collect();
                 let property = format!("add{name}");
-                let several = patterns.len() > 1;
-                if several {
-                    patterns = vec![Value::List(patterns)];
-                }
-                if !patterns.is_empty() {
-                    let command = set(&property, patterns, several);
-                    commands.push(command.with_parts(option.places_of(lines())));
+                match patterns.len() {
+                    0 => {}
+                    1 => commands.push(set(&property, patterns, false)),
+                    _ => commands.push(set(
+                        &property,
+                        vec![Value::List(std::mem::take(&mut patterns))],
+                        true,
+                    )),
                 }
             }
             "datepattern" => commands.push(set(name, vec![option.value.clone()], false)),

@@ -161,6 +161,17 @@ impl<'a> Sources<'a> {
             self.log.add(Level::Error, READER, text);
             return Ok(None);
         }
+        self.merged(layers)
+    }
+
+    /// Reads one file alone, with what it includes and with its `.local`; `None`, once it is logged, where it cannot
+    /// be read.
+    pub(crate) fn model_of_file(&self, path: &str) -> Result<Option<Rc<Model>>, Error> {
+        Ok(self.merged(vec![path.to_owned()])?.map(Rc::new))
+    }
+
+    /// Lays files over each other, lowest layer first, each with what it includes.
+    fn merged(&self, layers: Vec<String>) -> Result<Option<Model>, Error> {
         let mut order = Vec::new();
         self.read_list(&layers, None, &mut Vec::new(), &mut order)?;
         self.log.add(

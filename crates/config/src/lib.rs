@@ -37,6 +37,7 @@ mod steps;
 mod suggest;
 mod tags;
 mod text;
+mod trial;
 mod words;
 
 pub use dump::{dump, dump_pretty};
@@ -55,3 +56,4 @@ pub use server::{EarlySettings, Overrides, is_level};
 pub use span::{Located, Span};
 pub use steps::Step;
 pub use suggest::nearest;
+pub use trial::{NO_JAIL, Trial, TrialError};

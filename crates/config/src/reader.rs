@@ -262,6 +262,15 @@ impl<'a> Reader<'a> {
         commands.append(&mut starts);
         Ok((commands, outcome))
     }
+
+    pub(crate) const fn sources(&self) -> &Sources<'a> {
+        &self.sources
+    }
+
+    /// The merged jail files with the built-in variables.
+    pub(crate) fn jails(&self) -> Result<Model, Error> {
+        jails(&self.sources, &self.version, &self.variables)
+    }
 }
 
 /// The merged jail files with the built-in variables.
