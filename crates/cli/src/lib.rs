@@ -12,6 +12,7 @@ pub mod files;
 mod interactive;
 mod json;
 pub mod options;
+pub mod regex;
 pub mod run;
 mod session;
 mod signals;

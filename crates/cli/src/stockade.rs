@@ -366,7 +366,7 @@ fn daemon(run: Run) -> ExitCode {
             .commands
             .into_iter()
             .map(|command| Placed {
-                places: command.places(),
+                place: command.span.map(|span| span.to_string()),
                 command: command.value,
             })
             .collect(),

@@ -9,7 +9,7 @@ use stockade_jail::Address;
 
 /// The addresses of all interfaces.
 #[must_use]
-pub(crate) fn addresses() -> Vec<Address> {
+pub fn addresses() -> Vec<Address> {
     let inet4 = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
     let inet6 = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let mut addresses = local_inet4(&inet4);
@@ -21,7 +21,7 @@ pub(crate) fn addresses() -> Vec<Address> {
 
 /// The names of the machine.
 #[must_use]
-pub(crate) fn host_names() -> HostNames {
+pub fn host_names() -> HostNames {
     let full = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let short = full.split('.').next().unwrap_or_default().to_owned();
     HostNames { full, short }
@@ -29,13 +29,13 @@ pub(crate) fn host_names() -> HostNames {
 
 /// Whether the kernel has IPv6 and has it switched on.
 #[must_use]
-pub(crate) fn has_ipv6() -> bool {
+pub fn has_ipv6() -> bool {
     fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|text| text.trim() == "0")
 }
 
 /// What the names of ports stand for.
 #[must_use]
-pub(crate) fn services() -> Services {
+pub fn services() -> Services {
     Services::parse(&fs::read_to_string("/etc/services").unwrap_or_default())
 }
 

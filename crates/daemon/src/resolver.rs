@@ -142,7 +142,9 @@ fn look_up_all(waiting: &Mutex<Receiver<String>>, found: &Sender<Answer>, wake: 
     }
 }
 
-fn look_up(name: String) -> Answer {
+/// Looks a name up at once, in the thread of the caller.
+#[must_use]
+pub fn look_up(name: String) -> Answer {
     match (name.as_str(), 0_u16).to_socket_addrs() {
         Ok(sockets) => {
             let addresses: BTreeSet<IpAddr> = sockets.map(|socket| socket.ip().to_canonical()).collect();

@@ -4,6 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stockade_cli::terminal::complain("fail2ban-regex: this build cannot try patterns on a log");
-    ExitCode::from(255)
+    stockade_cli::regex::main(std::env::args_os())
 }
