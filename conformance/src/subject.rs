@@ -75,6 +75,15 @@ impl Subject {
         command
     }
 
+    /// `fail2ban-regex`; all its words are yet to come.
+    #[must_use]
+    pub fn regex(self) -> Command {
+        match self {
+            Self::Ours => Command::new(ours("fail2ban-regex")),
+            Self::Reference => python("fail2ban-regex"),
+        }
+    }
+
     /// The configuration that comes with the reference, to be used in place or copied into a test's directory.
     #[must_use]
     pub fn package_configuration() -> PathBuf {

@@ -1,7 +1,6 @@
 //! The scenarios: each runs real programs, ours or the reference's, and looks at what an administrator sees.
 
 mod actions;
-mod check;
 mod clients;
 mod commands;
 mod configuration;
@@ -11,7 +10,7 @@ mod filters;
 mod gate;
 mod increments;
 mod killed;
-mod reload;
+mod regex;
 mod samples;
 mod stage;
 mod takeover;
