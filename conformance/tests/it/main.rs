@@ -1,6 +1,7 @@
 //! The scenarios: each runs real programs, ours or the reference's, and looks at what an administrator sees.
 
 mod actions;
+mod check;
 mod clients;
 mod commands;
 mod configuration;
@@ -11,6 +12,7 @@ mod gate;
 mod increments;
 mod killed;
 mod regex;
+mod reload;
 mod samples;
 mod stage;
 mod takeover;

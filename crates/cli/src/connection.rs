@@ -13,7 +13,11 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use stockade_protocol::framing::{CLOSE, Frame, Framer, TERMINATOR};
+use stockade_protocol::places::{self, Places};
 use stockade_protocol::{Answer, Value, message, pickle};
+
+/// Our programs that can be a daemon.
+const OURS: [&str; 3] = ["stockade", "fail2ban-server", "fail2ban-client"];
 
 /// How much is read at a time, in bytes.
 const BLOCK: usize = 32 * 1024;
@@ -122,6 +126,37 @@ impl Connection {
             stream: UnixStream::from(socket),
             framer: Framer::new(),
         })
+    }
+
+    /// Whether one of our own programs is at the other end, as far as can be seen: the reference's server is run by
+    /// an interpreter.
+    #[must_use]
+    pub fn leads_to_ours(&self) -> bool {
+        let Ok(peer) = sockopt::socket_peercred(&self.stream) else {
+            return false;
+        };
+        let program = std::fs::read_link(format!("/proc/{}/exe", peer.pid.as_raw_nonzero()));
+        let name = program
+            .ok()
+            .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        // After an update the running program has no file any more.
+        name.is_some_and(|name| OURS.contains(&name.trim_end_matches(" (deleted)")))
+    }
+
+    /// Sends a configuration, to one of our own daemons with the places of its commands, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ask`].
+    pub fn ask_with_places(
+        &mut self,
+        mut request: Value,
+        places: Vec<Places>,
+    ) -> Result<Answer, ConnectionError> {
+        if self.leads_to_ours() {
+            places::attach(&mut request, places);
+        }
+        self.ask(&request)
     }
 
     /// Sends a command and waits for its answer.

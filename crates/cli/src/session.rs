@@ -6,8 +6,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stockade_config::{EarlySettings, Mode, Reader, Stream};
+use stockade_config::{EarlySettings, Located, Mode, Reader, Stream};
 use stockade_daemon::log::{Level, Log};
+use stockade_protocol::places::Places;
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
@@ -63,6 +64,11 @@ impl Session<'_> {
     pub(crate) fn send(&self, command: &Value, timeout: Option<Duration>) -> bool {
         let answer =
             Connection::open(&self.early.socket, timeout).and_then(|mut connection| connection.ask(command));
+        self.answered(command, answer)
+    }
+
+    /// Prints what came of a command, and says whether it was good.
+    fn answered(&self, command: &Value, answer: Result<Answer, ConnectionError>) -> bool {
         match answer {
             Ok(answer) => self.show(command, answer),
             Err(error) => {
@@ -158,12 +164,16 @@ impl Session<'_> {
         if self.options.interactive {
             print("  ## reload ... ");
         }
+        let places: Vec<Places> = stream.commands.iter().map(Located::places).collect();
         let command = Command::Reload {
             jail: jail.map(str::to_owned),
             options,
             stream: commands(stream),
         };
-        self.send(&command.to_value(), None)
+        let request = command.to_value();
+        let answer = Connection::open(&self.early.socket, None)
+            .and_then(|mut connection| connection.ask_with_places(request.clone(), places));
+        self.answered(&request, answer)
     }
 
     fn restart(&self) -> bool {

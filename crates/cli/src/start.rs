@@ -18,7 +18,7 @@ use stockade_protocol::{Answer, Command};
 
 use crate::connection::{Connection, ConnectionError};
 use crate::run::{self, Settings};
-use crate::session::{Session, commands};
+use crate::session::Session;
 use crate::terminal::print;
 
 /// The program that becomes the daemon.
@@ -48,7 +48,7 @@ pub(crate) fn here_or_apart(session: &Session<'_>) -> ExitCode {
     let settings = Settings {
         early: session.early.clone(),
         directory: options.directory.clone(),
-        commands: commands.into_iter().map(Placed::from).collect(),
+        commands,
         detached: !options.foreground,
         force: options.force,
         observe: false,
@@ -90,7 +90,7 @@ pub(crate) fn apart(session: &Session<'_>) -> bool {
 }
 
 /// The commands for the daemon, if there is none and nothing stands in the way of one.
-fn prepared(session: &Session<'_>) -> Option<Vec<Command>> {
+fn prepared(session: &Session<'_>) -> Option<Vec<Placed>> {
     if session.gives_sign_of_life() {
         session.error("Server already running");
         return None;
@@ -109,7 +109,11 @@ fn prepared(session: &Session<'_>) -> Option<Vec<Command>> {
         session.error("Fail2ban seems to be in unexpected state (not running but the socket exists)");
         return None;
     }
-    Some(commands(stream))
+    let placed = stream.commands.into_iter().map(|located| Placed {
+        places: located.places(),
+        command: located.value,
+    });
+    Some(placed.collect())
 }
 
 /// Starts the program that becomes the daemon.
@@ -173,10 +177,14 @@ fn is_ready(session: &Session<'_>, child: &mut process::Child) -> bool {
 
 /// Tells the daemon its configuration, and prints that it is ready. It says so in any case: what it could not do is
 /// in the log, and in the exit status.
-fn configure(session: &Session<'_>, commands: Vec<Command>) -> Result<bool, ConnectionError> {
+fn configure(session: &Session<'_>, commands: Vec<Placed>) -> Result<bool, ConnectionError> {
     let mut connection = Connection::open(&session.early.socket, None)?;
+    let (commands, places): (Vec<_>, Vec<_>) = commands
+        .into_iter()
+        .map(|placed| (placed.command, placed.places))
+        .unzip();
     let stream = Command::ServerStream(commands).to_value();
-    let configured = match connection.ask(&stream)? {
+    let configured = match connection.ask_with_places(stream.clone(), places)? {
         Answer::Reply(Ok(_)) => true,
         answer @ (Answer::Reply(Err(_)) | Answer::Refused(_) | Answer::ShuttingDown) => {
             session.show(&stream, answer)

@@ -366,7 +366,7 @@ fn daemon(run: Run) -> ExitCode {
             .commands
             .into_iter()
             .map(|command| Placed {
-                place: command.span.map(|span| span.to_string()),
+                places: command.places(),
                 command: command.value,
             })
             .collect(),

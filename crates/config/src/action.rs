@@ -86,7 +86,7 @@ impl Action {
         jail: &str,
         jail_options: &Ordered<Traced>,
     ) -> Result<Self, Error> {
-        let at = source.and_then(|source| source.at.clone());
+        let at = source.and_then(|source| source.place_of(item));
         let mut parameters = parameters(definition, item, source);
         let name = named(&mut parameters, &definition.name, jail, at.as_ref());
         let mut evaluation = Evaluation::new(model, parameters);

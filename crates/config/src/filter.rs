@@ -249,14 +249,13 @@ pub(crate) fn add_commands<'o>(
             "failregex" | "ignoreregex" => {
                 let mut patterns: Vec<Value> = lines().map(Value::from).collect();
                 let property = format!("add{name}");
-                match patterns.len() {
-                    0 => {}
-                    1 => commands.push(set(&property, patterns, false)),
-                    _ => commands.push(set(
-                        &property,
-                        vec![Value::List(std::mem::take(&mut patterns))],
-                        true,
-                    )),
+                let several = patterns.len() > 1;
+                if several {
+                    patterns = vec![Value::List(patterns)];
+                }
+                if !patterns.is_empty() {
+                    let command = set(&property, patterns, several);
+                    commands.push(command.with_parts(option.places_of(lines())));
                 }
             }
             "datepattern" => commands.push(set(name, vec![option.value.clone()], false)),

@@ -254,13 +254,13 @@ fn read_actions(
 ) -> Result<Vec<Action>, Failure> {
     let written = options.get("action");
     let text = written.and_then(Traced::as_text).unwrap_or_default();
-    let at = written.and_then(|written| written.at.clone());
     let mut actions = Vec::new();
     for item in definition::split_actions(text) {
         let definition = definition::parse(item)
             .map_err(|error| Failure::Jail(format!("Invalid action definition {}: {error}", quote(item))))?;
         if definition.name.ends_with(".py") {
-            actions.push(Action::python(&sources.base, &definition, at.clone()));
+            let at = written.and_then(|written| written.place_of(item));
+            actions.push(Action::python(&sources.base, &definition, at));
             continue;
         }
         let in_action = |source| Error::InAction {
@@ -316,7 +316,12 @@ impl Jail {
             } else {
                 (name, vec![option.value.clone()])
             };
-            commands.push(self.set(property, arguments, option.at.as_ref()));
+            let parts = match (name, option.as_text()) {
+                ("ignoreip", Some(text)) => option.places_of(words(text)),
+                _ => Vec::new(),
+            };
+            let command = self.set(property, arguments, option.at.as_ref());
+            commands.push(command.with_parts(parts));
         }
         let written = self.options.get(BACKEND.name);
         let mut backend = written.map(|backend| backend.value.text()).unwrap_or_default();
@@ -425,7 +430,7 @@ impl Jail {
                     let text = format!("File {path} is a dangling link, thus cannot be monitored");
                     sources.log.add(Level::Warning, JAIL, text);
                 } else {
-                    commands.push(self.log_command(&path, position, logpath.at.as_ref()));
+                    commands.push(self.log_command(&path, position, logpath.place_of(pattern).as_ref()));
                 }
             }
         }
@@ -457,7 +462,9 @@ impl Jail {
     fn awaited_logs(&self, logpath: &Traced) -> Vec<Located<Command>> {
         log_patterns(logpath)
             .filter(|(pattern, _)| !pattern.is_empty())
-            .map(|(pattern, position)| self.log_command(pattern, position, logpath.at.as_ref()))
+            .map(|(pattern, position)| {
+                self.log_command(pattern, position, logpath.place_of(pattern).as_ref())
+            })
             .collect()
     }
 }

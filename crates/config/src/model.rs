@@ -93,6 +93,26 @@ impl Traced {
         }
     }
 
+    /// Where a part of the text stands in a file; the place of the whole where it is no part.
+    pub(crate) fn place_of(&self, part: &str) -> Option<Span> {
+        match self.as_text().and_then(|text| text.find(part)) {
+            Some(byte) => self.place(byte),
+            None => self.at.clone(),
+        }
+    }
+
+    /// Where each of several parts stands, which follow each other in the text.
+    pub(crate) fn places_of<'p>(&self, parts: impl IntoIterator<Item = &'p str>) -> Vec<Option<Span>> {
+        let text = self.as_text().unwrap_or_default();
+        let mut from = 0;
+        let mut place = |part: &str| {
+            let byte = from + text.get(from..)?.find(part)?;
+            from = byte + part.len();
+            self.place(byte)
+        };
+        parts.into_iter().map(&mut place).collect()
+    }
+
     /// Notes that somebody has asked for the value.
     pub(crate) fn mark_used(&self) {
         if let Some(written) = &self.written {

@@ -40,12 +40,31 @@ pub struct Located<T> {
     pub value: T,
     /// Its place; `None` where it comes from no file: a default, or the command line.
     pub span: Option<Span>,
+    /// The places of its parts, such as the patterns of a list, where it has any that are known.
+    pub parts: Vec<Option<Span>>,
 }
 
 impl<T> Located<T> {
     /// A value with its place.
     pub fn new(value: T, span: Option<Span>) -> Self {
-        Self { value, span }
+        let parts = Vec::new();
+        Self { value, span, parts }
+    }
+
+    /// The same with the places of its parts.
+    #[must_use]
+    pub fn with_parts(self, parts: Vec<Option<Span>>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// The places as texts, of the whole first and then of the parts; an empty one where it is not known.
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        let text = |span: &Option<Span>| span.as_ref().map_or_else(String::new, Span::to_string);
+        if self.span.is_none() && self.parts.is_empty() {
+            return Vec::new();
+        }
+        std::iter::once(&self.span).chain(&self.parts).map(text).collect()
     }
 
     /// The same place with another value.
@@ -53,6 +72,7 @@ impl<T> Located<T> {
         Located {
             value: change(self.value),
             span: self.span,
+            parts: self.parts,
         }
     }
 }

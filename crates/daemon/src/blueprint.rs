@@ -13,6 +13,9 @@ use stockade_jail::formula::{self, Formula, FormulaError};
 use stockade_jail::{self as jail, BanTime, Entry, FactorError, IgnoreCache, IgnoreList, Increment};
 use stockade_protocol::{Failure, Reply, Value, definition};
 
+use crate::patterns::Patterns;
+use crate::places::{Place, Places};
+
 /// What a jail is to do, as told so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
@@ -56,6 +59,8 @@ pub struct Blueprint {
     pub increment: Vec<(String, Value)>,
     /// The actions in their order.
     pub actions: Vec<ActionBlueprint>,
+    /// Where all this is written.
+    pub places: Places,
 }
 
 /// A log of a jail.
@@ -106,6 +111,7 @@ impl Blueprint {
             ignorecommand: None,
             increment: Vec::new(),
             actions: Vec::new(),
+            places: Places::default(),
         }
     }
 
@@ -197,9 +203,9 @@ impl Blueprint {
         )))
     }
 
-    fn compile(&self, source: &str, multiline: bool) -> Result<Arc<Regex>, Failure> {
-        let regex = Regex::compile(source, self.usedns != UseDns::No, multiline);
-        regex.map(Arc::new).map_err(|error| regex_error(&error))
+    fn compile(&self, patterns: &mut Patterns, source: &str, multiline: bool) -> Result<Arc<Regex>, Failure> {
+        let regex = patterns.compile(source, self.usedns != UseDns::No, multiline);
+        regex.map_err(|error| regex_error(&error))
     }
 
     /// Whether the jail reads the journal.
@@ -215,6 +221,20 @@ impl Blueprint {
     /// # Errors
     /// Where there is no such property, or a value cannot be used. Nothing has changed then.
     pub fn set(&mut self, property: &str, arguments: &[Value], multi: bool) -> Reply {
+        self.set_with(&mut Patterns::default(), property, arguments, multi)
+    }
+
+    /// The same; expressions that are known already come from `patterns`.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn set_with(
+        &mut self,
+        patterns: &mut Patterns,
+        property: &str,
+        arguments: &[Value],
+        multi: bool,
+    ) -> Reply {
         match property {
             "addaction" => self.add_action(arguments),
             "delaction" => self.delete_action(&text(arguments, 0)?),
@@ -229,17 +249,21 @@ impl Blueprint {
                 self.prefregex = if source.is_empty() {
                     None
                 } else {
-                    Some(self.compile(&source, false)?)
+                    Some(self.compile(patterns, &source, false)?)
                 };
                 self.get(property, &[])
             }
-            "addfailregex" => self.add_failregex(arguments),
-            "addignoreregex" => self.add_ignoreregex(arguments),
+            "addfailregex" => self.add_failregex(patterns, arguments),
+            "addignoreregex" => self.add_ignoreregex(patterns, arguments),
             "delfailregex" => {
-                delete_at(&mut self.failregex, arguments).and_then(|()| self.get("failregex", &[]))
+                delete_at(&mut self.failregex, arguments)?;
+                delete_at(&mut self.places.failregex, arguments)?;
+                self.get("failregex", &[])
             }
             "delignoreregex" => {
-                delete_at(&mut self.ignoreregex, arguments).and_then(|()| self.get("ignoreregex", &[]))
+                delete_at(&mut self.ignoreregex, arguments)?;
+                delete_at(&mut self.places.ignoreregex, arguments)?;
+                self.get("ignoreregex", &[])
             }
             "maxlines" => {
                 let lines = argument(arguments, 0)?.int()?;
@@ -360,6 +384,56 @@ impl Blueprint {
                 ))),
             },
         }
+    }
+
+    /// Notes where what has just been set is written: `places` are those of the command and of its arguments.
+    pub fn place(&mut self, property: &str, arguments: &[Value], places: &[String]) {
+        let place = |index: usize| {
+            let of_part = places.get(index + 1).filter(|place| !place.is_empty());
+            let of_whole = places.first().filter(|place| !place.is_empty());
+            of_part.or(of_whole).map(|place| Place::from(place.as_str()))
+        };
+        let which = || arguments.first().map(Value::text).unwrap_or_default();
+        let added = |known: &[Arc<Regex>], places: &mut Vec<Option<Place>>| {
+            let list = arguments.first().and_then(Value::items);
+            let count = list.map_or(1, <[Value]>::len).min(known.len());
+            places.resize(known.len() - count, None);
+            places.extend((0..count).map(place));
+        };
+        match property {
+            "addfailregex" => added(&self.failregex, &mut self.places.failregex),
+            "addignoreregex" => added(&self.ignoreregex, &mut self.places.ignoreregex),
+            "addignoreip" => {
+                for (index, entry) in texts(arguments).iter().enumerate() {
+                    self.places.set("ignoreip", entry, place(index));
+                }
+            }
+            "addlogpath" => self.places.set("logpath", &which(), place(0)),
+            "addaction" => self.places.set("action", &which(), place(0)),
+            "prefregex" => self.places.set("prefregex", "", place(0)),
+            "ignorecommand" => self.places.set("ignorecommand", "", place(0)),
+            _ => {}
+        }
+    }
+
+    /// Where the expression is written that reads so with its tags expanded.
+    #[must_use]
+    pub fn place_of_expression(&self, expanded: &str) -> Option<&Place> {
+        if self
+            .prefregex
+            .as_ref()
+            .is_some_and(|regex| regex.expanded() == expanded)
+        {
+            return self.places.get("prefregex", "");
+        }
+        let lists = [
+            (&self.failregex, &self.places.failregex),
+            (&self.ignoreregex, &self.places.ignoreregex),
+        ];
+        lists.into_iter().find_map(|(list, places)| {
+            let index = list.iter().position(|regex| regex.expanded() == expanded)?;
+            places.get(index)?.as_ref()
+        })
     }
 
     /// What `property` is.
@@ -511,10 +585,10 @@ impl Blueprint {
             .map(|(_, value)| value)
     }
 
-    fn add_failregex(&mut self, arguments: &[Value]) -> Reply {
+    fn add_failregex(&mut self, patterns: &mut Patterns, arguments: &[Value]) -> Reply {
         let mut added = Vec::new();
         for source in flat_texts(arguments) {
-            let regex = self.compile(&source, self.maxlines > 1)?;
+            let regex = self.compile(patterns, &source, self.maxlines > 1)?;
             // Before 0.10 patterns were written with `(?P<host>…)`, and those are around still.
             let has_id = |regex: &Arc<Regex>| regex.has_id() || regex.counts_host();
             if !has_id(&regex) && !self.prefregex.as_ref().is_some_and(has_id) {
@@ -528,10 +602,10 @@ impl Blueprint {
         self.get("failregex", &[])
     }
 
-    fn add_ignoreregex(&mut self, arguments: &[Value]) -> Reply {
+    fn add_ignoreregex(&mut self, patterns: &mut Patterns, arguments: &[Value]) -> Reply {
         let mut added = Vec::new();
         for source in flat_texts(arguments) {
-            added.push(self.compile(&source, false)?);
+            added.push(self.compile(patterns, &source, false)?);
         }
         self.ignoreregex.extend(added);
         self.get("ignoreregex", &[])

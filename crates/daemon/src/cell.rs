@@ -516,9 +516,11 @@ impl Cell {
         }
     }
 
-    fn order(&self, world: &mut impl World, action: &Action, job: Job) {
+    /// Asks an action for something; whether it will come to it.
+    fn order(&self, world: &mut impl World, action: &Action, job: Job) -> bool {
         let name = &self.blueprint.name;
-        if !world.order(name, &action.name, job) {
+        let taken = world.order(name, &action.name, job);
+        if !taken {
             world.log(
                 Level::ERROR,
                 ACTIONS,
@@ -528,6 +530,7 @@ impl Cell {
                 ),
             );
         }
+        taken
     }
 
     fn facts(&self) -> JailFacts {
@@ -670,6 +673,36 @@ impl Cell {
         world.follow(clock.now(), blueprint, &mut |line| filter.date_of(line, clock))
     }
 
+    /// Takes the shape that the configuration gives it now, and tells the actions that stay of it.
+    pub(crate) fn reload(
+        &mut self,
+        world: &mut impl World,
+        clock: &Clock,
+        new: Blueprint,
+    ) -> Result<(), Failure> {
+        const COMMAND: &str = "actionreload";
+        let is_told = |action: &&ActionBlueprint| {
+            let has_command = |(name, value): &(String, Value)| {
+                name.split('?').next() == Some(COMMAND)
+                    && value.as_str().is_some_and(|command| !command.trim().is_empty())
+            };
+            self.blueprint.actions.contains(action) && action.properties.iter().any(has_command)
+        };
+        let told: Vec<String> = new
+            .actions
+            .iter()
+            .filter(is_told)
+            .map(|action| action.name.clone())
+            .collect();
+        self.reshape(world, clock, new)?;
+        for action in &self.actions {
+            if matches!(action.kind, Kind::Commands) && told.contains(&action.name) {
+                self.order(world, action, Job::Reload(no_ban(&self.facts(), clock.now())));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes another shape; only what differs is touched.
     pub(crate) fn reshape(
         &mut self,
@@ -678,6 +711,11 @@ impl Cell {
         new: Blueprint,
     ) -> Result<(), Failure> {
         let now = clock.now();
+        if new == self.blueprint {
+            // The same jail; it may be written elsewhere now.
+            self.blueprint.places = new.places;
+            return Ok(());
+        }
         if !new.filters_like(&self.blueprint) {
             let filter = new.filter()?;
             self.filter = filter;
@@ -736,6 +774,35 @@ impl Cell {
         for blueprint in self.blueprint.actions.clone() {
             if !self.actions.iter().any(|action| action.name == blueprint.name) {
                 self.start_action(world, now, &blueprint);
+                self.hand_over(world, &blueprint.name);
+            }
+        }
+    }
+
+    /// Tells a new action of the bans in force, as it is told of those of an earlier run. A native one has them already.
+    fn hand_over(&self, world: &mut impl World, name: &str) {
+        let Some(action) = self.actions.iter().find(|action| action.name == name) else {
+            return;
+        };
+        if !matches!(action.kind, Kind::Commands) {
+            return;
+        }
+        let facts = self.facts();
+        for ban in self.jail.bans() {
+            let Some(ticket) = self.jail.ticket(ban.id) else {
+                continue;
+            };
+            let ticket = Ticket {
+                restored: true,
+                ..ticket
+            };
+            let facts = BanFacts {
+                ticket,
+                jail: facts.clone(),
+            };
+            if !self.order(world, action, Job::Ban(Box::new(facts))) {
+                // The others would be refused as well.
+                return;
             }
         }
     }

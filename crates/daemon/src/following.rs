@@ -122,6 +122,12 @@ impl Following {
             .get(&id)
             .map(|reader| reader.asked.clone())
             .unwrap_or_default();
+        if asked.iter().any(|path| !wanted.contains(path))
+            && let Some(reader) = self.readers.get(&id)
+        {
+            // Whoever names a log again later goes on where it was left.
+            self.save(id, reader, store);
+        }
         for gone in asked.iter().filter(|path| !wanted.contains(path)) {
             self.files.remove_file(id, gone);
             self.log.write(

@@ -112,6 +112,20 @@ impl Jails {
             .reshape(world, &self.clock, new)
     }
 
+    /// Gives a running jail the shape that the configuration has now, as [`Self::reshape`] does, and runs `actionreload`.
+    ///
+    /// # Errors
+    /// Where the new shape cannot be used; the jail keeps the old one then.
+    pub fn reload(&mut self, world: &mut impl World, now: Timestamp, new: Blueprint) -> Result<(), Failure> {
+        self.clock.set(now);
+        if self.blueprint(&new.name).is_some_and(|old| *old != new) {
+            self.separate_all(&new.name);
+        }
+        let cell = self.cells.iter_mut().find(|cell| cell.blueprint.name == new.name);
+        cell.ok_or_else(|| Failure::unknown_jail(new.name.as_str()))?
+            .reload(world, &self.clock, new)
+    }
+
     /// Stops a jail and lifts its bans; the database keeps them.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ pub mod judge;
 pub mod log;
 pub mod machine;
 mod outside;
+pub mod patterns;
+pub mod places;
 mod reload;
 pub mod resolver;
 pub mod runner;

@@ -4,9 +4,14 @@
 //!
 //! Invariant: a configuration with a mistake changes nothing.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use stockade_protocol::{Command, Failure, Value};
 
 use crate::blueprint::Blueprint;
+use crate::patterns::Patterns;
+use crate::server::Placed;
 
 /// What a configuration asks for.
 #[derive(Debug, Default)]
@@ -19,67 +24,129 @@ pub(crate) struct Plan {
     pub(crate) jails: Vec<Blueprint>,
 }
 
-impl Plan {
-    /// Reads the commands of a configuration.
-    ///
-    /// # Errors
+/// What is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    /// Where it is written, as far as that is known.
+    pub(crate) place: Option<String>,
     /// As the command would fail.
-    pub(crate) fn read(stream: Vec<Command>, start_year: i16) -> Result<Self, Failure> {
-        let mut plan = Self::default();
-        let mut drafts: Vec<Blueprint> = Vec::new();
-        for command in stream {
-            if let Some(option) = option_without_number(&command) {
-                plan.errors.push(no_number(command.jail(), option));
-                continue;
-            }
-            match command {
-                Command::Set { option, value } => plan.settings.push((option, value)),
-                Command::ConfigError(message) => plan.errors.push(message),
-                Command::Add { jail, backend } => {
-                    Blueprint::check_backend(&backend)?;
-                    drafts.push(Blueprint::new(&jail, &backend, start_year));
-                }
-                Command::SetJail {
-                    jail,
-                    property,
-                    arguments,
-                    multi,
-                } => {
-                    let draft = drafts.iter_mut().find(|draft| draft.name == jail);
-                    let draft = draft.ok_or_else(|| Failure::unknown_jail(jail.as_str()))?;
-                    draft.set(&property, &arguments, multi)?;
-                }
-                Command::Start(jail) => {
-                    let index = drafts.iter().position(|draft| draft.name == jail);
-                    let index = index.ok_or_else(|| Failure::unknown_jail(jail.as_str()))?;
-                    plan.jails.push(drafts.remove(index));
-                }
-                Command::Ping
-                | Command::Version
-                | Command::Echo(_)
-                | Command::Sleep(_)
-                | Command::ServerStatus
-                | Command::ServerStream(_)
-                | Command::FlushLogs
-                | Command::Status { .. }
-                | Command::JailStatus { .. }
-                | Command::Statistics
-                | Command::Banned(_)
-                | Command::UnbanAll
-                | Command::Unban(_)
-                | Command::Stop
-                | Command::StopJails
-                | Command::StopJail(_)
-                | Command::Reload { .. }
-                | Command::Get(_)
-                | Command::GetJail { .. } => {
-                    return Err(Failure::exception(
-                        "a configuration has `set`, `add` and `start` commands only",
-                    ));
-                }
+    pub(crate) failure: Failure,
+}
+
+/// The jails as far as they have been read.
+#[derive(Default)]
+struct Drafts {
+    /// In the order in which they are added; `None` once they are to be started.
+    jails: Vec<Option<Blueprint>>,
+    index: HashMap<String, usize>,
+}
+
+impl Drafts {
+    fn add(&mut self, blueprint: Blueprint) -> Result<(), Failure> {
+        let name = blueprint.name.clone();
+        match self.index.entry(name) {
+            Entry::Occupied(known) => Err(Failure::duplicate_jail(known.key().as_str())),
+            Entry::Vacant(vacant) => {
+                vacant.insert(self.jails.len());
+                self.jails.push(Some(blueprint));
+                Ok(())
             }
         }
+    }
+
+    fn slot(&mut self, name: &str) -> Result<&mut Option<Blueprint>, Failure> {
+        let index = self.index.get(name).copied();
+        index
+            .and_then(|index| self.jails.get_mut(index))
+            .ok_or_else(|| Failure::unknown_jail(name))
+    }
+
+    fn draft(&mut self, name: &str) -> Result<&mut Blueprint, Failure> {
+        self.slot(name)?
+            .as_mut()
+            .ok_or_else(|| Failure::unknown_jail(name))
+    }
+
+    fn take(&mut self, name: &str) -> Result<Blueprint, Failure> {
+        self.slot(name)?.take().ok_or_else(|| Failure::unknown_jail(name))
+    }
+}
+
+impl Plan {
+    /// Reads the commands of a configuration. Expressions that a jail has already come from `patterns`.
+    ///
+    /// # Errors
+    /// As the first command that fails would.
+    pub(crate) fn read(
+        stream: Vec<Placed>,
+        start_year: i16,
+        patterns: &mut Patterns,
+    ) -> Result<Self, Mistake> {
+        let mut plan = Self::default();
+        let mut drafts = Drafts::default();
+        for placed in stream {
+            let place = placed.place().map(str::to_owned);
+            plan.take(placed, start_year, patterns, &mut drafts)
+                .map_err(|failure| Mistake { place, failure })?;
+        }
         Ok(plan)
+    }
+
+    fn take(
+        &mut self,
+        placed: Placed,
+        start_year: i16,
+        patterns: &mut Patterns,
+        drafts: &mut Drafts,
+    ) -> Result<(), Failure> {
+        let Placed { command, places } = placed;
+        if let Some(option) = option_without_number(&command) {
+            self.errors.push(no_number(command.jail(), option));
+            return Ok(());
+        }
+        match command {
+            Command::Set { option, value } => self.settings.push((option, value)),
+            Command::ConfigError(message) => self.errors.push(message),
+            Command::Add { jail, backend } => {
+                Blueprint::check_backend(&backend)?;
+                drafts.add(Blueprint::new(&jail, &backend, start_year))?;
+            }
+            Command::SetJail {
+                jail,
+                property,
+                arguments,
+                multi,
+            } => {
+                let draft = drafts.draft(&jail)?;
+                draft.set_with(patterns, &property, &arguments, multi)?;
+                draft.place(&property, &arguments, &places);
+            }
+            Command::Start(jail) => self.jails.push(drafts.take(&jail)?),
+            Command::Ping
+            | Command::Version
+            | Command::Echo(_)
+            | Command::Sleep(_)
+            | Command::ServerStatus
+            | Command::ServerStream(_)
+            | Command::FlushLogs
+            | Command::Status { .. }
+            | Command::JailStatus { .. }
+            | Command::Statistics
+            | Command::Banned(_)
+            | Command::UnbanAll
+            | Command::Unban(_)
+            | Command::Stop
+            | Command::StopJails
+            | Command::StopJail(_)
+            | Command::Reload { .. }
+            | Command::Get(_)
+            | Command::GetJail { .. } => {
+                return Err(Failure::exception(
+                    "a configuration has `set`, `add` and `start` commands only",
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,13 +7,15 @@
 use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
 use stockade_filter::Id;
+use stockade_protocol::places::{self, Places};
 use stockade_protocol::{Answer, Command, Failure, Reply, Value};
 
 use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Request};
 use crate::jails::Jails;
 use crate::log::Level;
-use crate::reload;
+use crate::patterns::Patterns;
+use crate::reload::{self, Plan};
 use crate::status;
 use crate::world::{Event, World};
 
@@ -29,13 +31,37 @@ const LONGEST_SLEEP: f64 = 3600.0;
 pub struct Placed {
     /// The command.
     pub command: Command,
-    /// The file, line and column, as `FILE:LINE:COLUMN`; `None` where it is written nowhere.
-    pub place: Option<String>,
+    /// The places of the whole and of its parts, as `FILE:LINE:COLUMN`; empty where it is written nowhere.
+    pub places: Places,
+}
+
+impl Placed {
+    /// Where the command as a whole is written.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.places
+            .first()
+            .map(String::as_str)
+            .filter(|place| !place.is_empty())
+    }
+
+    /// Commands with the places that came along with them, if any did.
+    fn all(commands: Vec<Command>, places: Vec<Places>) -> Vec<Self> {
+        let places = places.into_iter().chain(std::iter::repeat(Vec::new()));
+        commands
+            .into_iter()
+            .zip(places)
+            .map(|(command, places)| Self { command, places })
+            .collect()
+    }
 }
 
 impl From<Command> for Placed {
     fn from(command: Command) -> Self {
-        Self { command, place: None }
+        Self {
+            command,
+            places: Vec::new(),
+        }
     }
 }
 
@@ -52,6 +78,8 @@ pub struct Server<W> {
     sleepers: Vec<(Timestamp, ClientId)>,
     ending: bool,
     start_year: i16,
+    /// The expressions of all jails.
+    patterns: Patterns,
 }
 
 impl<W: World> Server<W> {
@@ -65,6 +93,7 @@ impl<W: World> Server<W> {
             sleepers: Vec::new(),
             ending: false,
             start_year,
+            patterns: Patterns::default(),
         }
     }
 
@@ -126,30 +155,24 @@ impl<W: World> Server<W> {
         let mut first = Ok(());
         let mut broken: Vec<String> = Vec::new();
         for placed in commands {
-            let Placed { command, place } = placed.into();
-            let jail = command.jail().map(str::to_owned);
+            let placed = placed.into();
+            let jail = placed.command.jail().map(str::to_owned);
             if jail.as_ref().is_some_and(|jail| broken.contains(jail)) {
                 continue;
             }
-            if let Some(option) = reload::option_without_number(&command) {
-                let place = place.map_or_else(String::new, |place| format!("{place}: "));
-                self.world.log(
-                    Level::ERROR,
-                    SERVER,
-                    format_args!("{place}{}", reload::no_number(jail.as_deref(), option)),
-                );
+            if let Some(option) = reload::option_without_number(&placed.command) {
+                let text = reload::no_number(jail.as_deref(), option);
+                self.complain(placed.place(), &text);
                 continue;
             }
-            let shown = command.to_value().repr();
-            if let Err(failure) = self.execute(now, command) {
-                self.report(&shown, &failure);
+            if let Err(failure) = self.execute_placed(now, &placed) {
+                self.report(&placed.command.to_value().repr(), &failure);
                 if let Some(jail) = jail {
-                    if let Some(place) = place {
+                    if let Some(place) = placed.place() {
                         let text = failure.text();
-                        self.world.log(
-                            Level::ERROR,
-                            SERVER,
-                            format_args!("{place}: {text}. Put it right and run `fail2ban-client reload`"),
+                        self.complain(
+                            Some(place),
+                            &format!("{text}. Put it right and run `fail2ban-client reload`"),
                         );
                     }
                     self.drafts.retain(|draft| draft.name != jail);
@@ -164,6 +187,31 @@ impl<W: World> Server<W> {
             }
         }
         first
+    }
+
+    /// Says what is wrong with the configuration, and where.
+    fn complain(&mut self, place: Option<&str>, text: &str) {
+        let place = place.map_or_else(String::new, |place| format!("{place}: "));
+        self.world
+            .log(Level::ERROR, SERVER, format_args!("{place}{text}"));
+    }
+
+    /// Carries out one command of a configuration; a jail that is being made notes where its properties are written.
+    fn execute_placed(&mut self, now: Timestamp, placed: &Placed) -> Reply {
+        let Placed { command, places } = placed;
+        if let Command::SetJail {
+            jail,
+            property,
+            arguments,
+            multi,
+        } = command
+            && let Some(draft) = self.drafts.iter_mut().find(|draft| draft.name == *jail)
+        {
+            let reply = draft.set_with(&mut self.patterns, property, arguments, *multi)?;
+            draft.place(property, arguments, places);
+            return Ok(reply);
+        }
+        self.execute(now, command.clone())
     }
 
     /// Carries out one command.
@@ -236,14 +284,14 @@ impl<W: World> Server<W> {
                 jail,
                 options,
                 stream,
-            } => self.reload(now, jail.as_deref(), &options, stream),
+            } => self.reload(now, jail.as_deref(), &options, Placed::all(stream, Vec::new())),
             // Both answer later; a stream of commands has nobody who waits for them.
             Command::Sleep(_) | Command::Stop => Ok(Value::None),
         }
     }
 
     fn request(&mut self, now: Timestamp, client: ClientId, request: Request) {
-        let value = match request {
+        let mut value = match request {
             Request::Value(value) => value,
             Request::Undecodable(error) => {
                 self.world.log(
@@ -256,6 +304,7 @@ impl<W: World> Server<W> {
                 return;
             }
         };
+        let places = places::detach(&mut value);
         let reply = match Command::from_value(&value) {
             Ok(Command::Stop) => {
                 self.farewells.push(client);
@@ -270,6 +319,17 @@ impl<W: World> Server<W> {
                 }
                 Err(failure) => Err(failure),
             },
+            Ok(Command::ServerStream(stream)) => self
+                .stream(now, Placed::all(stream, places))
+                .map(|()| Value::None),
+            Ok(Command::Reload {
+                jail,
+                options,
+                stream,
+            }) => {
+                let stream = Placed::all(stream, places);
+                self.reload(now, jail.as_deref(), &options, stream)
+            }
             Ok(command) => self.execute(now, command),
             Err(failure) => Err(failure),
         };
@@ -331,7 +391,7 @@ impl<W: World> Server<W> {
             _ => {}
         }
         let mut blueprint = self.any_blueprint(jail)?.clone();
-        let answer = blueprint.set(property, arguments, multi)?;
+        let answer = blueprint.set_with(&mut self.patterns, property, arguments, multi)?;
         match self.drafts.iter_mut().find(|draft| draft.name == jail) {
             Some(draft) => *draft = blueprint,
             None => self.jails.reshape(&mut self.world, now, blueprint)?,
@@ -389,7 +449,7 @@ impl<W: World> Server<W> {
         now: Timestamp,
         jail: Option<&str>,
         options: &[String],
-        stream: Vec<Command>,
+        stream: Vec<Placed>,
     ) -> Reply {
         let has = |option: &str| options.iter().any(|given| given == option);
         if let Some(jail) = jail {
@@ -402,13 +462,20 @@ impl<W: World> Server<W> {
             self.world
                 .log(Level::INFO, SERVER, format_args!("Reload all jails"));
         }
-        let plan = reload::Plan::read(stream, self.start_year)?;
-        if has("--unban") {
-            self.jails.unban_all(&mut self.world, now, jail);
-        }
+        let plan = match Plan::read(stream, self.start_year, &mut self.patterns) {
+            Ok(plan) => plan,
+            Err(mistake) => {
+                let text = format!("{}. Nothing was changed", mistake.failure.text());
+                self.complain(mistake.place.as_deref(), &text);
+                return Err(mistake.failure);
+            }
+        };
         for (option, value) in plan.settings {
             let jails = self.jails.len();
             self.world.set(now, &option, &value, jails)?;
+        }
+        if has("--unban") {
+            self.jails.unban_all(&mut self.world, now, jail);
         }
         for message in plan.errors {
             self.world
@@ -446,7 +513,7 @@ impl<W: World> Server<W> {
         }
         self.world
             .log(Level::INFO, SERVER, format_args!("Reload jail '{name}'"));
-        self.jails.reshape(&mut self.world, now, blueprint)?;
+        self.jails.reload(&mut self.world, now, blueprint)?;
         self.world
             .log(Level::INFO, SERVER, format_args!("Jail '{name}' reloaded"));
         Ok(())

@@ -66,6 +66,8 @@ impl PartialEq for Regex {
     }
 }
 
+impl Eq for Regex {}
+
 impl Regex {
     /// Compiles `source`; `<HOST>` includes names where `dns`.
     ///

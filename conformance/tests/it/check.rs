@@ -1,0 +1,123 @@
+//! `stockade check` on the reference's own configuration: with every jail enabled it finds next to nothing.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use stockade_check::{Code, Severity, check};
+use stockade_config::{Content, Files, Kind};
+use stockade_conformance::{Subject, has_reference};
+
+/// What is said about the package, and why that is right. All of it is wrong there, too, and does no harm there.
+const SAID: [(&str, Code, &str); 5] = [
+    (
+        "filter.d/asterisk.conf",
+        Code::UnknownOption,
+        "a variable that an earlier version of the filter had a use for",
+    ),
+    (
+        "filter.d/oracleims.conf",
+        Code::Unanchored,
+        "the expression begins with text, not with an anchor",
+    ),
+    (
+        "filter.d/portsentry.conf",
+        Code::Unanchored,
+        "the expression begins with text, not with an anchor",
+    ),
+    (
+        "filter.d/guacamole.conf",
+        Code::LooseAnchor,
+        "the anchor is followed by anything at all",
+    ),
+    (
+        "jail.conf",
+        Code::UnknownParameter,
+        "pass2allow-ftp passes `returntype`, which only the iptables actions know, to the default action",
+    ),
+];
+
+/// The package's files with a `jail.local` over them.
+struct Package {
+    local: &'static str,
+}
+
+impl Package {
+    fn is_local(path: &str) -> bool {
+        Subject::package_configuration().join("jail.local") == Path::new(path)
+    }
+}
+
+impl Files for Package {
+    fn read(&self, path: &str) -> Content {
+        if Self::is_local(path) {
+            return Content::Bytes(self.local.as_bytes().to_vec());
+        }
+        match fs::read(path) {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Content::Missing,
+            Err(error) => Content::Unreadable(error.to_string()),
+        }
+    }
+
+    fn kind(&self, path: &str) -> Kind {
+        if Self::is_local(path) {
+            return Kind::File;
+        }
+        match fs::metadata(path) {
+            Ok(data) if data.is_dir() => Kind::Directory,
+            Ok(_) => Kind::File,
+            Err(_) => Kind::Missing,
+        }
+    }
+
+    fn names(&self, directory: &str) -> Vec<String> {
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect()
+    }
+}
+
+/// The file, the code and the line of what is found; logs are not there, and notes on how expressions are searched
+/// are for those who write some.
+fn found(local: &'static str) -> Vec<(String, Code, u32, Severity)> {
+    let base = Subject::package_configuration();
+    let base = base.to_str().expect("a path that is text");
+    let report = check(&Package { local }, base, "1.1.1", &[]);
+    assert_eq!(report.hidden, 0);
+    report
+        .diagnostics
+        .iter()
+        .filter(|found| ![Code::MissingLog, Code::Backtracking].contains(&found.code))
+        .map(|found| {
+            let file = found.place.file.strip_prefix(base).unwrap_or(&found.place.file);
+            let file = file.trim_start_matches('/').to_owned();
+            (file, found.code, found.place.line, found.severity)
+        })
+        .collect()
+}
+
+#[test]
+fn the_package_as_it_is_has_no_mistake() {
+    if !has_reference() {
+        return;
+    }
+    assert_eq!(found(""), []);
+}
+
+#[test]
+fn the_package_with_every_jail_has_few() {
+    if !has_reference() {
+        return;
+    }
+    // The shorthands that need an account have none in the package.
+    let found = found("[DEFAULT]\nenabled = true\n");
+    let mut rest: Vec<_> = found.iter().collect();
+    for (file, code, why) in SAID {
+        let before = rest.len();
+        rest.retain(|(found_file, found_code, ..)| (found_file.as_str(), *found_code) != (file, code));
+        assert!(rest.len() < before, "{file}: {} is no more: {why}", code.name());
+    }
+    assert_eq!(rest, Vec::<&(String, Code, u32, Severity)>::new());
+}
