@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::tags::Facts;
-use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written};
+use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written, nearest};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
 
 use super::names::references_of;
 use crate::context::Context;
-use crate::suggest::{did_you_mean, nearest};
+use crate::suggest::did_you_mean;
 use crate::{Code, Diagnostic, Place};
 
 /// Names of tags that the daemon knows, for suggestions.

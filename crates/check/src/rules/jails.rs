@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use stockade_action::services::Services;
-use stockade_config::{Content, InspectedAction, InspectedJail, Text};
+use stockade_config::{Content, InspectedAction, InspectedJail, Text, nearest};
 use stockade_protocol::Value;
 
 use super::values::seconds;
 use crate::context::Context;
-use crate::suggest::{did_you_mean, nearest};
+use crate::suggest::did_you_mean;
 use crate::{Code, Diagnostic, Place};
 
 /// The longest name of a chain of iptables.

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use stockade_config::{Merged, Mistake, SourceFile, SourceSection, Vocabulary, Written};
+use stockade_config::{Merged, Mistake, SourceFile, SourceSection, Vocabulary, Written, nearest};
 
 use super::actions::tags;
 use crate::context::Context;
-use crate::suggest::nearest;
 use crate::{Code, Diagnostic, Place};
 
 /// Variables of the stock jails that are there to be used, whether or not anybody does.

@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use stockade_config::{InspectedJail, Text, Written};
+use stockade_config::{InspectedJail, Text, Written, nearest};
 use stockade_datetime::Detector;
 use stockade_filter::{Regex, RegexError, UseDns};
 use stockade_pattern::{PatternError, TagOptions, expand_tags};
 use stockade_protocol::Value;
 
 use crate::context::Context;
-use crate::suggest::nearest;
 use crate::{Code, Diagnostic, Place};
 
 /// The tags that an expression may have, in the spelling that counts.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use stockade_config::{Error, Mistake, Part, Span};
+use stockade_config::{Error, Mistake, Part, Span, nearest};
 use stockade_protocol::definition::Syntax;
 
 use super::actions::FORMER_FILES;
 use crate::context::Context;
-use crate::suggest::{did_you_mean, nearest};
+use crate::suggest::did_you_mean;
 use crate::{Code, Diagnostic, Place};
 
 /// Filters of earlier versions, and what to write now.
@@ -504,7 +504,7 @@ fn no_file(context: &mut Context<'_>, part: Part, at: Option<&Span>, jail: &str,
         .map(|(_, new)| *new);
     let meant = former
         .or_else(|| nearest(name, known()))
-        .or_else(|| stockade_config::nearest(name, known()));
+        .or_else(|| nearest(name, known()));
     let bare = name.trim();
     let help = if name.contains('\n') {
         Some(

@@ -1,9 +1,8 @@
 //! Files that lie where layers do and are not read, because of how their names end.
 
-use stockade_config::Kind;
+use stockade_config::{Kind, nearest};
 
 use crate::context::Context;
-use crate::suggest::nearest;
 use crate::{Code, Diagnostic, Place};
 
 /// How many files of a directory are looked at.

@@ -1,6 +1,6 @@
 //! Values of one option that cannot be what is meant: numbers, times, truths, and words out of a list.
 
-use stockade_config::{InspectedJail, Kind, Text, is_level};
+use stockade_config::{InspectedJail, Kind, Text, is_level, nearest};
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
 use stockade_jail::formula::Formula;
@@ -9,7 +9,7 @@ use stockade_protocol::{Value, definition};
 
 use super::characters::TRUTHS;
 use crate::context::Context;
-use crate::suggest::{did_you_mean, nearest};
+use crate::suggest::did_you_mean;
 use crate::{Code, Diagnostic, Place, Severity};
 
 const LEVELS: [&str; 9] = [
