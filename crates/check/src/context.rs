@@ -10,13 +10,21 @@ use crate::{Code, Diagnostic, Place, Related, Report, Severity};
 
 /// How many mistakes are shown; whoever has more begins with these.
 const SHOWN: usize = 1000;
+/// How many mistakes are looked for; past it the rules end early.
+const FOUND: usize = 10_000;
 
 /// The work of one check.
 pub(crate) struct Context<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) inspection: &'a Inspection,
     found: Vec<Diagnostic>,
+    /// How many there were beyond those that are kept.
+    further: usize,
     seen: BTreeSet<(Code, Place, String)>,
+    /// What is known about each line.
+    on_line: BTreeSet<(Code, String, u32)>,
+    /// The first of its kind and words in a file.
+    in_file: BTreeMap<(Code, String, String), usize>,
     /// The section of every option that is written, by the place of its value.
     sections: BTreeMap<Span, String>,
     lines: RefCell<BTreeMap<String, Rc<Vec<String>>>>,
@@ -34,7 +42,10 @@ impl<'a> Context<'a> {
             files,
             inspection,
             found: Vec::new(),
+            further: 0,
             seen: BTreeSet::new(),
+            on_line: BTreeSet::new(),
+            in_file: BTreeMap::new(),
             sections,
             lines: RefCell::default(),
         }
@@ -47,20 +58,34 @@ impl<'a> Context<'a> {
             diagnostic.place.clone(),
             diagnostic.message.clone(),
         );
-        if self.seen.insert(key) {
+        if self.is_full() {
+            self.further += 1;
+        } else if self.seen.insert(key) {
+            let (code, file) = (diagnostic.code, diagnostic.place.file.clone());
+            self.on_line.insert((code, file.clone(), diagnostic.place.line));
+            let words = diagnostic.message.clone();
+            self.in_file
+                .entry((code, file, words))
+                .or_insert(self.found.len());
             self.found.push(diagnostic);
         }
+    }
+
+    /// Whether so much is wrong that nobody wants to know more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= FOUND
     }
 
     /// Takes a mistake; one of the same kind and words in the same file becomes a further place of the first.
     pub(crate) fn report_once_in_file(&mut self, diagnostic: Diagnostic) {
         /// As many places as one report should name.
         const PLACES: usize = 8;
-        let first = self.found.iter_mut().find(|known| {
-            known.code == diagnostic.code
-                && known.message == diagnostic.message
-                && known.place.file == diagnostic.place.file
-        });
+        let key = (
+            diagnostic.code,
+            diagnostic.place.file.clone(),
+            diagnostic.message.clone(),
+        );
+        let first = self.in_file.get(&key).and_then(|at| self.found.get_mut(*at));
         let Some(first) = first else {
             self.report(diagnostic);
             return;
@@ -75,15 +100,15 @@ impl<'a> Context<'a> {
 
     /// Whether anything of this kind has been reported on the line of a place.
     pub(crate) fn has(&self, code: Code, place: &Place) -> bool {
-        self.found.iter().any(|known| {
-            known.code == code && known.place.file == place.file && known.place.line == place.line
-        })
+        self.on_line.contains(&(code, place.file.clone(), place.line))
     }
 
     /// Whether anything of this kind has been reported in the file of a place.
     pub(crate) fn has_in_file(&self, code: Code, place: &Place) -> bool {
-        let mut found = self.found.iter();
-        found.any(|known| known.code == code && known.place.file == place.file)
+        let mut after = self.in_file.range((code, place.file.clone(), String::new())..);
+        after
+            .next()
+            .is_some_and(|((known, file, _), _)| *known == code && *file == place.file)
     }
 
     /// The jails that are enabled.
@@ -186,7 +211,7 @@ impl<'a> Context<'a> {
         for diagnostic in &found {
             report.count(diagnostic.severity);
         }
-        report.hidden = found.len().saturating_sub(SHOWN);
+        report.hidden = found.len().saturating_sub(SHOWN) + self.further + self.inspection.further_mistakes;
         found.truncate(SHOWN);
         for diagnostic in &found {
             let related = diagnostic.related.iter().map(|related| &related.place);

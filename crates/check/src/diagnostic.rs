@@ -69,6 +69,16 @@ impl Place {
             .as_str()
             .and_then(|text| text.get(from..))
             .unwrap_or_default();
+        // Mostly the last character stands where it should, and so do those before it.
+        if let Some((last, whole)) = part
+            .get(..length)
+            .and_then(|part| Some((part.char_indices().next_back()?.0, part.chars().count())))
+            && let Some(end) = text.place(from + last)
+            && (&end.file, end.line) == (&start.file, start.line)
+            && usize::try_from(end.column.saturating_sub(start.column)) == Ok(whole.saturating_sub(1))
+        {
+            return Some(Self::at(&start, whole));
+        }
         for (byte, _) in part.char_indices().take_while(|(byte, _)| *byte < length) {
             let expected = start.column.saturating_add(width);
             let here = text.place(from + byte).filter(|here| {

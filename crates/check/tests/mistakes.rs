@@ -150,6 +150,26 @@ fn our_own_configuration_has_no_mistake() {
     }
 }
 
+/// However much is wrong, a report says only so much, and counts the rest.
+#[test]
+fn reports_no_more_than_anyone_reads() {
+    let entries = (0..40_000)
+        .map(|n| format!("192.0.2.{} ", 256 + n))
+        .collect::<String>();
+    let lines = (0..40_000).map(|n| format!("word{n}\n")).collect::<String>();
+    for (name, text) in [
+        ("addresses", format!("[door]\nignoreip = {entries}\n")),
+        ("lines", format!("[door]\n{lines}")),
+    ] {
+        let mut tree = base();
+        tree.insert("conf/jail.local", text.as_bytes());
+        let report = check(&tree, "conf", "1.1.1", &[]);
+        assert_eq!(report.diagnostics.len(), 1000, "{name}");
+        assert!(report.hidden >= 9000, "{name}: {}", report.hidden);
+        assert!(report.render(false).ends_with("not shown.\n"), "{name}");
+    }
+}
+
 /// What reading stumbles over; the other kinds are the daemon's to refuse.
 fn is_of_reading(code: Code) -> bool {
     let kinds = [

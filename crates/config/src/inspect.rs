@@ -22,6 +22,7 @@ use crate::{
     action::{self, Action},
     filter::{self, Filter},
     glob,
+    interpolate::HOLE,
     jail::{self, BACKEND, ENABLED, FILTER, file_name},
     layers::Sources,
     model::{Model, Options, Traced},
@@ -470,7 +471,7 @@ fn read_jail(
             .filter_map(|filter| filter.option("journalmatch")),
     );
     for text in journalmatches {
-        for (from, line) in lines(text) {
+        for (from, line) in lines(text).filter(|(_, line)| !line.contains(HOLE)) {
             let at = text.place(from);
             sources.go_on(words::split(line, at.as_ref()))?;
         }
@@ -628,6 +629,8 @@ fn read_part(
 ) -> Result<Option<Rc<Model>>, Error> {
     let model = sources.model(name)?;
     match &model {
+        // The name itself could not be read.
+        None if shown.contains(HOLE) => {}
         None => sources.note(|| Mistake::NoFile {
             part,
             at: at.cloned(),
@@ -656,6 +659,9 @@ fn note_definition(
     text: &str,
     error: Syntax,
 ) {
+    if text.contains(HOLE) {
+        return;
+    }
     let inside = text.find('[').map_or(text.len(), |open| open + 1);
     let byte = match &error {
         Syntax::Brackets => text.find('[').unwrap_or(0),

@@ -16,6 +16,9 @@ use crate::{
     text::{head, is_word, tail},
 };
 
+/// What stands in a text for a reference that leads nowhere, where an inspection goes on behind it.
+pub const HOLE: char = '\u{fffc}';
+
 /// The value itself is the first level.
 const LEVELS: usize = 10;
 
@@ -215,20 +218,24 @@ impl<'a> Expansion<'a> {
                     .split_once(')')
                     .and_then(|(key, after)| Some((key, after.strip_prefix('s')?)));
                 let Some((key, after)) = closed.filter(|(key, _)| !key.is_empty()) else {
-                    return Err(Error::BadReference {
+                    self.hole(Error::BadReference {
                         at: self.at.cloned(),
                         exactly: self.place(source, percent),
                         found: reference.to_owned(),
-                    });
+                    })?;
+                    from = percent + 2;
+                    continue;
                 };
                 self.reference(&key.to_lowercase(), source, percent)?;
                 from = text.len() - after.len();
             } else {
-                return Err(Error::StrayPercent {
+                self.hole(Error::StrayPercent {
                     at: self.at.cloned(),
                     exactly: self.place(source, percent),
                     found: reference.to_owned(),
-                });
+                })?;
+                // Most often all of them on a line are meant to be characters, which is one mistake.
+                from = reference.find('\n').map_or(text.len(), |end| percent + end);
             }
         }
         self.levels.pop();
@@ -252,7 +259,7 @@ impl<'a> Expansion<'a> {
                 .then(|| scope.elsewhere(key))?
         };
         let Some(found) = scope.direct(key).or_else(elsewhere) else {
-            return Err(Error::UnknownKey {
+            return self.hole(Error::UnknownKey {
                 at: self.at.cloned(),
                 exactly: self.place(source, percent),
                 section: scope.section.to_owned(),
@@ -267,8 +274,16 @@ impl<'a> Expansion<'a> {
         match found.as_text() {
             Some(text) if text.contains('%') => self.expand(found, text),
             Some(text) => self.push(text, found, 0),
-            None => Err(not_text(&found.value, self.at, self.place(source, percent))),
+            None => self.hole(not_text(&found.value, self.at, self.place(source, percent))),
         }
+    }
+
+    /// In an inspection notes a mistake and leaves a hole; otherwise there is no value.
+    fn hole(&mut self, error: Error) -> Result<(), Error> {
+        if self.scope.sources.go_on::<()>(Err(error))?.is_none() {
+            self.out.push_unwritten(&HOLE.to_string());
+        }
+        self.limit()
     }
 
     /// Where a byte of a text stands, for whoever inspects.

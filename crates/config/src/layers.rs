@@ -11,7 +11,7 @@ use crate::{
     budget::{Budget, FILE_BYTES, FILES, INCLUDE_DEPTH, NAMES},
     decode, glob,
     inspect::Findings,
-    interpolate::Scope,
+    interpolate::{HOLE, Scope},
     log::{PARSER, READER},
     model::Model,
     parse::{Parsed, parse},
@@ -310,7 +310,7 @@ impl<'a> Sources<'a> {
             let mut from = 0;
             for name in text.split('\n') {
                 let file = join(dirname(path), name);
-                if !name.is_empty() && !self.exists(&file) {
+                if !name.is_empty() && !name.contains(HOLE) && !self.exists(&file) {
                     self.note(|| Mistake::MissingInclude {
                         at: names.place(from),
                         path: file.clone(),

@@ -48,6 +48,7 @@ pub use inspect::{
     InspectedAction, InspectedFilter, InspectedJail, InspectedLog, Inspection, Merged, Mistake, Part,
     SourceFile, SourceSection, Text, Vocabulary, inspect,
 };
+pub use interpolate::HOLE;
 pub(crate) use log::Log;
 pub use log::{Level, Record};
 pub use parse::Written;

@@ -53,12 +53,20 @@ pub struct Written {
     pub(crate) at: Span,
     /// Where the name begins.
     pub(crate) name_at: Span,
-    /// The line and the column at which each line of the value begins.
-    lines: Vec<(u32, u32)>,
+    /// Where each line of the value begins: in the file its line and column, and the byte in the value.
+    lines: Vec<Start>,
     /// Whether anything has asked for this very value.
     used: Cell<bool>,
     /// Whether what is to run has.
     counts: Cell<bool>,
+}
+
+/// Where a line of a value begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Start {
+    line: u32,
+    column: u32,
+    byte: usize,
 }
 
 impl Written {
@@ -68,7 +76,7 @@ impl Written {
             name: name.to_owned(),
             text: text.to_owned(),
             name_at: at.clone(),
-            lines: vec![(at.line, at.column)],
+            lines: Vec::new(),
             at,
             used: Cell::new(false),
             counts: Cell::new(false),
@@ -102,16 +110,18 @@ impl Written {
     /// Where a byte of the value stands in the file.
     #[must_use]
     pub fn place(&self, byte: usize) -> Span {
-        let before = head(&self.text, byte);
-        let line = before.matches('\n').count();
-        let start = before.rfind('\n').map_or(0, |end| end + 1);
-        let characters = tail(before, start).chars().count();
-        let (line, column) = self
-            .lines
-            .get(line)
-            .or(self.lines.last())
-            .copied()
-            .unwrap_or((self.at.line, self.at.column));
+        let following = self.lines.partition_point(|start| start.byte <= byte);
+        let start = following.checked_sub(1).and_then(|line| self.lines.get(line));
+        let Start {
+            line,
+            column,
+            byte: begins,
+        } = start.copied().unwrap_or(Start {
+            line: self.at.line,
+            column: self.at.column,
+            byte: 0,
+        });
+        let characters = tail(head(&self.text, byte), begins).chars().count();
         Span {
             file: Arc::clone(&self.at.file),
             line,
@@ -364,11 +374,18 @@ impl Parser<'_> {
         };
         let options = options.unwrap_or(&mut self.parsed.defaults);
         let text = strip_end(&open.lines.join("\n")).to_owned();
+        let mut byte = 0;
+        let starts = open.lines.iter().zip(open.starts).map(|(text, (line, column))| {
+            let start = Start { line, column, byte };
+            byte += text.len() + 1;
+            start
+        });
+        let starts = starts.collect();
         let written = Written {
             text,
             at: open.at,
             name_at: open.name_at,
-            lines: open.starts,
+            lines: starts,
             used: Cell::new(false),
             counts: Cell::new(false),
             name: open.name.clone(),

@@ -140,7 +140,12 @@ fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<Str
                 continue;
             }
             let own = action.properties.iter().map(|(name, _)| base(name));
-            let candidates: Vec<&str> = own.chain(TAGS).chain(FORMERLY_INCLUDED).collect();
+            let former: &[&str] = if includes_former_file(context, action) {
+                &FORMERLY_INCLUDED
+            } else {
+                &[]
+            };
+            let candidates: Vec<&str> = own.chain(TAGS).chain(former.iter().copied()).collect();
             let diagnostic = Diagnostic::new(
                 Code::UnknownTag,
                 place,

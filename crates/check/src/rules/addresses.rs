@@ -1,6 +1,6 @@
 //! `ignoreip`: words that spare nobody.
 
-use stockade_config::{InspectedJail, Kind, Text};
+use stockade_config::{HOLE, InspectedJail, Kind, Text};
 use stockade_jail::Entry;
 
 use crate::context::Context;
@@ -21,7 +21,10 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
     let mut from = 0;
     for word in value.split_inclusive(is_separator) {
         let entry = word.trim_end_matches(is_separator);
-        if !entry.is_empty() {
+        if context.is_full() {
+            return;
+        }
+        if !entry.is_empty() && !entry.contains(HOLE) {
             one_entry(context, text, from, entry);
         }
         from += word.len();
@@ -29,16 +32,8 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
 }
 
 fn one_entry(context: &mut Context<'_>, text: &Text, from: usize, entry: &str) {
-    let Some(place) = Place::of(text, from, entry.len()) else {
-        return;
-    };
-    if context.has(Code::CommentInValue, &place) || context.has(Code::QuotedValue, &place) {
-        return;
-    }
-    let wrong = |message: String, help: &str| {
-        Some(Diagnostic::new(Code::BadAddress, place.clone(), message).help(help))
-    };
-    let diagnostic = match Entry::parse(entry) {
+    let wrong = |message: String, help: &str| Some((Code::BadAddress, message, help.to_owned()));
+    let mistake = match Entry::parse(entry) {
         Ok(Some(Entry::Address(_))) if is_too_narrow(entry) => wrong(
             format!("`{entry}` has a mask that is none"),
             "the length of a network is at most 32, for IPv6 128: `192.0.2.0/24`, `2001:db8::/32`",
@@ -46,18 +41,15 @@ fn one_entry(context: &mut Context<'_>, text: &Text, from: usize, entry: &str) {
         Ok(None | Some(Entry::Address(_))) => None,
         Ok(Some(Entry::File(path))) => match context.files.kind(&path) {
             Kind::File => None,
-            Kind::Missing | Kind::DanglingLink => Some(
-                Diagnostic::new(
-                    Code::MissingList,
-                    place,
-                    format!("there is no file {path} with addresses to ignore"),
-                )
-                .help("make it, with an address a line, or remove the entry"),
-            ),
-            Kind::Directory => Some(Diagnostic::new(
+            Kind::Missing | Kind::DanglingLink => Some((
                 Code::MissingList,
-                place,
+                format!("there is no file {path} with addresses to ignore"),
+                "make it, with an address a line, or remove the entry".to_owned(),
+            )),
+            Kind::Directory => Some((
+                Code::MissingList,
                 format!("{path} is a directory, not a list of addresses"),
+                "name a file, with an address a line".to_owned(),
             )),
         },
         Err(_) => wrong(
@@ -66,8 +58,15 @@ fn one_entry(context: &mut Context<'_>, text: &Text, from: usize, entry: &str) {
         ),
         Ok(Some(Entry::Name(_))) => name(entry).and_then(|(message, help)| wrong(message, help)),
     };
-    if let Some(diagnostic) = diagnostic {
-        context.report(diagnostic);
+    // Finding the place takes as long as the value is, so it is looked for only here.
+    let Some((code, message, help)) = mistake else {
+        return;
+    };
+    let Some(place) = Place::of(text, from, entry.len()) else {
+        return;
+    };
+    if !context.has(Code::CommentInValue, &place) && !context.has(Code::QuotedValue, &place) {
+        context.report(Diagnostic::new(code, place, message).help(help));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stockade_action::services::Services;
-use stockade_config::{Content, InspectedAction, InspectedJail, Text, nearest};
+use stockade_config::{Content, HOLE, InspectedAction, InspectedJail, Text, nearest};
 use stockade_protocol::Value;
 
 use super::values::seconds;
@@ -102,9 +102,11 @@ fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
         && jail.option("journalmatch").is_some();
     let Some(text) = jail.option("logpath") else {
         // A value that could not be read has been reported.
-        if let Some(place) =
-            header(jail).filter(|_| !context.is_written("jail", &[&jail.name, "DEFAULT"], "logpath"))
-        {
+        let is_reported = |place: &Place| {
+            context.has(Code::UnknownFilter, place)
+                || context.is_written("jail", &[&jail.name, "DEFAULT"], "logpath")
+        };
+        if let Some(place) = header(jail).filter(|place| !is_reported(place)) {
             context.report(
                 Diagnostic::new(
                     Code::NoLog,
@@ -116,7 +118,13 @@ fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
         }
         return;
     };
-    if switches || is_on(jail, "skip_if_nologs") || jail.logs.iter().any(|log| log.exists) {
+    if switches
+        || is_on(jail, "skip_if_nologs")
+        || jail
+            .logs
+            .iter()
+            .any(|log| log.exists || log.pattern.contains(HOLE))
+    {
         return;
     }
     let Some(log) = jail.logs.first() else {
@@ -148,8 +156,12 @@ fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
         .map_or("", |(directory, _)| directory);
     let name = log.pattern.rsplit('/').next().unwrap_or_default();
     let siblings = context.files.names(directory);
+    let is_shell = log.pattern.starts_with('~') || log.pattern.contains(['{', '$']);
     let help = nearest(name, siblings.iter().map(String::as_str)).map_or_else(
         || {
+            if is_shell {
+                return "patterns have `*`, `?` and `[…]`; `~`, `{…}` and `$` mean nothing".to_owned();
+            }
             "the daemon waits until there is one; if the program writes to the journal alone, write `backend = systemd`"
                 .to_owned()
         },
@@ -395,6 +407,7 @@ fn ports(context: &mut Context<'_>, action: &InspectedAction, services: &Service
         let is_number = name.parse::<u16>().is_ok();
         let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
         if !name.is_empty()
+            && !name.contains(HOLE)
             && !is_number
             && services.port(name).is_none()
             && let Some(place) = Place::of(text, from, name.len())

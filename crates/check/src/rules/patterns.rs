@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use stockade_config::{InspectedJail, Text, Written, nearest};
+use stockade_config::{HOLE, InspectedJail, Text, Written, nearest};
 use stockade_datetime::Detector;
 use stockade_filter::{Regex, RegexError, UseDns};
 use stockade_pattern::{PatternError, TagOptions, expand_tags};
@@ -63,7 +63,7 @@ fn lines(text: &Text) -> impl Iterator<Item = (usize, &str)> {
             from += line.len() + 1;
             (begins, line)
         })
-        .filter(|(_, line)| !line.trim().is_empty())
+        .filter(|(_, line)| !line.trim().is_empty() && !line.contains(HOLE))
 }
 
 fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
@@ -85,7 +85,7 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
     for text in both(jail, "prefregex") {
         let value = text.as_str().unwrap_or_default();
         let from = value.len() - value.trim_start().len();
-        if value.trim().is_empty() {
+        if value.trim().is_empty() || value.contains(HOLE) {
             continue;
         }
         if let Some(regex) = compile(context, text, from, value.trim_start(), single) {
@@ -455,7 +455,7 @@ fn datepattern(context: &mut Context<'_>, text: &Text) {
             );
         }
     }
-    if !is_good {
+    if !is_good || text.as_str().is_some_and(|text| text.contains(HOLE)) {
         return;
     }
     let value = text.as_str().unwrap_or_default();

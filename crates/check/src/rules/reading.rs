@@ -171,7 +171,7 @@ fn report_error(context: &mut Context<'_>, error: &Error) {
             exactly.as_ref().map_or_else(whole, |at| Place::at(at, 1)),
             format!("`%` begins nothing here: `{}`", first_line(found)),
         )
-        .help("write `%%` for the character, or `%(name)s` for another option"),
+        .help(stray_percent(found)),
         Error::BadReference { found, .. } => Diagnostic::new(
             Code::BadInterpolation,
             exactly.as_ref().map_or_else(whole, |at| Place::at(at, 2)),
@@ -243,6 +243,18 @@ fn report_error(context: &mut Context<'_>, error: &Error) {
         Error::InAction { source, .. } => return report_error(context, source),
     };
     context.report(diagnostic);
+}
+
+/// What to do about a `%` that begins nothing.
+fn stray_percent(found: &str) -> String {
+    match found.chars().nth(1) {
+        Some(token) if token.is_ascii_alphabetic() => {
+            format!(
+                "write `%%{token}`: in a file each `%` of a date is doubled; a single one refers to another option"
+            )
+        }
+        Some(_) | None => "write `%%` for the character, or `%(name)s` for another option".to_owned(),
+    }
 }
 
 fn kind(class: &str) -> &str {
@@ -533,7 +545,16 @@ fn no_file(context: &mut Context<'_>, part: Part, at: Option<&Span>, jail: &str,
             .is_none_or(|filter| context.section_of(filter) != jail);
     let header = section.and_then(|section| section.at.clone());
     let diagnostic = if let (true, Some(header)) = (is_implied, header) {
-        let help = help.or_else(|| meant.map(|meant| format!("did you mean `filter = {meant}`?")));
+        let has_jail = |name: &str| context.inspection.jails.iter().any(|other| other.name == name);
+        let help = help.or_else(|| {
+            meant.map(|meant| {
+                if has_jail(meant) {
+                    format!("did you mean the jail `[{meant}]`, or `filter = {meant}`?")
+                } else {
+                    format!("did you mean `filter = {meant}`?")
+                }
+            })
+        });
         Diagnostic::new(
             code,
             Place::at(&header, jail.chars().count() + 2),

@@ -1,6 +1,6 @@
 //! Values of one option that cannot be what is meant: numbers, times, truths, and words out of a list.
 
-use stockade_config::{InspectedJail, Kind, Text, is_level, nearest};
+use stockade_config::{HOLE, InspectedJail, Kind, Text, is_level, nearest};
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
 use stockade_jail::formula::Formula;
@@ -46,6 +46,10 @@ pub(crate) fn apply(context: &mut Context<'_>) {
 /// Reports what is wrong with a value, where it is written, unless it is a comment that is too much.
 fn wrong(context: &mut Context<'_>, code: Code, text: &Text, message: String, help: Option<String>) {
     let Some(option) = text.written() else { return };
+    // A part of it could not be read, which has been reported.
+    if text.as_str().is_some_and(|text| text.contains(HOLE)) {
+        return;
+    }
     let place = match text.as_str() {
         Some(value) if !value.trim().is_empty() => {
             let from = value.len() - value.trim_start().len();
@@ -589,7 +593,7 @@ fn ignorecache(context: &mut Context<'_>, text: &Text, value: &str) {
 /// Words that are neither `FIELD=value` nor `+`. Quoted ones are left alone.
 fn journalmatch(context: &mut Context<'_>, text: &Text) {
     let value = text.as_str().unwrap_or_default();
-    if value.contains(['"', '\'', '\\']) {
+    if value.contains(['"', '\'', '\\', HOLE]) {
         return;
     }
     let mut from = 0;
@@ -630,7 +634,7 @@ fn positions(context: &mut Context<'_>, jail: &InspectedJail) {
         return;
     }
     for log in &jail.logs {
-        if ["head", "tail"].contains(&log.position.as_str()) {
+        if ["head", "tail"].contains(&log.position.as_str()) || log.position.contains(HOLE) {
             continue;
         }
         let from = log.byte + log.pattern.len() + 1;
