@@ -11,6 +11,7 @@ mod filters;
 mod gate;
 mod increments;
 mod killed;
+mod places;
 mod regex;
 mod reload;
 mod samples;

@@ -4,6 +4,7 @@
 //!
 //! Invariant: the firewall is changed first, then the database, then the log is told; a ban is announced once.
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use stockade_protocol::{Failure, Value};
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
 use crate::log::Level;
+use crate::places::Behind;
 use crate::resolver;
 use crate::runner::Job;
 use crate::status::local_time;
@@ -53,6 +55,8 @@ pub(crate) struct Cell {
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
     waiting: Vec<(String, Found)>,
+    /// Names in `ignoreip` that have no address, which the log knows.
+    unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
     prolongs: Vec<(Timestamp, Id)>,
     zone: TimeZone,
@@ -90,6 +94,7 @@ impl Cell {
         jail.ignore_mut().set_own_addresses(world.own_addresses());
         world.log(Level::INFO, JAIL, format_args!("Creating new jail '{name}'"));
         world.keep_jail(&name, true);
+        world.note_places(&name, &blueprint.places);
         let (actions, waiting) = (Vec::new(), Vec::new());
         let mut cell = Self {
             blueprint,
@@ -99,6 +104,7 @@ impl Cell {
             is_new: true,
             actions,
             waiting,
+            unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
             zone,
         };
@@ -554,8 +560,13 @@ impl Cell {
                 filter::Level::Error => Level::ERROR,
                 filter::Level::Warning => Level::WARNING,
             };
+            let place = note.expression.as_deref();
+            let place = place.and_then(|expression| self.blueprint.place_of_expression(expression));
             for record in note.records {
-                if note.of_jail {
+                if let Some(place) = place {
+                    let name = &self.blueprint.name;
+                    world.log(level, FILTER, format_args!("[{name}] {record} ({place})"));
+                } else if note.of_jail {
                     world.log(level, FILTER, format_args!("[{}] {record}", self.blueprint.name));
                 } else {
                     world.log(level, FILTER, format_args!("{record}"));
@@ -658,12 +669,41 @@ impl Cell {
     }
 
     fn answer_name(&mut self, world: &mut impl World, now: Timestamp, answer: &resolver::Answer) {
+        self.check_spared(world, answer);
         let addresses = answer.addresses.iter().map(|&ip| Address::single(ip)).collect();
         self.step(
             world,
             now,
             Input::Answer(stockade_jail::Answer::Resolved(answer.name.clone(), addresses)),
         );
+    }
+
+    /// Says once of a name in `ignoreip` that it has no address, until it has one.
+    fn check_spared(&mut self, world: &mut impl World, answer: &resolver::Answer) {
+        let resolver::Answer {
+            name,
+            addresses,
+            error,
+        } = answer;
+        if !self.blueprint.ignoreip.contains(name) {
+            return;
+        }
+        let Some(error) = error.as_ref().filter(|_| addresses.is_empty()) else {
+            self.unresolved.remove(name);
+            return;
+        };
+        if self.unresolved.insert(name.clone()) {
+            let (jail, place) = (&self.blueprint.name, self.blueprint.places.get("ignoreip", name));
+            world.log(
+                Level::WARNING,
+                "fail2ban.ipdns",
+                format_args!(
+                    "[{jail}] Unable to find a corresponding IP address for {name}: {error}; \
+                     `ignoreip` spares nobody by this name{}",
+                    Behind(place)
+                ),
+            );
+        }
     }
 
     fn follow(&mut self, world: &mut impl World, clock: &Clock) -> Result<(), Failure> {
@@ -714,6 +754,7 @@ impl Cell {
         if new == self.blueprint {
             // The same jail; it may be written elsewhere now.
             self.blueprint.places = new.places;
+            world.note_places(&self.blueprint.name, &self.blueprint.places);
             return Ok(());
         }
         if !new.filters_like(&self.blueprint) {
@@ -745,6 +786,9 @@ impl Cell {
             self.renew(world, now);
         }
         let old = mem::replace(&mut self.blueprint, new);
+        world.note_places(&self.blueprint.name, &self.blueprint.places);
+        self.unresolved
+            .retain(|name| self.blueprint.ignoreip.contains(name));
         self.reshape_actions(world, now, &old);
         if !self.blueprint.follows_like(&old) {
             self.follow(world, clock)?;

@@ -16,6 +16,7 @@ use stockade_protocol::{Failure, definition};
 
 use crate::blueprint::Blueprint;
 use crate::log::{Level, Log};
+use crate::places::{Behind, Registry};
 use crate::source::{
     self, Files, FollowOptions, Journal, JournalEvent, JournalMatch, JournalOptions, JournalStart, LineBreak,
     Matches, ReaderId, Start,
@@ -37,6 +38,7 @@ pub(crate) struct Following {
     next: u32,
     log: Arc<Log>,
     zone: TimeZone,
+    places: Registry,
 }
 
 struct Reader {
@@ -64,7 +66,7 @@ enum Backend {
 impl Following {
     /// Follows nothing yet.
     #[must_use]
-    pub(crate) fn new(log: Arc<Log>, zone: TimeZone) -> Self {
+    pub(crate) fn new(log: Arc<Log>, zone: TimeZone, places: Registry) -> Self {
         Self {
             files: Files::new(),
             journal: Journal::new(),
@@ -72,6 +74,7 @@ impl Following {
             next: 0,
             log,
             zone,
+            places,
         }
     }
 
@@ -142,6 +145,7 @@ impl Following {
         };
         for log in &blueprint.logpath {
             let path = Path::new(&log.path);
+            let place = blueprint.places.get("logpath", &log.path);
             if asked.iter().any(|known| known == path) {
                 continue;
             }
@@ -159,6 +163,13 @@ impl Following {
                 .files
                 .add(id, path, options, &mut start, date)
                 .map_err(|error| {
+                    let text = format!(
+                        "[{}] '{}' cannot be read: {error}{}",
+                        blueprint.name,
+                        log.path,
+                        Behind(place)
+                    );
+                    self.log.write(Level::ERROR, FILTER, &text);
                     Failure::os_error(
                         error.raw_os_error().unwrap_or(0),
                         error.to_string(),
@@ -170,8 +181,10 @@ impl Following {
                     Level::WARNING,
                     FILTER,
                     &format!(
-                        "[{}] no file matches '{}' yet; the jail waits for one",
-                        blueprint.name, log.path
+                        "[{}] no file matches '{}' yet; the jail waits for one{}",
+                        blueprint.name,
+                        log.path,
+                        Behind(place)
                     ),
                 );
             }
@@ -179,8 +192,9 @@ impl Following {
                 let path = file.path.display();
                 if file.absent {
                     let text = format!(
-                        "[{}] '{path}' is not there yet; the jail waits for it",
-                        blueprint.name
+                        "[{}] '{path}' is not there yet; the jail waits for it{}",
+                        blueprint.name,
+                        Behind(place)
                     );
                     self.log.write(Level::WARNING, FILTER, &text);
                     continue;
@@ -306,6 +320,7 @@ impl Following {
             readers,
             log,
             zone,
+            places,
             ..
         } = self;
         journal.ready(now, &mut |event| match event {
@@ -386,7 +401,24 @@ impl Following {
                     log.write(Level::INFO, FILTER, &text);
                 }
             }
-            source::Event::Message { level, logger, text } => log.write(level, logger, &text),
+            source::Event::Message {
+                level,
+                logger,
+                text,
+                unreadable,
+            } => {
+                log.write(level, logger, &text);
+                for reader in readers.values() {
+                    // A pattern is written elsewhere than the files that it finds.
+                    let asked = unreadable.filter(|path| reader.asked.iter().any(|asked| asked == path));
+                    let place =
+                        asked.and_then(|path| places.get(&reader.jail, "logpath", &path.to_string_lossy()));
+                    if let Some(place) = place {
+                        let text = format!("[{}] that log is written at {place}", reader.jail);
+                        log.write(level, logger, &text);
+                    }
+                }
+            }
         });
     }
 

@@ -14,6 +14,7 @@ use stockade_action::facts::BanFacts;
 use stockade_action::tags::{HostNames, Properties, Script};
 
 use crate::log::{Level, Log};
+use crate::places::{Behind, Registry};
 use crate::shell;
 
 /// Questions that may wait; one more is answered with no, for a failure must not be lost behind a slow command.
@@ -58,7 +59,12 @@ impl Judge {
     ///
     /// # Errors
     /// Where the system gives no more threads.
-    pub fn start(host: HostNames, log: Arc<Log>, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        host: HostNames,
+        log: Arc<Log>,
+        places: Registry,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
         let (questions, waiting) = sync_channel::<Question>(QUEUE);
         let (own, verdicts) = channel();
         let found = own.clone();
@@ -66,7 +72,7 @@ impl Judge {
             .name("f2b/ignore".to_owned())
             .spawn(move || {
                 while let Ok(question) = waiting.recv() {
-                    let ignored = ask(&question, &host, &log);
+                    let ignored = ask(&question, &host, &log, &places);
                     let Question { jail, number, .. } = question;
                     if found
                         .send(Verdict {
@@ -110,14 +116,19 @@ impl Judge {
     }
 }
 
-fn ask(question: &Question, host: &HostNames, log: &Log) -> bool {
+fn ask(question: &Question, host: &HostNames, log: &Log, places: &Registry) -> bool {
+    let place = || places.get(&question.jail, "ignorecommand", "");
     let text = match Properties::default().resolve(&question.command, question.facts.family(), host) {
         Ok(text) => text,
         Err(error) => {
             log.write(
                 Level::ERROR,
                 "fail2ban.filter",
-                &format!("[{}] ignorecommand: {error}", question.jail),
+                &format!(
+                    "[{}] ignorecommand: {error}{}",
+                    question.jail,
+                    Behind(place().as_ref())
+                ),
             );
             return false;
         }
@@ -129,6 +140,13 @@ fn ask(question: &Question, host: &HostNames, log: &Log) -> bool {
     }
     for (level, text) in run.records {
         log.write(level, "fail2ban.utils", &text);
+    }
+    if let Some(place) = place() {
+        let text = format!(
+            "[{}] the ignorecommand that failed is written at {place}",
+            question.jail
+        );
+        log.write(Level::ERROR, "fail2ban.filter", &text);
     }
     false
 }

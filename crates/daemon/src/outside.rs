@@ -29,6 +29,7 @@ use crate::growth::{Growth, Memory, Remembered};
 use crate::judge::{Judge, Question};
 use crate::log::{Level, Log};
 use crate::machine;
+use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
 use crate::runner::{Job, Runner};
 use crate::store::{self, BanRow, RestoreLimits, Store};
@@ -73,6 +74,8 @@ pub(crate) struct Outside {
     waker: Arc<Waker>,
     control: Control,
     following: Following,
+    /// Where the properties of jails are written.
+    places: Registry,
     firewall: Option<Firewall>,
     /// Whether bans are only announced.
     observes: bool,
@@ -127,7 +130,8 @@ impl Outside {
         poller.add(&timer, TIMER, Interest::Read)?;
         let waker = Arc::new(Waker::new()?);
         poller.add(&*waker, WAKER, Interest::Read)?;
-        let following = Following::new(Arc::clone(&log), zone);
+        let places = Registry::default();
+        let following = Following::new(Arc::clone(&log), zone, places.clone());
         if let Some(fd) = following.files_fd() {
             poller.add(fd, FILES, Interest::Read)?;
         }
@@ -147,7 +151,8 @@ impl Outside {
         let now = now();
         Ok(Self {
             resolver: Resolver::start(wake.clone())?,
-            judge: Judge::start(host.clone(), Arc::clone(&log), wake.clone())?,
+            judge: Judge::start(host.clone(), Arc::clone(&log), places.clone(), wake.clone())?,
+            places,
             memory: Memory::new(wake),
             log,
             poller,
@@ -482,6 +487,10 @@ impl World for Outside {
         self.following.follow(now, blueprint, &self.store, date)
     }
 
+    fn note_places(&mut self, jail: &str, places: &Places) {
+        self.places.set(jail, Some(places));
+    }
+
     fn unfollow(&mut self, jail: &str) {
         self.following.unfollow(jail, &self.store);
     }
@@ -525,7 +534,8 @@ impl World for Outside {
         action: CommandAction,
         timeout: Duration,
     ) -> Result<(), String> {
-        let runner = Runner::start(jail, name, action, timeout, Arc::clone(&self.log));
+        let (log, places) = (Arc::clone(&self.log), self.places.clone());
+        let runner = Runner::start(jail, name, action, timeout, log, places);
         let runner = runner.map_err(|error| error.to_string())?;
         self.runners.insert((jail.to_owned(), name.to_owned()), runner);
         Ok(())
@@ -548,6 +558,7 @@ impl World for Outside {
             self.store.add_jail(jail);
         } else {
             self.store.disable_jail(jail);
+            self.places.set(jail, None);
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A file, a line and a column, as `FILE:LINE:COLUMN`.
 pub type Place = Arc<str>;
@@ -43,6 +43,32 @@ impl Places {
     #[must_use]
     pub fn get(&self, property: &'static str, which: &str) -> Option<&Place> {
         self.others.get(&(property, which.to_owned()))
+    }
+}
+
+/// The places of all jails, for whoever does something for one beside the loop.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Mutex<BTreeMap<String, Places>>>);
+
+impl Registry {
+    /// Notes the places of a jail; `None` where it is gone.
+    pub fn set(&self, jail: &str, places: Option<&Places>) {
+        let mut known = self.lock();
+        match places {
+            Some(places) => known.insert(jail.to_owned(), places.clone()),
+            None => known.remove(jail),
+        };
+    }
+
+    /// Where a property of a jail is written, or one of several.
+    #[must_use]
+    pub fn get(&self, jail: &str, property: &'static str, which: &str) -> Option<Place> {
+        self.lock().get(jail)?.get(property, which).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Places>> {
+        // Whoever panicked left a map of texts behind, which is as good as before.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,6 +16,7 @@ use stockade_action::facts::{BanFacts, NoBan};
 use stockade_action::tags::Script;
 
 use crate::log::{Level, Log};
+use crate::places::Registry;
 use crate::shell;
 
 /// What may wait for one action. Past it a ban is given up and logged as failed: an action that falls so far
@@ -59,6 +60,7 @@ impl Runner {
         action: CommandAction,
         timeout: Duration,
         log: Arc<Log>,
+        places: Registry,
     ) -> io::Result<Self> {
         let (jobs, waiting) = sync_channel(QUEUE);
         let mut worker = Worker {
@@ -66,6 +68,7 @@ impl Runner {
             name: name.to_owned(),
             timeout,
             log,
+            places,
             calls: 0,
         };
         let thread = thread::Builder::new()
@@ -96,6 +99,7 @@ struct Worker {
     name: String,
     timeout: Duration,
     log: Arc<Log>,
+    places: Registry,
     calls: u64,
 }
 
@@ -160,6 +164,11 @@ impl Worker {
         if let Err(error) = result {
             let text = text(&self.jail, &self.name, &error);
             self.log.write(Level::ERROR, "fail2ban.actions", &text);
+            // A record of its own: others look for the wording of the one above.
+            if let Some(place) = self.places.get(&self.jail, "action", &self.name) {
+                let text = format!("[{}] action '{}' is written at {place}", self.jail, self.name);
+                self.log.write(Level::ERROR, "fail2ban.actions", &text);
+            }
         }
     }
 

@@ -62,6 +62,8 @@ pub enum Event<'a> {
         logger: &'static str,
         /// What.
         text: String,
+        /// The log that it is about, where that cannot be read as it is.
+        unreadable: Option<&'a Path>,
     },
 }
 

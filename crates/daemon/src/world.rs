@@ -21,6 +21,7 @@ use crate::firewall::Removal;
 use crate::growth::{Growth, Remembered};
 use crate::judge::Verdict;
 use crate::log::Level;
+use crate::places::Places;
 use crate::resolver;
 use crate::runner::Job;
 use crate::store::RestoreLimits;
@@ -113,6 +114,9 @@ pub trait World {
         blueprint: &Blueprint,
         date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
     ) -> Result<(), Failure>;
+
+    /// Where the properties of a jail are written now, for messages about them.
+    fn note_places(&mut self, _jail: &str, _places: &Places) {}
 
     /// Lets the sources of a jail go, and keeps how far they were read.
     fn unfollow(&mut self, jail: &str);

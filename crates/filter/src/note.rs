@@ -37,6 +37,8 @@ pub struct Note {
     pub of_jail: bool,
     /// The records.
     pub records: Vec<String>,
+    /// The expression that they are about, with its tags expanded, where they are about one.
+    pub expression: Option<String>,
 }
 
 /// The notes of one filter, and when each kind was last made.
@@ -90,6 +92,7 @@ impl Notes {
         self.undecodable.insert(file.to_owned(), now);
         Some(Note {
             level: Level::Warning,
+            expression: None,
             of_jail: false,
             records: vec![
                 format!("Error decoding line from '{file}' with '{encoding}'."),
@@ -106,6 +109,7 @@ impl Notes {
     pub(crate) fn no_date(&mut self, now: Timestamp, last: &str, lines: &str) -> Option<Note> {
         self.no_date.is_due(now).then(|| Note {
             level: Level::Warning,
+            expression: None,
             of_jail: true,
             records: vec![
                 format!("Found a match but no valid date/time found for '{last}'."),
@@ -128,6 +132,7 @@ impl Notes {
             let delta = duration::to_text(delta_seconds.saturating_abs());
             Note {
                 level: Level::Warning,
+                expression: None,
                 of_jail: true,
                 records: vec![
                     format!(
@@ -149,6 +154,7 @@ impl Notes {
     ) -> Option<Note> {
         self.too_old.is_due(now).then(|| Note {
             level: Level::Warning,
+            expression: None,
             of_jail: true,
             records: vec![
                 format!(
@@ -173,8 +179,12 @@ impl Notes {
 
     /// An expression was given up on a line.
     pub(crate) fn gave_up(&mut self, now: Timestamp, regex: &str) -> Option<Note> {
-        self.error(now, || {
+        let note = self.error(now, || {
             format!("Gave up matching a line, it takes too many steps, using '{regex}'")
+        });
+        note.map(|note| Note {
+            expression: Some(regex.to_owned()),
+            ..note
         })
     }
 
@@ -189,6 +199,7 @@ impl Notes {
             level: Level::Error,
             of_jail: false,
             records: vec![text()],
+            expression: None,
         })
     }
 }

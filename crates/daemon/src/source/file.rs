@@ -582,12 +582,8 @@ impl Files {
                 follower.unwatched |= error.kind() != io::ErrorKind::NotFound;
                 if error.kind() != io::ErrorKind::NotFound && !follower.open_error_told {
                     follower.open_error_told = true;
-                    say(
-                        deliver,
-                        Level::ERROR,
-                        FILTER,
-                        format!("Unable to open {}", path.display()),
-                    );
+                    let text = format!("Unable to open {}", path.display());
+                    say_unreadable(deliver, path, text);
                 }
                 follower.note_absence(path, deliver);
             }
@@ -1069,7 +1065,7 @@ impl Follower {
                 if !self.open_error_told {
                     self.open_error_told = true;
                     let text = format!("Unable to read {}: {error}", path.display());
-                    say(deliver, Level::ERROR, FILTER, text);
+                    say_unreadable(deliver, path, text);
                 }
                 return Pass::End;
             }
@@ -1184,7 +1180,22 @@ fn is_remote(path: &Path) -> bool {
 }
 
 fn say(deliver: &mut (impl FnMut(Event<'_>) + ?Sized), level: Level, logger: &'static str, text: String) {
-    deliver(Event::Message { level, logger, text });
+    deliver(Event::Message {
+        level,
+        logger,
+        text,
+        unreadable: None,
+    });
+}
+
+/// Says that a log cannot be read.
+fn say_unreadable(deliver: &mut (impl FnMut(Event<'_>) + ?Sized), path: &Path, text: String) {
+    deliver(Event::Message {
+        level: Level::ERROR,
+        logger: FILTER,
+        text,
+        unreadable: Some(path),
+    });
 }
 
 #[cfg(test)]

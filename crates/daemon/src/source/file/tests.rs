@@ -549,7 +549,9 @@ impl Place {
                 }
                 Event::InOperation { reader, .. } => lines.push(format!("{} in operation", reader.0)),
                 Event::Appeared { reader, path } => lines.push(format!("{} {}", reader.0, name(path))),
-                Event::Message { level, logger, text } => {
+                Event::Message {
+                    level, logger, text, ..
+                } => {
                     messages.push(format!("{level} {logger} {text}"));
                 }
             });
