@@ -79,6 +79,7 @@ codes! {
     UnknownVariable "unknown-variable" Error "`%(name)s` names no option.";
     Recursion "recursion" Error "A value leads to itself, by `%(name)s` or by `<tag>`, or too deep.";
     BadDefinition "bad-definition" Error "`name[option=value, …]` cannot be read.";
+    UnclosedQuote "unclosed-quote" Warning "The quote of a parameter is not closed, so that it is part of the value.";
     UnknownFilter "unknown-filter" Error "A filter has no file.";
     UnknownAction "unknown-action" Error "An action has no file.";
     NoDefinition "no-definition" Warning "A filter or an action has no section `[Definition]`, so that it does nothing.";
@@ -99,6 +100,7 @@ codes! {
     BadMultipliers "bad-multipliers" Error "`bantime.multipliers` is no list of whole numbers.";
     BadJournalMatch "bad-journal-match" Error "A word of `journalmatch` is neither `FIELD=value` nor `+`.";
     BadAddress "bad-address" Warning "A word of `ignoreip` is no address, no network and no name.";
+    MissingCommand "missing-command" Warning "The program of `ignorecommand` does not exist.";
     MissingList "missing-list" Warning "A `file:` in `ignoreip` does not exist.";
     BadFormula "bad-formula" Error "`bantime.formula` or `bantime.factor` cannot be computed.";
     NoTime "no-time" Warning "A time that is not above zero: bans end, or failures are forgotten, at once.";
@@ -114,6 +116,7 @@ codes! {
     LooseAnchor "loose-anchor" Note "A `failregex` begins with `^.*`, which is no better than no `^`.";
     Backtracking "backtracking" Note "An expression that no automaton can match; its search has a limit on steps.";
     NoContent "no-content" Note "A `prefregex` without `<F-CONTENT>` leaves the whole line to `failregex`.";
+    IgnoresEverything "ignores-everything" Warning "An `ignoreregex` matches every line, so that none is a failure.";
     CutByComment "cut-by-comment" Warning "A blank and a `;` end a value, also within an expression or a command.";
     UnknownTag "unknown-tag" Warning "A `<tag>` that nothing defines stays as it is.";
     // Names.
@@ -129,7 +132,9 @@ codes! {
     NoFailregex "no-failregex" Warning "An enabled jail has no `failregex`, so that it matches nothing.";
     NoLog "no-log" Warning "An enabled jail has neither log files nor the journal to read.";
     MissingLog "missing-log" Warning "None of the log files of a jail exists.";
+    UnreadSource "unread-source" Warning "A `logpath` beside the journal, or a `journalmatch` beside files: it is not read.";
     BansAtOnce "bans-at-once" Warning "`maxretry` below 1 counts as 1.";
+    NoIncrement "no-increment" Warning "Options of `bantime.increment` count only where that is on.";
     NeverEndingBan "never-ending-ban" Warning "`bantime.increment` has nothing to make longer, for bans are permanent.";
     NoDatabase "no-database" Warning "`bantime.increment` counts earlier bans in the database, and there is none.";
     ShortMemory "short-memory" Warning "Earlier bans are forgotten sooner than `bantime.increment` needs them.";

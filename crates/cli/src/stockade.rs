@@ -354,7 +354,7 @@ fn daemon(run: Run) -> ExitCode {
     if !stream.is_usable() {
         complain(
             "stockade: the configuration cannot be used; what is wrong is said above\n  \
-             `fail2ban-client -t` checks it without starting anything.",
+             `stockade check` says every mistake in it at once.",
         );
         return ExitCode::FAILURE;
     }

@@ -78,9 +78,9 @@ fn value_of(item: &str, name: &str, value: &str) -> Option<usize> {
     let places = inside.match_indices(written.as_str()).filter_map(|(at, _)| {
         let is_name = head(inside, at).ends_with(|c: char| matches!(c, '[' | ',') || is_space(c));
         let from = at + written.len();
-        let skipped = tail(inside, from)
-            .find(|c: char| !(matches!(c, '"' | '\'') || is_space(c)))
-            .unwrap_or(0);
+        // A quote that is not closed is part of the value.
+        let is_skipped = |c: char| is_space(c) || (matches!(c, '"' | '\'') && !value.starts_with(c));
+        let skipped = tail(inside, from).find(|c: char| !is_skipped(c)).unwrap_or(0);
         let found = tail(inside, from + skipped).starts_with(value) || value.is_empty();
         (is_name && found).then_some(brackets + from + skipped)
     });

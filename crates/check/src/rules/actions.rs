@@ -53,6 +53,7 @@ pub(crate) fn apply(context: &mut Context<'_>) {
             let known = action.merged.as_deref().and_then(|name| context.merged(name));
             if let Some(merged) = known {
                 for parameter in &action.parameters {
+                    unclosed(context, parameter);
                     if !reached.contains(parameter.name()) {
                         unread_parameter(
                             context,
@@ -97,6 +98,27 @@ fn python(context: &mut Context<'_>, action: &InspectedAction) {
                 .help(format!("its file would be {path}")),
         );
     }
+}
+
+/// A value that begins with a quote, for a quote that is closed is no part of it.
+fn unclosed(context: &mut Context<'_>, parameter: &Written) {
+    let Some(quote) = parameter
+        .text()
+        .chars()
+        .next()
+        .filter(|c| ['"', '\''].contains(c))
+    else {
+        return;
+    };
+    let line = parameter.text().lines().next().unwrap_or_default();
+    let place = Place::at(parameter.at(), line.chars().count());
+    // The place is that of the value without quotes; this one has kept its own.
+    let message = format!(
+        "the quote of `{}` is not closed, so that it is part of the value",
+        parameter.name()
+    );
+    context
+        .report(Diagnostic::new(Code::UnclosedQuote, place, message).help(format!("close it by `{quote}`")));
 }
 
 /// Looks through what runs; returns the names of the properties that are used at run time.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stockade_action::services::Services;
-use stockade_config::{Content, HOLE, InspectedAction, InspectedJail, Text, nearest};
+use stockade_config::{Content, HOLE, InspectedAction, InspectedJail, Kind, Text, nearest};
 use stockade_protocol::Value;
 
 use super::values::seconds;
@@ -24,6 +24,9 @@ pub(crate) fn apply(context: &mut Context<'_>) {
     for jail in context.enabled() {
         parts(context, jail);
         logs(context, jail);
+        sources(context, jail);
+        command(context, jail);
+        increment(context, jail);
         counting(context, jail);
         names(context, jail);
         for action in &jail.actions {
@@ -180,6 +183,93 @@ fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
         diagnostic = diagnostic.related(Place::name(option), format!("the jail [{}] reads it", jail.name));
     }
     context.report(diagnostic);
+}
+
+/// A `logpath` or a `journalmatch` that the backend has no use for, where the administrator has written it.
+fn sources(context: &mut Context<'_>, jail: &InspectedJail) {
+    let Some(backend) = jail.option("backend") else {
+        return;
+    };
+    let name = backend.as_str().unwrap_or_default().to_lowercase();
+    let (unread, message) = if name.starts_with("systemd") {
+        ("logpath", "the backend reads the journal, and no log files")
+    } else if name.starts_with("polling") || name.starts_with("pyinotify") {
+        ("journalmatch", "the backend reads log files, and not the journal")
+    } else {
+        return;
+    };
+    let own = jail.option(unread).and_then(Text::written).filter(|option| {
+        let is_of_jail = context.section_of(option) == jail.name;
+        is_of_jail && super::shadows::is_own(&option.at().file) && !option.text().is_empty()
+    });
+    let Some(own) = own else { return };
+    let mut diagnostic = Diagnostic::new(
+        Code::UnreadSource,
+        Place::name(own),
+        format!("`{unread}` in [{}] is not read: {message}", jail.name),
+    )
+    .help(if unread == "logpath" {
+        "write `backend = auto` into the section, or leave the path out"
+    } else {
+        "write `backend = systemd` into the section, or leave the match out"
+    });
+    if let Some(place) = value_place(jail, backend) {
+        diagnostic = diagnostic.related(place, "the backend");
+    }
+    context.report(diagnostic);
+}
+
+/// The program of `ignorecommand`.
+fn command(context: &mut Context<'_>, jail: &InspectedJail) {
+    let Some(text) = jail.option("ignorecommand") else {
+        return;
+    };
+    let value = text.as_str().unwrap_or_default();
+    let program = value.split_whitespace().next().unwrap_or_default();
+    let is_path = program.starts_with('/') && !program.contains(['<', '$', '"', '\'', HOLE]);
+    if !is_path || context.files.kind(program) != Kind::Missing {
+        return;
+    }
+    let from = value.len() - value.trim_start().len();
+    if let Some(place) = Place::of(text, from, program.len()) {
+        context.report(
+            Diagnostic::new(
+                Code::MissingCommand,
+                place,
+                format!("there is no program {program} to ask who is to be ignored"),
+            )
+            .help("without it nobody is ignored; remove `ignorecommand`, or install the program"),
+        );
+    }
+}
+
+/// Options of growing bans where bans do not grow.
+fn increment(context: &mut Context<'_>, jail: &InspectedJail) {
+    if is_on(jail, "bantime.increment") {
+        return;
+    }
+    let is_set = jail
+        .option("bantime.increment")
+        .is_some_and(|text| text.written().is_some());
+    for (name, text) in &jail.options {
+        let Some(option) = text.written() else { continue };
+        // Where it is switched off on purpose, the others may wait for better days.
+        let is_idle =
+            name.starts_with("bantime.") && name != "bantime.increment" && !option.text().is_empty();
+        if is_idle && !is_set {
+            context.report(
+                Diagnostic::new(
+                    Code::NoIncrement,
+                    Place::name(option),
+                    format!(
+                        "{} counts only with `bantime.increment = true`",
+                        context.shown(text, name)
+                    ),
+                )
+                .help("write `bantime.increment = true` beside it"),
+            );
+        }
+    }
 }
 
 /// Numbers and times that do not go together.
@@ -413,6 +503,7 @@ fn ports(context: &mut Context<'_>, action: &InspectedAction, services: &Service
             && let Some(place) = Place::of(text, from, name.len())
             && !context.has(Code::CommentInValue, &place)
             && !context.has(Code::OddQuotes, &place)
+            && !context.has(Code::UnclosedQuote, &place)
         {
             const KNOWN: [&str; 15] = [
                 "ssh",

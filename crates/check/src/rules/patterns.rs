@@ -116,11 +116,35 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
     }
     for text in both(jail, "ignoreregex") {
         for (from, line) in lines(text) {
-            compile(context, text, from, line, single);
+            if let Some(regex) = compile(context, text, from, line, single) {
+                ignores_everything(context, text, from, line, &regex);
+            }
         }
     }
     for text in both(jail, "datepattern") {
         datepattern(context, text);
+    }
+}
+
+/// An ignoreregex that matches whatever there is.
+fn ignores_everything(context: &mut Context<'_>, text: &Text, from: usize, line: &str, regex: &Regex) {
+    let any = [
+        "",
+        "x",
+        "192.0.2.1",
+        "Jan 1 host door[1]: refused \u{e9} [192.0.2.1]",
+    ];
+    if any.iter().all(|text| regex.pattern().is_match(text) == Ok(true))
+        && let Some(place) = Place::of(text, from, line.len())
+    {
+        context.report(
+            Diagnostic::new(
+                Code::IgnoresEverything,
+                place,
+                "the ignoreregex matches every line, so that none is a failure",
+            )
+            .help("leave `ignoreregex` empty, or say what is to be ignored"),
+        );
     }
 }
 

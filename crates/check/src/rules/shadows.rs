@@ -13,7 +13,7 @@ pub(crate) fn apply(context: &mut Context<'_>) {
 }
 
 /// Whether a file is the administrator's: not the one that the package brings.
-fn is_own(path: &str) -> bool {
+pub(super) fn is_own(path: &str) -> bool {
     path.ends_with(".local") || path.contains("jail.d/")
 }
 
