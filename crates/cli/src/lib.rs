@@ -19,5 +19,6 @@ mod signals;
 mod start;
 pub mod stockade;
 pub mod terminal;
+mod test;
 pub mod usage;
 pub mod words;

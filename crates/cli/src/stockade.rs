@@ -23,6 +23,7 @@ use crate::json;
 use crate::options::{CONFIGURATION, VERSION};
 use crate::run::{self, Settings};
 use crate::terminal::{self, complain, print};
+use crate::test;
 
 /// Watches logs for attacks and has the firewall refuse the attackers for a while.
 ///
@@ -55,6 +56,8 @@ enum Action {
     Check(Check),
     /// Says where each option of a jail comes from
     Explain(Explain),
+    /// Tries a jail, a filter or an expression on a log and says what becomes of each line
+    Test(Test),
     /// Ends the daemon; bans are kept for its next start
     Stop(Stop),
 }
@@ -148,6 +151,54 @@ struct Check {
     #[arg(long)]
     json: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = TEST_HELP)]
+struct Test {
+    /// The directory of the configuration, which then stands alone [default: what `stockade run` would read]
+    #[arg(short = 'c', long = "conf", value_name = "DIR")]
+    directory: Option<String>,
+    /// The jail, and the log: a file, `-` for standard input, or `systemd-journal`; without a log, those of the jail.
+    /// With --filter or --failregex the log alone
+    #[arg(value_name = "JAIL] [LOG")]
+    words: Vec<String>,
+    /// Try a filter, with options in brackets, in place of a jail
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Option<String>,
+    /// Try this failregex, beside those of the jail or filter; can be repeated
+    #[arg(short = 'e', long, value_name = "REGEX")]
+    failregex: Vec<String>,
+    /// Use this ignoreregex, beside those of the jail or filter; can be repeated
+    #[arg(short, long, value_name = "REGEX")]
+    ignoreregex: Vec<String>,
+    /// How dates look, in place of what the jail or filter says
+    #[arg(short, long, value_name = "PATTERN")]
+    datepattern: Option<String>,
+    /// Give an option of the jail another value, as in maxretry=3; can be repeated
+    #[arg(long, value_name = "OPTION=VALUE")]
+    set: Vec<String>,
+    /// Try this line in place of a log; can be repeated
+    #[arg(short, long, value_name = "TEXT")]
+    line: Vec<String>,
+    /// Take it to be now, as when the daemon starts and finds the log, and not when each line was written
+    #[arg(long)]
+    at_start: bool,
+    /// Print JSON, an object for each line
+    #[arg(long)]
+    json: bool,
+    /// Print the summary alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const TEST_HELP: &str = "\
+Examples:
+  stockade test sshd /var/log/auth.log
+  stockade test --filter 'sshd[mode=aggressive]' -
+  stockade test --failregex '^ login from <HOST> failed$' --line '2024-01-02 03:04:05 login from 192.0.2.1 failed'
+
+The exit status is 0 if any line matched, 1 if none did, and 2 where nothing could be tried. Nothing is banned, and
+no ignorecommand is run.";
 
 #[derive(Debug, Args)]
 struct Explain {
@@ -259,6 +310,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Unban(unban) => lift_bans(unban),
         Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
+        Action::Test(test) => return try_on_log(test),
         Action::Stop(stop) => Client::connect(&stop.place).and_then(|mut client| {
             client.ask(&Command::Stop)?;
             print("The daemon has ended.");
@@ -409,6 +461,35 @@ fn find_mistakes(check: &Check) -> ExitCode {
         terminal::print_coloured(&report.render(true));
     }
     ExitCode::from(report.status(check.strict))
+}
+
+/// `stockade test`.
+fn try_on_log(test: Test) -> ExitCode {
+    let options = test::Options {
+        directory: test.directory,
+        words: test.words,
+        filter: test.filter,
+        failregex: test.failregex,
+        ignoreregex: test.ignoreregex,
+        datepattern: test.datepattern.into_iter().collect(),
+        set: test.set,
+        lines: test.line,
+        at_start: test.at_start,
+        json: test.json,
+        quiet: test.quiet,
+    };
+    match test::run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whoever read it has seen enough.
+        Err(test::Trouble::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(trouble) => {
+            complain(&format!("stockade: {trouble}"));
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn show_origin(explain: &Explain) -> Result<(), Trouble> {

@@ -22,7 +22,9 @@ fn help(program: &str, words: &[&str]) -> String {
 fn every_program_explains_itself() {
     let stockade = env!("CARGO_BIN_EXE_stockade");
     insta::assert_snapshot!("stockade", help(stockade, &[]));
-    for command in ["run", "status", "ban", "unban", "check", "explain", "stop"] {
+    for command in [
+        "run", "status", "ban", "unban", "check", "explain", "test", "stop",
+    ] {
         insta::assert_snapshot!(format!("stockade-{command}"), help(stockade, &[command]));
     }
     insta::assert_snapshot!(
@@ -33,4 +35,5 @@ fn every_program_explains_itself() {
         "fail2ban-server",
         help(env!("CARGO_BIN_EXE_fail2ban-server"), &[])
     );
+    insta::assert_snapshot!("fail2ban-regex", help(env!("CARGO_BIN_EXE_fail2ban-regex"), &[]));
 }

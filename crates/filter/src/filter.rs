@@ -678,6 +678,11 @@ impl Filter {
         }
     }
 
+    /// Sets whether each step is told.
+    pub const fn set_explain(&mut self, explain: bool) {
+        self.mode.explain = explain;
+    }
+
     /// Sets `findtime`, in microseconds.
     pub const fn set_findtime(&mut self, micros: i64) {
         self.findtime_micros = micros;

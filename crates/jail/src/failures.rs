@@ -189,6 +189,11 @@ impl Failures {
         self.list.find(id).is_some()
     }
 
+    /// The count of `id`, where it has failures.
+    pub(crate) fn count_of(&self, id: &Id) -> Option<u32> {
+        Some(self.list.at(self.list.find(id)?).retry)
+    }
+
     /// All ids that have failures, in the order in which they were first seen.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Pending> {
         self.list.iter().map(|(_, failure)| Pending {

@@ -428,6 +428,12 @@ impl Jail {
         self.failures.contains(id)
     }
 
+    /// How far the count of `id` is towards `maxretry`, where it has failures and no ban.
+    #[must_use]
+    pub fn count_of(&self, id: &Id) -> Option<u32> {
+        self.failures.count_of(id)
+    }
+
     /// Gives the ban of `id` this ban time and count; `false` where it is not banned.
     pub fn prolong(&mut self, id: &Id, bantime: BanTime, bancount: u32) -> bool {
         self.bans.set_bantime(id, bantime, bancount)
