@@ -8,8 +8,11 @@ use stockade_check::{Code, Severity, check};
 use stockade_config::{Content, Files, Kind};
 use stockade_conformance::{Subject, has_reference};
 
+/// A file, what is said about it, and why that is right.
+type Said = (&'static str, Code, &'static str);
+
 /// What is said about the package, and why that is right. All of it is wrong there, too, and does no harm there.
-const SAID: [(&str, Code, &str); 5] = [
+const SAID: [Said; 5] = [
     (
         "filter.d/asterisk.conf",
         Code::UnknownOption,
@@ -37,9 +40,41 @@ const SAID: [(&str, Code, &str); 5] = [
     ),
 ];
 
+/// What is said besides where an action of the package is used as it is.
+const OF_ACTIONS: [(&str, &[Said]); 7] = [
+    ("action_", &[]),
+    ("action_mw", &[]),
+    ("action_mwl", &[]),
+    ("action_cf_mwl", &[]),
+    ("action_blocklist_de", &[]),
+    (
+        "action_xarf",
+        &[
+            (
+                "action.d/xarf-login-attack.conf",
+                Code::UnknownTag,
+                "a tag that is to be given as a parameter, and has no default",
+            ),
+            (
+                "action.d/xarf-login-attack.conf",
+                Code::UnknownOption,
+                "an option that its own commands do not refer to",
+            ),
+        ],
+    ),
+    (
+        "action_abuseipdb",
+        &[(
+            "action.d/abuseipdb.conf",
+            Code::UnknownTag,
+            "the categories are to be given as a parameter, and have no default",
+        )],
+    ),
+];
+
 /// The package's files with a `jail.local` over them.
 struct Package {
-    local: &'static str,
+    local: String,
 }
 
 impl Package {
@@ -81,10 +116,13 @@ impl Files for Package {
 
 /// The file, the code and the line of what is found; logs are not there, and notes on how expressions are searched
 /// are for those who write some.
-fn found(local: &'static str) -> Vec<(String, Code, u32, Severity)> {
+fn found(local: &str) -> Vec<(String, Code, u32, Severity)> {
     let base = Subject::package_configuration();
     let base = base.to_str().expect("a path that is text");
-    let report = check(&Package { local }, base, "1.1.1", &[]);
+    let package = Package {
+        local: local.to_owned(),
+    };
+    let report = check(&package, base, "1.1.1", &[]);
     assert_eq!(report.hidden, 0);
     report
         .diagnostics
@@ -111,13 +149,22 @@ fn the_package_with_every_jail_has_few() {
     if !has_reference() {
         return;
     }
-    // The shorthands that need an account have none in the package.
-    let found = found("[DEFAULT]\nenabled = true\n");
-    let mut rest: Vec<_> = found.iter().collect();
-    for (file, code, why) in SAID {
-        let before = rest.len();
-        rest.retain(|(found_file, found_code, ..)| (found_file.as_str(), *found_code) != (file, code));
-        assert!(rest.len() < before, "{file}: {} is no more: {why}", code.name());
+    for (action, besides) in OF_ACTIONS {
+        // Some shorthands need an account, and the package has none.
+        let account = "cfemail = x\ncfapikey = x\nblocklist_de_apikey = x\n";
+        let found = found(&format!(
+            "[DEFAULT]\nenabled = true\naction = %({action})s\n{account}"
+        ));
+        let mut rest: Vec<_> = found.iter().collect();
+        for (file, code, why) in SAID.iter().chain(besides) {
+            let before = rest.len();
+            rest.retain(|(found_file, found_code, ..)| (found_file.as_str(), found_code) != (file, code));
+            assert!(
+                rest.len() < before,
+                "{action}, {file}: {} is no more: {why}",
+                code.name()
+            );
+        }
+        assert_eq!(rest, Vec::<&(String, Code, u32, Severity)>::new(), "{action}");
     }
-    assert_eq!(rest, Vec::<&(String, Code, u32, Severity)>::new());
 }

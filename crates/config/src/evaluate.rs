@@ -54,12 +54,21 @@ pub(crate) fn parameters(definition: &Definition, item: &str, source: Option<&Tr
     for (name, value) in &definition.parameters {
         let mut parameter = Traced::new(value.as_str(), source.and_then(|source| source.at.clone()));
         if let Some(source) = source {
-            let begins = source
-                .as_text()
-                .and_then(|text| Some(text.find(item)? + value_of(item, name, value)?));
-            let at = begins.map_or_else(|| source.at.clone(), |byte| source.place(byte));
-            parameter.written = at.map(|at| Rc::new(Written::within(name, value, at)));
-            if let Some(byte) = begins {
+            let begins = source.as_text().and_then(|text| {
+                let item_at = text.find(item)?;
+                let (name_at, value_at) = value_of(item, name, value)?;
+                Some((item_at + name_at, item_at + value_at))
+            });
+            let place =
+                |byte: Option<usize>| byte.map_or_else(|| source.at.clone(), |byte| source.place(byte));
+            let (name_at, at) = (
+                place(begins.map(|(name, _)| name)),
+                place(begins.map(|(_, value)| value)),
+            );
+            parameter.written = name_at
+                .zip(at)
+                .map(|(name_at, at)| Rc::new(Written::within(name, value, name_at, at)));
+            if let Some((_, byte)) = begins {
                 let mut pieces = Pieces::default();
                 pieces.add(0, source, byte..byte + value.len());
                 parameter.pieces = Some(Rc::new(pieces));
@@ -70,8 +79,8 @@ pub(crate) fn parameters(definition: &Definition, item: &str, source: Option<&Tr
     parameters
 }
 
-/// Where the value of a parameter begins in a definition: behind the last `NAME=` that is followed by it.
-fn value_of(item: &str, name: &str, value: &str) -> Option<usize> {
+/// Where a parameter and its value begin in a definition: the last `NAME=` that is followed by the value.
+fn value_of(item: &str, name: &str, value: &str) -> Option<(usize, usize)> {
     let brackets = item.find('[')?;
     let written = format!("{name}=");
     let inside = tail(item, brackets);
@@ -82,7 +91,7 @@ fn value_of(item: &str, name: &str, value: &str) -> Option<usize> {
         let is_skipped = |c: char| is_space(c) || (matches!(c, '"' | '\'') && !value.starts_with(c));
         let skipped = tail(inside, from).find(|c: char| !is_skipped(c)).unwrap_or(0);
         let found = tail(inside, from + skipped).starts_with(value) || value.is_empty();
-        (is_name && found).then_some(brackets + from + skipped)
+        (is_name && found).then_some((brackets + at, brackets + from + skipped))
     });
     places.last()
 }

@@ -71,11 +71,11 @@ struct Start {
 
 impl Written {
     /// A value that is written within another one, such as a parameter.
-    pub(crate) fn within(name: &str, text: &str, at: Span) -> Self {
+    pub(crate) fn within(name: &str, text: &str, name_at: Span, at: Span) -> Self {
         Self {
             name: name.to_owned(),
             text: text.to_owned(),
-            name_at: at.clone(),
+            name_at,
             lines: Vec::new(),
             at,
             used: Cell::new(false),
@@ -350,10 +350,7 @@ impl Parser<'_> {
             self.parsed.mistakes.push(mistake);
         }
         // The place is taken now, so that options keep their order and a second one is seen.
-        let placeholder = Written {
-            name_at: name_at.clone(),
-            ..Written::within(&name, "", at.clone())
-        };
+        let placeholder = Written::within(&name, "", name_at.clone(), at.clone());
         options.insert(name.as_str(), Rc::new(placeholder));
         // An option without a name is a mistake, and nothing continues it.
         self.open = (!name.is_empty()).then(|| Open {

@@ -299,7 +299,7 @@ fn unread_parameter(
         Some(meant) => Some(format!("did you mean `{meant}`?")),
         None => known_parameters(merged).map(|known| format!("it knows {known}")),
     };
-    let place = parameter_name(context, parameter);
+    let place = Place::name(parameter);
     context.report(
         Diagnostic::new(
             Code::UnknownParameter,
@@ -331,41 +331,18 @@ fn known_parameters(merged: &Merged) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// The place of a parameter's name, which stands before its value.
-fn parameter_name(context: &Context<'_>, parameter: &Written) -> Place {
-    let at = parameter.at();
-    let line = context.line(at);
-    let before: Vec<char> = line
-        .chars()
-        .take(usize::try_from(at.column).unwrap_or(1).saturating_sub(1))
-        .collect();
-    let text: String = before.iter().collect();
-    let name = parameter.name();
-    match text.rfind(name) {
-        Some(byte) => {
-            let column = text.get(..byte).unwrap_or_default().chars().count() + 1;
-            let mut span = at.clone();
-            span.column = u32::try_from(column).unwrap_or(at.column);
-            Place::at(&span, name.chars().count())
-        }
-        None => Place::at(at, parameter.text().chars().count()),
-    }
-}
-
 /// Whether the value of a parameter is written as a reference.
 fn begins_with_reference(context: &Context<'_>, parameter: &Written) -> bool {
-    let line = context.line(parameter.at());
-    let before = usize::try_from(parameter.at().column)
-        .unwrap_or(1)
-        .saturating_sub(1);
-    let rest: String = line.chars().skip(before).collect();
-    // What a reference stands for is written elsewhere, so this place is within another option.
-    rest.starts_with("%(") || !line.contains(&format!("{}=", parameter.name()))
+    let at = parameter.name_at();
+    let before = usize::try_from(at.column).unwrap_or(1).saturating_sub(1);
+    let rest: String = context.line(at).chars().skip(before).collect();
+    let value = rest.split_once('=').map_or("", |(_, value)| value);
+    value.trim_start_matches(['"', '\'']).starts_with("%(")
 }
 
 /// The section within whose options a parameter is written.
 fn enclosing_section(context: &Context<'_>, parameter: &Written) -> String {
-    let at = parameter.at();
+    let at = parameter.name_at();
     let files = &context.inspection.files;
     let sections = files
         .iter()

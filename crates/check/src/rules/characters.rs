@@ -215,7 +215,7 @@ fn quoted(context: &mut Context<'_>, section: &SourceSection, option: &Written) 
 fn cut(context: &mut Context<'_>, option: &Written, about: About) {
     let is_expression = ["failregex", "ignoreregex", "prefregex", "datepattern"].contains(&option.name());
     let is_command = option.name().starts_with("action") || option.name() == "ignorecommand";
-    if about == About::Settings && !is_expression && !is_command {
+    if !is_expression && !is_command && (about == About::Settings || !option.is_used()) {
         return;
     }
     for (line, at) in lines(option) {
