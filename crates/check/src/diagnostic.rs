@@ -91,7 +91,15 @@ impl Place {
             };
             width = here.column.saturating_sub(start.column).saturating_add(1);
         }
-        Some(Self::at(&start, usize::try_from(width).unwrap_or(1)))
+        let width = usize::try_from(width).unwrap_or(1);
+        // A whole line with references in it is underlined as it is written.
+        let is_whole = part
+            .get(length..)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'));
+        let written = text.written().filter(|_| is_whole);
+        let rest = written.and_then(|option| option.rest_of_line(&start));
+        let width = rest.map_or(width, |rest| width.max(rest.chars().count()));
+        Some(Self::at(&start, width))
     }
 }
 

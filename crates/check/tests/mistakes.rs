@@ -159,6 +159,10 @@ fn reports_no_more_than_anyone_reads() {
     let lines = (0..40_000).map(|n| format!("word{n}\n")).collect::<String>();
     for (name, text) in [
         ("addresses", format!("[door]\nignoreip = {entries}\n")),
+        (
+            "addresses on lines",
+            format!("[door]\nignoreip = {}\n", entries.replace(' ', "\n  ")),
+        ),
         ("lines", format!("[door]\n{lines}")),
     ] {
         let mut tree = base();

@@ -149,6 +149,20 @@ impl Written {
         self.used.set(true);
     }
 
+    /// What the line of a place says from there on, as far as it is part of the value.
+    #[must_use]
+    pub fn rest_of_line(&self, from: &Span) -> Option<&str> {
+        let following = self.lines.partition_point(|start| start.line <= from.line);
+        let start = following.checked_sub(1).and_then(|line| self.lines.get(line))?;
+        if (&self.at.file, start.line) != (&from.file, from.line) {
+            return None;
+        }
+        let skipped = usize::try_from(from.column.checked_sub(start.column)?).ok()?;
+        let line = tail(&self.text, start.byte).split('\n').next()?;
+        let (byte, _) = line.char_indices().nth(skipped)?;
+        Some(tail(line, byte))
+    }
+
     /// Whether anything has asked for this very value: the reader itself, a `%(…)s`, or a tag.
     #[must_use]
     pub fn is_used(&self) -> bool {
