@@ -4,9 +4,13 @@
 
 use std::collections::HashMap;
 
+/// Up to how many names are looked through one by one, which is quicker than hashing them. Most maps stay below.
+const SMALL: usize = 16;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Ordered<V> {
     entries: Vec<(String, V)>,
+    /// Where each name stands, once there are more than [`SMALL`].
     index: HashMap<String, usize>,
 }
 
@@ -21,17 +25,24 @@ impl<V> Default for Ordered<V> {
 
 impl<V> Ordered<V> {
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
-        let at = *self.index.get(name)?;
+        let at = self.position(name)?;
         self.entries.get(at).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        let at = *self.index.get(name)?;
+        let at = self.position(name)?;
         self.entries.get_mut(at).map(|(_, value)| value)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.index.contains_key(name)
+        self.position(name).is_some()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.entries.len() > SMALL {
+            return self.index.get(name).copied();
+        }
+        self.entries.iter().position(|(known, _)| known == name)
     }
 
     /// Sets a value; a name that is there keeps its position.
@@ -40,8 +51,16 @@ impl<V> Ordered<V> {
         match self.get_mut(&name) {
             Some(old) => *old = value,
             None => {
-                self.index.insert(name.clone(), self.entries.len());
                 self.entries.push((name, value));
+                // The one that is too many brings all others along.
+                let from = match self.entries.len() {
+                    count if count <= SMALL => count,
+                    count if count == SMALL + 1 => 0,
+                    count => count - 1,
+                };
+                for (at, (name, _)) in self.entries.iter().enumerate().skip(from) {
+                    self.index.insert(name.clone(), at);
+                }
             }
         }
     }
@@ -71,5 +90,28 @@ impl<V> Ordered<V> {
         self.entries
             .get(position)
             .map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ordered, SMALL};
+
+    #[test]
+    fn names_are_found_however_many_there_are() {
+        let mut map = Ordered::default();
+        for number in 0..3 * SMALL {
+            let name = format!("name{number}");
+            assert_eq!(map.get(&name), None, "before {number}");
+            map.insert(name.as_str(), number);
+            map.insert("name0", number);
+            for known in 1..=number {
+                assert_eq!(map.get(&format!("name{known}")), Some(&known), "after {number}");
+            }
+            assert_eq!(map.get("name0"), Some(&number));
+            assert_eq!(map.len(), number + 1);
+        }
+        let names: Vec<&str> = map.names().collect();
+        assert_eq!(names.first(), Some(&"name0"), "it keeps its position");
     }
 }

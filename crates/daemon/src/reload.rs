@@ -4,8 +4,8 @@
 //!
 //! Invariant: a configuration with a mistake changes nothing.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use stockade_protocol::{Command, Failure, Value};
 
@@ -76,20 +76,32 @@ impl Plan {
     /// Reads the commands of a configuration. Expressions that a jail has already come from `patterns`.
     ///
     /// # Errors
-    /// As the first command that fails would.
+    /// Every mistake, of each jail the first.
     pub(crate) fn read(
         stream: Vec<Placed>,
         start_year: i16,
         patterns: &mut Patterns,
-    ) -> Result<Self, Mistake> {
+    ) -> Result<Self, Vec<Mistake>> {
         let mut plan = Self::default();
         let mut drafts = Drafts::default();
+        let mut mistakes = Vec::new();
+        let mut broken: BTreeSet<String> = BTreeSet::new();
         for placed in stream {
             let place = placed.place().map(str::to_owned);
-            plan.take(placed, start_year, patterns, &mut drafts)
-                .map_err(|failure| Mistake { place, failure })?;
+            let jail = placed.command.jail().map(str::to_owned);
+            if jail.as_ref().is_some_and(|jail| broken.contains(jail)) {
+                continue;
+            }
+            if let Err(failure) = plan.take(placed, start_year, patterns, &mut drafts) {
+                broken.extend(jail);
+                mistakes.push(Mistake { place, failure });
+            }
         }
-        Ok(plan)
+        if mistakes.is_empty() {
+            Ok(plan)
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn take(

@@ -464,10 +464,13 @@ impl<W: World> Server<W> {
         }
         let plan = match Plan::read(stream, self.start_year, &mut self.patterns) {
             Ok(plan) => plan,
-            Err(mistake) => {
-                let text = format!("{}. Nothing was changed", mistake.failure.text());
-                self.complain(mistake.place.as_deref(), &text);
-                return Err(mistake.failure);
+            Err(mistakes) => {
+                for mistake in &mistakes {
+                    let text = format!("{}. Nothing was changed", mistake.failure.text());
+                    self.complain(mistake.place.as_deref(), &text);
+                }
+                let first = mistakes.into_iter().next();
+                return first.map_or(Ok("OK".into()), |mistake| Err(mistake.failure));
             }
         };
         for (option, value) in plan.settings {

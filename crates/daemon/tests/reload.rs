@@ -76,8 +76,11 @@ fn a_mistake_changes_nothing_and_is_told_with_its_place() {
     let mut stream = configuration();
     stream.extend(set("one maxretry 9"));
     stream.extend(set("two findtime soon"));
+    stream.extend(set("two maxlines 0"));
+    stream.extend(set("one addfailregex ("));
     send(&mut server, stream, |property| match property {
         "findtime" => vec!["/etc/jail.local:7:12".to_owned()],
+        "addfailregex" => vec!["/etc/filter.d/f.conf:2:13".to_owned()],
         _ => Vec::new(),
     });
     assert_eq!(
@@ -87,10 +90,14 @@ fn a_mistake_changes_nothing_and_is_told_with_its_place() {
     );
     assert_eq!(server.jails().blueprint("one").unwrap().counting.maxretry, 5);
     let log = &server.world().log;
-    assert!(
-        log.iter().any(|line| line.starts_with("/etc/jail.local:7:12: ")),
-        "{log:#?}"
-    );
+    for (place, told) in [
+        ("/etc/jail.local:7:12: ", 1),
+        ("/etc/filter.d/f.conf:2:13: ", 1),
+        ("maxlines must be", 0),
+    ] {
+        let count = log.iter().filter(|line| line.starts_with(place)).count();
+        assert_eq!(count, told, "{place}: of each jail the first mistake\n{log:#?}");
+    }
 }
 
 #[test]
