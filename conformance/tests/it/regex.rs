@@ -5,8 +5,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use stockade_conformance::{Ran, Subject, has_reference, run};
+use stockade_conformance::{Machine, Ran, Subject, can_make_machines, has_reference, run, spawn, until};
 
 use crate::stage::{PATIENCE, Stage};
 
@@ -533,6 +534,111 @@ fn the_samples_of_the_reference() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// A machine with a journal of its own, whose entries both read.
+#[test]
+fn the_journal() {
+    const JOURNALD: &str = "/usr/lib/systemd/systemd-journald";
+    const ENTRIES: &str = "\
+        printf '%s\\n' 'connect from 192.0.2.1' 'fail of bob' 'something else' close '# no comment' | systemd-cat -t app\n\
+        echo 'fail of joe' | systemd-cat -t other";
+    const TRIALS: [&[&str]; 9] = [
+        &[
+            "-c",
+            "DIR",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-c",
+            "DIR",
+            "-v",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-c",
+            "DIR",
+            "-m",
+            "SYSLOG_IDENTIFIER=app + SYSLOG_IDENTIFIER=other",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "--print-all-matched",
+            "systemd-journal[journalpath=/run/log/journal]",
+            "from <HOST>$",
+        ],
+        &[
+            "-c",
+            "DIR",
+            "-o",
+            "row",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-c",
+            "DIR",
+            "-o",
+            "msg",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-c",
+            "DIR",
+            "-i",
+            "-o",
+            "<msg>|<time>",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "session",
+        ],
+        &[
+            "-L",
+            "3",
+            "-m",
+            "SYSLOG_IDENTIFIER=app",
+            "systemd-journal",
+            "from <HOST>$",
+        ],
+        &["-c", "DIR", "systemd-journal", "session"],
+    ];
+    if !has_reference() || !can_make_machines(&[JOURNALD, "systemd-cat"]) {
+        return;
+    }
+    let (stage, machine) = (stage(), Machine::start("journal"));
+    let _said = machine
+        .sh("mkdir -p /run/systemd/journal /run/log/journal")
+        .expect("making the journal's directories");
+    let said = machine.directory().join("journald");
+    let _journald = spawn(&mut machine.inside(&Command::new(JOURNALD)), &said);
+    let wait_for = |what: &str| {
+        until(what, PATIENCE, String::new, || {
+            machine.sh(what).succeeded().then_some(())
+        });
+    };
+    wait_for("test -S /run/systemd/journal/stdout");
+    let _said = machine.sh(ENTRIES).expect("writing to the journal");
+    wait_for("journalctl -q -t other | grep -q joe");
+    let differences: Vec<String> = TRIALS
+        .iter()
+        .filter_map(|words| difference_inside(&stage, Some(&machine), words))
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 #[test]
 fn a_known_difference_is_still_one() {
     if !has_reference() || Subject::under_test() == Subject::Reference {
@@ -567,8 +673,13 @@ fn compare(trials: &[&[&str]]) {
 
 /// How the two differ on these words.
 fn difference(stage: &Stage, words: &[&str]) -> Option<String> {
-    let expected = say(stage, Subject::Reference, words);
-    let found = say(stage, Subject::under_test(), words);
+    difference_inside(stage, None, words)
+}
+
+/// The same, perhaps inside a machine.
+fn difference_inside(stage: &Stage, machine: Option<&Machine>, words: &[&str]) -> Option<String> {
+    let expected = say(stage, machine, Subject::Reference, words);
+    let found = say(stage, machine, Subject::under_test(), words);
     if (expected.status, &expected.stdout) == (found.status, &found.stdout) {
         return None;
     }
@@ -589,13 +700,16 @@ fn difference(stage: &Stage, words: &[&str]) -> Option<String> {
 }
 
 /// What it prints, as it would at any time and anywhere.
-fn say(stage: &Stage, subject: Subject, words: &[&str]) -> Ran {
+fn say(stage: &Stage, machine: Option<&Machine>, subject: Subject, words: &[&str]) -> Ran {
     let mut command = subject.regex();
     command
         .current_dir(stage.path())
         .env("TZ", "UTC")
         .env("LC_ALL", "C.UTF-8");
     command.args(words.iter().map(|word| stage.here(word)));
+    if let Some(machine) = machine {
+        command = machine.inside(&command);
+    }
     let ran = run(&mut command, PATIENCE);
     Ran {
         stdout: ran.stdout.lines().map(|line| timeless(line) + "\n").collect(),

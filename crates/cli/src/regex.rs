@@ -197,6 +197,7 @@ fn run(
         statistics,
         output: Output::default(),
         last_time: None,
+        last_prefix: None,
     };
     trial.carry_out(source, is_journal)
 }
@@ -305,6 +306,8 @@ struct Trial<'a> {
     output: Output,
     /// The last time that a line had.
     last_time: Option<(Timestamp, bool)>,
+    /// What the prefregex captured when it was last searched.
+    last_prefix: Option<Captured>,
 }
 
 impl Trial<'_> {
@@ -388,10 +391,13 @@ impl Trial<'_> {
 
     /// Counts what the filter did; whether an ignoreregex matched.
     fn note_steps(&mut self, steps: &[Step]) -> bool {
-        let mut is_ignored = false;
+        let (mut is_ignored, mut is_searched) = (false, false);
         for step in steps {
             match step {
-                Step::Prefregex(Some(captured)) => self.statistics.hit_prefregex(|| groups(captured)),
+                Step::Prefregex(captured) => {
+                    self.last_prefix.clone_from(captured);
+                    is_searched = true;
+                }
                 Step::Ignoreregex(index) => {
                     self.statistics.hit_ignoreregex(*index);
                     is_ignored = true;
@@ -402,7 +408,6 @@ impl Trial<'_> {
                 | Step::NoDate
                 | Step::JournalTime(_)
                 | Step::TooOld
-                | Step::Prefregex(None)
                 | Step::Failregex(_)
                 | Step::NoTime
                 | Step::Helper
@@ -410,6 +415,11 @@ impl Trial<'_> {
                 | Step::NoId
                 | Step::Pending => {}
             }
+        }
+        // The reference counts a line that an ignoreregex takes before the prefregex is searched as it counted the
+        // line before.
+        if let Some(captured) = self.last_prefix.as_ref().filter(|_| is_searched || is_ignored) {
+            self.statistics.hit_prefregex(|| groups(captured));
         }
         is_ignored
     }
