@@ -84,7 +84,9 @@ fn siblings(context: &mut Context<'_>) {
             for (earlier, later) in layers.iter().zip(layers.iter().skip(1)) {
                 let (one, other) = (&earlier.at().file, &later.at().file);
                 let is_kept = later.text().contains(&format!("known/{}", later.name()));
-                if one == other || !are_siblings(one, other) || is_kept || earlier.text() == later.text() {
+                let is_meant =
+                    one == other || is_kept || earlier.text() == later.text() || is_of_distribution(one);
+                if is_meant || !are_siblings(one, other) {
                     continue;
                 }
                 let section = context.section_of(later).to_owned();
@@ -103,6 +105,12 @@ fn siblings(context: &mut Context<'_>) {
             }
         }
     }
+}
+
+/// Whether a file brings the values of a distribution, for others to override: by the names that Debian and Fedora use.
+fn is_of_distribution(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.starts_with("defaults-") || name.starts_with("00-")
 }
 
 /// Whether two files lie in one directory of layers and have the same extension.
