@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What `[Definition]` said one layer ago, as a section of its own, where anything has been redefined.
+    /// What `[Definition]` said one layer ago, as a section of its own, where it has been opened again.
     pub(crate) fn known_definition(model: &'a Model, sources: &'a Sources<'a>) -> Option<Self> {
         const DEFINITION: &str = "Definition";
         if !model.has_known(DEFINITION) {

@@ -174,11 +174,10 @@ impl<'a> Sources<'a> {
     fn merged(&self, layers: Vec<String>) -> Result<Option<Model>, Error> {
         let mut order = Vec::new();
         self.read_list(&layers, None, &mut Vec::new(), &mut order)?;
-        self.log.add(
-            Level::Info,
-            PARSER,
-            loading(order.iter().map(|file| file.path.as_str())),
-        );
+        if !order.is_empty() {
+            let paths = order.iter().map(|file| file.path.as_str());
+            self.log.add(Level::Info, PARSER, loading(paths));
+        }
         let mut model = Model::default();
         for file in order {
             model.merge(&file.parsed);

@@ -152,6 +152,8 @@ pub(crate) struct Section {
     /// The header that opened it first.
     pub(crate) at: Option<Span>,
     pub(crate) options: Options,
+    /// Whether it has been opened more than once, by another file or under a condition.
+    is_known: bool,
 }
 
 impl Model {
@@ -163,10 +165,13 @@ impl Model {
         for (name, section) in file.sections.iter() {
             let (name, condition) =
                 conditional(name).map_or((name, None), |(name, condition)| (name, Some(condition)));
+            let is_known = self.sections.contains(name);
             let merged = self.sections.entry(name, || Section {
                 at: Some(section.at.clone()),
                 options: Ordered::default(),
+                is_known,
             });
+            merged.is_known = is_known;
             for (option, written) in section.options.iter() {
                 let option =
                     condition.map_or_else(|| option.to_owned(), |condition| format!("{option}?{condition}"));
@@ -201,11 +206,9 @@ impl Model {
         self.sections.get(section)?.options.get(option)?.earlier.last()
     }
 
-    /// Whether any option of the section has been set by two files.
+    /// Whether the section has an earlier state, be there anything in it or not.
     pub(crate) fn has_known(&self, section: &str) -> bool {
-        self.sections
-            .get(section)
-            .is_some_and(|section| section.options.iter().any(|(_, entry)| !entry.earlier.is_empty()))
+        self.sections.get(section).is_some_and(|section| section.is_known)
     }
 
     /// Sets an option of a section that exists, as the reader itself does; that is not a layer.

@@ -207,8 +207,9 @@ impl<'a> Reader<'a> {
         let general = sources
             .model("fail2ban")?
             .ok_or(Error::Unreadable { what: "fail2ban" })?;
-        let general = General::read(sources, &general)?;
         let mut model = jails(sources, &self.version, &self.variables)?;
+        // Every file is read before any option is looked at, so the mistakes of files come first.
+        let general = General::read(sources, &general)?;
         let names: Vec<String> = match only_jail {
             Some(name) if model.has_section(name) => vec![name.to_owned()],
             Some(name) => {

@@ -124,7 +124,7 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
     let text = format!(
         "Using pid file {}, [{}] logging to {}",
         settings.pidfile,
-        settings.loglevel.to_uppercase(),
+        shown_level(&settings.loglevel),
         settings.logtarget
     );
     sources.log.add(Level::Info, GENERAL, text);
@@ -167,6 +167,39 @@ pub fn is_level(text: &str) -> bool {
     ];
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits || NAMES.iter().any(|name| name.eq_ignore_ascii_case(text))
+}
+
+/// A level of the log, which it is known to be, as it is shown.
+fn shown_level(text: &str) -> String {
+    const NAMES: [(&str, &str); 10] = [
+        ("50", "CRITICAL"),
+        ("40", "ERROR"),
+        ("30", "WARNING"),
+        ("25", "NOTICE"),
+        ("20", "INFO"),
+        ("18", "MSG"),
+        ("10", "DEBUG"),
+        ("7", "TRACE"),
+        ("5", "HEAVY"),
+        ("", "NOTSET"),
+    ];
+    let level = text.to_uppercase();
+    match level.as_str() {
+        "WARN" => "WARNING".to_owned(),
+        "FATAL" => "CRITICAL".to_owned(),
+        "TRACEDEBUG" => "TRACE".to_owned(),
+        "HEAVYDEBUG" => "HEAVY".to_owned(),
+        number if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            let number = number.trim_start_matches('0');
+            match (NAMES.iter().find(|(level, _)| *level == number), number.len()) {
+                (Some((_, name)), _) => (*name).to_owned(),
+                (None, 1) => format!("#0{number}-Lev."),
+                (None, 2) if number < "50" => format!("#{number}-Lev."),
+                (None, _) => format!("Level {number}"),
+            }
+        }
+        _ => level,
+    }
 }
 
 /// What `fail2ban.conf` says to the daemon.

@@ -7,7 +7,6 @@
 
 use crate::{
     Error,
-    budget::VALUE_BYTES,
     layers::Sources,
     model::Traced,
     ordered::Ordered,
@@ -18,6 +17,9 @@ use crate::{
 
 /// How often one tag is replaced within one option before the reference calls it a recursion.
 const REPLACEMENTS: u32 = 26;
+/// How long a text may become by replacing. What a stock action becomes has 2 KiB; beyond this something leads to
+/// itself, twice in one text, and the reference would double it until memory is exhausted.
+const GROWN: usize = 1 << 20;
 /// How much of a runaway text is shown.
 const SHOWN: usize = 4096;
 
@@ -123,7 +125,7 @@ impl Resolution<'_> {
                 .saturating_mul(value.len())
                 .saturating_add(self.text.text.len());
             budget.spend(grown)?;
-            if grown > VALUE_BYTES {
+            if grown > GROWN && grown > self.text.text.len() {
                 // Only what leads to itself grows like this; the reference would go on until its count is up.
                 return Err(self.recursion(tag, start));
             }

@@ -53,6 +53,7 @@ pub(crate) fn integer(text: &str) -> Option<Value> {
         Some(rest) => ("-", rest),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
+    let digits: String = digits.chars().map(western).collect();
     let groups_are_digits = digits
         .split('_')
         .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
@@ -63,6 +64,86 @@ pub(crate) fn integer(text: &str) -> Option<Value> {
     let significant = digits.trim_start_matches('0');
     let number = format!("{sign}{}", if significant.is_empty() { "0" } else { significant });
     Some(number.parse().map_or_else(|_| Value::BigInt(number), Value::Int))
+}
+
+/// A decimal digit of any script as one of ours; everything else as it is.
+fn western(c: char) -> char {
+    /// The zeros of the other scripts; nine digits follow each.
+    const ZEROS: [char; 65] = [
+        '\u{660}',
+        '\u{6f0}',
+        '\u{7c0}',
+        '\u{966}',
+        '\u{9e6}',
+        '\u{a66}',
+        '\u{ae6}',
+        '\u{b66}',
+        '\u{be6}',
+        '\u{c66}',
+        '\u{ce6}',
+        '\u{d66}',
+        '\u{de6}',
+        '\u{e50}',
+        '\u{ed0}',
+        '\u{f20}',
+        '\u{1040}',
+        '\u{1090}',
+        '\u{17e0}',
+        '\u{1810}',
+        '\u{1946}',
+        '\u{19d0}',
+        '\u{1a80}',
+        '\u{1a90}',
+        '\u{1b50}',
+        '\u{1bb0}',
+        '\u{1c40}',
+        '\u{1c50}',
+        '\u{a620}',
+        '\u{a8d0}',
+        '\u{a900}',
+        '\u{a9d0}',
+        '\u{a9f0}',
+        '\u{aa50}',
+        '\u{abf0}',
+        '\u{ff10}',
+        '\u{104a0}',
+        '\u{10d30}',
+        '\u{11066}',
+        '\u{110f0}',
+        '\u{11136}',
+        '\u{111d0}',
+        '\u{112f0}',
+        '\u{11450}',
+        '\u{114d0}',
+        '\u{11650}',
+        '\u{116c0}',
+        '\u{11730}',
+        '\u{118e0}',
+        '\u{11950}',
+        '\u{11c50}',
+        '\u{11d50}',
+        '\u{11da0}',
+        '\u{16a60}',
+        '\u{16ac0}',
+        '\u{16b50}',
+        '\u{1d7ce}',
+        '\u{1d7d8}',
+        '\u{1d7e2}',
+        '\u{1d7ec}',
+        '\u{1d7f6}',
+        '\u{1e140}',
+        '\u{1e2f0}',
+        '\u{1e950}',
+        '\u{1fbf0}',
+    ];
+    if c.is_ascii() {
+        return c;
+    }
+    let digit = ZEROS
+        .iter()
+        .rfind(|zero| **zero <= c)
+        .and_then(|zero| char::from_digit(u32::from(c) - u32::from(*zero), 10));
+    digit.unwrap_or(c)
 }
 
 /// Words separated by white space and commas.
