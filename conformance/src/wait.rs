@@ -2,18 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// How often we look.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long we wait before looking again, at first and at last: what is short is not made longer.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
 /// Looks with `look` until it has found something; `None` after `limit`.
 pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
+    let [mut pause, longest] = PAUSES;
     loop {
         let found = look();
         if found.is_some() || Instant::now() > end {
             return found;
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
+        pause = longest.min(pause * 2);
     }
 }
 

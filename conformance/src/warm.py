@@ -4,7 +4,9 @@ child that is forked for each call runs it as its own entry would.
 Arguments: the program. Standard input: calls, each a directory and words. Standard output: for each call its exit
 status, standard output and standard error. Texts are netstrings: their length in decimal, a colon, the bytes.
 """
+import importlib
 import os
+import resource
 import runpy
 import sys
 
@@ -31,9 +33,12 @@ def write(text):
     answers.write(b"%d:%s" % (len(text), text))
 
 
-def run(directory, words, out, err):
+def run(directory, words, out, err, modules):
     os.dup2(out, 1)
     os.dup2(err, 2)
+    # What never ends by itself ends here.
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
     status = 0
     try:
         os.chdir(directory)
@@ -52,6 +57,7 @@ def run(directory, words, out, err):
     for stream in (sys.stdout, sys.stderr):
         if not stream.closed:
             stream.flush()
+    os.write(modules, " ".join(sys.modules).encode())
     os._exit(status & 255)
 
 
@@ -65,12 +71,16 @@ def everything(file):
 while True:
     directory = read()
     words = [os.fsdecode(read()) for _ in range(int(read()))]
-    out, err = (os.memfd_create(name) for name in ("out", "err"))
+    out, err, modules = (os.memfd_create(name) for name in ("out", "err", "modules"))
     child = os.fork()
     if child == 0:
-        run(directory, words, out, err)
+        run(directory, words, out, err, modules)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     write(b"%d" % status)
     write(everything(out))
     write(everything(err))
     answers.flush()
+    # What one call has needed is there for the next.
+    for module in everything(modules).decode().split():
+        if module not in sys.modules:
+            importlib.import_module(module)

@@ -8,10 +8,11 @@
 mod inspection;
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::ErrorKind, path::PathBuf};
 
 use serde_json::Value;
-use support::{Called, Disk, Memory, client};
+use stockade_config::{Content, Files, Kind};
+use support::{Called, Memory, client};
 
 fn examples() -> PathBuf {
     PathBuf::from(concat!(
@@ -115,6 +116,40 @@ fn replays_every_generated_configuration() {
         differing.len(),
         differing.join("\n")
     );
+}
+
+/// The disk, with relative paths seen from a directory.
+struct Disk {
+    root: PathBuf,
+}
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Content {
+        match fs::read(self.root.join(path)) {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Content::Missing,
+            Err(error) => Content::Unreadable(error.to_string()),
+        }
+    }
+
+    fn kind(&self, path: &str) -> Kind {
+        let path = self.root.join(path);
+        match fs::metadata(&path) {
+            Ok(data) if data.is_dir() => Kind::Directory,
+            // A link to nowhere does not survive every archive; the example keeps its name.
+            Ok(_) if path.ends_with("logs/dangling") => Kind::DanglingLink,
+            Ok(_) => Kind::File,
+            Err(_) if fs::symlink_metadata(&path).is_ok() => Kind::DanglingLink,
+            Err(_) => Kind::Missing,
+        }
+    }
+
+    fn names(&self, directory: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(directory)).into_iter().flatten();
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect()
+    }
 }
 
 fn sorted(text: &str) -> String {

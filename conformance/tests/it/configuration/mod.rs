@@ -1,9 +1,13 @@
 //! The configuration language: what `fail2ban-client` makes of a directory, ours and the reference's.
 //!
-//! The directories are the reference's own package and the worked examples.
+//! The directories are the reference's own package, the worked examples, and random ones.
 
+#[path = "../../../../crates/config/tests/support/client.rs"]
+mod client;
 mod examples;
+mod generated;
 mod stock;
+mod trees;
 
 use std::fs;
 use std::os::unix::fs::symlink;
