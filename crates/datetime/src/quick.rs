@@ -1,7 +1,7 @@
 //! The three formats that most logs have, read by hand.
 //!
 //! In: a place in a line where the format is expected. Out: where the date ends and its numbers, if
-//! it is written in the usual way: two digits each, names in title case.
+//! it is written in the usual way: two digits each, names of three letters.
 //!
 //! Invariant: what is read here is what the format's program would match at this place, with the same
 //! end. Anything unusual, even a character beyond ASCII nearby, is left to the program.

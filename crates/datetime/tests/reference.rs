@@ -13,14 +13,15 @@ mod generate;
 
 use generate::{Made, Rng};
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use stockade_datetime::{Clock, Detector, Timestamp};
 
-/// Each costs the start of an interpreter.
-const CASES: usize = 40;
+/// Some ten milliseconds each.
+const CASES: usize = 600;
 
 /// Lines of a log.
 const LINES: usize = 20;
@@ -56,10 +57,11 @@ fn the_reference_finds_the_same_dates() {
     let (cases, seed) = (number("STOCKADE_CASES", CASES), number("STOCKADE_SEED", 0));
     let mut compared = Compared::default();
     let mut differences = String::new();
+    let mut reference = Reference::start(&reference);
     for case in seed..seed + cases {
         let mut rng = Rng::new(u64::try_from(case).expect("a small number"));
         let log = Log::new(&mut rng);
-        log.compare(&reference, case, &mut compared, &mut differences);
+        log.compare(&mut reference, case, &mut compared, &mut differences);
     }
     eprintln!("{compared:?}");
     assert!(differences.is_empty(), "{differences}");
@@ -157,7 +159,7 @@ impl Log {
 
     fn compare(
         &self,
-        reference: &std::path::Path,
+        reference: &mut Reference,
         case: usize,
         compared: &mut Compared,
         differences: &mut String,
@@ -268,35 +270,60 @@ impl Log {
     }
 
     /// Has the reference read the log, and answers what it prints.
-    fn ask(&self, reference: &std::path::Path, options: &[&str]) -> String {
-        let mut path = std::env::temp_dir();
-        path.push(format!("stockade-dates-{}.log", std::process::id()));
-        let mut file = std::fs::File::create(&path).expect("a temporary file");
-        for line in &self.lines {
-            writeln!(file, "{line}").expect("it can be written");
-        }
-        drop(file);
-        let mut command = Command::new("/usr/bin/python3");
-        command
-            .env("PYTHONPATH", reference.join("usr/lib/python3/dist-packages"))
-            .env("LANG", "C.UTF-8")
-            .env("TZ", self.zone)
-            .arg(reference.join("usr/bin/fail2ban-regex"))
-            .arg("--raw")
-            .args(options);
+    fn ask(&self, reference: &mut Reference, options: &[&str]) -> String {
+        let mut arguments = vec!["--raw".to_owned()];
+        arguments.extend(options.iter().map(|&option| option.to_owned()));
         if !self.patterns.is_empty() {
-            command.args(["-d", &self.patterns.join("\n")]);
+            arguments.extend(["-d".to_owned(), self.patterns.join("\n")]);
         }
         if let Some(zone) = self.default_zone {
-            command.args(["--TZ", zone]);
+            arguments.extend(["--TZ".to_owned(), zone.to_owned()]);
         }
-        let output = command
-            .arg(&path)
-            .arg("(?s)^(?P<fid>.*)$")
-            .output()
+        let request = json!({ "zone": self.zone, "arguments": arguments, "lines": self.lines });
+        reference.ask(&request)
+    }
+}
+
+/// The reference, in an interpreter that is started once.
+struct Reference {
+    process: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Reference {
+    fn start(directory: &std::path::Path) -> Self {
+        let mut process = Command::new("/usr/bin/python3")
+            .env("PYTHONPATH", directory.join("usr/lib/python3/dist-packages"))
+            .env("LANG", "C.UTF-8")
+            .env("PYTHONIOENCODING", "utf-8")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference.py"))
+            .arg(directory.join("usr/bin/fail2ban-regex"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
             .expect("the reference runs");
-        std::fs::remove_file(&path).expect("it is there");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        Self {
+            requests: process.stdin.take().expect("it was asked for"),
+            answers: BufReader::new(process.stdout.take().expect("it was asked for")),
+            process,
+        }
+    }
+
+    fn ask(&mut self, request: &Value) -> String {
+        writeln!(self.requests, "{request}").expect("it listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("it answers");
+        serde_json::from_str(&answer).expect("the answer is JSON")
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
