@@ -234,6 +234,9 @@ impl Detector {
             let captures = &self.scratch.captures;
             template.moment(line, &hit.place, captures, self.zone, clock, &mut self.days)
         });
+        // The reference fails on a line with nothing at the place of its date.
+        let is_beyond = hit.place.whole.start == line.len() && !self.is_anchored(hit.index);
+        let moment = moment.filter(|_| !is_beyond);
         self.remember(line, &hit, clock.now());
         Some(Found {
             whole: hit.place.whole,
@@ -479,7 +482,9 @@ impl Surroundings {
         }
         let is_mark = |c: Option<char>| !c.is_some_and(|c| c != '_' && chars::is_word(c));
         let left = before == self.before || (first == self.first && is_mark(first));
-        let right = after == self.after || (inside_last == self.inside_last && is_mark(inside_last));
+        // A match of nothing at the beginning of the line has no last character.
+        let right = after == self.after
+            || (inside_last.is_some() && inside_last == self.inside_last && is_mark(inside_last));
         (left && right).then_some(start..end)
     }
 }
