@@ -83,7 +83,27 @@ pub struct Detector {
     scratch: Scratch,
     /// The captures of the candidate, while others are tried.
     candidate_captures: Vec<(usize, usize)>,
+    /// The date of the line before, for the next one mostly has the same.
+    same: Option<Same>,
 }
+
+/// A date that was read by hand, and all that was looked at for it.
+#[derive(Debug, Clone)]
+struct Same {
+    /// The beginning of the line, as far as it was looked at.
+    begin: [u8; SAME_BYTES],
+    length: usize,
+    template: usize,
+    zone: Option<Offset>,
+    now: Timestamp,
+    found: Found,
+}
+
+/// How long a date and the two characters behind it may be to be compared with those of the next line.
+const SAME_BYTES: usize = 40;
+
+/// How many bytes behind a date are looked at to see where it ends.
+const BYTES_BEHIND: usize = 2;
 
 /// How a format has done.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +163,7 @@ impl Detector {
             days: Days::default(),
             scratch: Scratch::default(),
             candidate_captures: Vec::new(),
+            same: None,
         };
         detector.set_templates(defaults::layouts(datepattern.unwrap_or_default())?)?;
         Ok(detector)
@@ -235,7 +256,7 @@ impl Detector {
             template.moment(line, &hit.place, captures, self.zone, clock, &mut self.days)
         });
         // The reference fails on a line with nothing at the place of its date.
-        let is_beyond = hit.place.whole.start == line.len() && !self.is_anchored(hit.index);
+        let is_beyond = hit.place.whole.start == line.len() && !line.is_empty();
         let moment = moment.filter(|_| !is_beyond);
         self.remember(line, &hit, clock.now());
         Some(Found {
@@ -252,19 +273,48 @@ impl Detector {
     fn find_by_hand(&mut self, line: &str, clock: &Clock) -> Option<Found> {
         let last = self.last.filter(|last| last.surroundings.is_none())?;
         let used = self.order.get_mut(last.index)?;
+        if let Some(same) = &self.same
+            && same.template == used.template
+            && same.now == clock.now()
+            && same.zone == self.zone
+            && line.as_bytes().get(..same.length) == same.begin.get(..same.length)
+        {
+            used.hits += 1;
+            used.last_used = Some(same.now);
+            used.distance = Some(0);
+            self.last_distance = 0;
+            return Some(same.found.clone());
+        }
         let date = self.templates.get(used.template)?.quick?.read(line, 0)?;
         let moment = date.numbers.moment(self.zone, clock, &mut self.days);
         used.hits += 1;
         used.last_used = Some(clock.now());
         used.distance = Some(0);
         self.last_distance = 0;
-        Some(Found {
+        let found = Found {
             whole: 0..date.end,
             cut: date.start..date.end,
             time: moment.map(|moment| moment.time),
             time_is_whole: moment.is_some_and(|moment| moment.whole),
             template: used.template,
-        })
+        };
+        let length = date.end + BYTES_BEHIND;
+        let mut begin = [0; SAME_BYTES];
+        self.same = match (begin.get_mut(..length), line.as_bytes().get(..length)) {
+            (Some(begin_of_line), Some(bytes)) => {
+                begin_of_line.copy_from_slice(bytes);
+                Some(Same {
+                    begin,
+                    length,
+                    template: used.template,
+                    zone: self.zone,
+                    now: clock.now(),
+                    found: found.clone(),
+                })
+            }
+            (Some(_) | None, _) => None,
+        };
+        Some(found)
     }
 
     fn set_templates(&mut self, layouts: Vec<defaults::Weighted>) -> Result<(), DatePatternError> {

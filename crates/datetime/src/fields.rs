@@ -52,8 +52,11 @@ struct Week {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum HalfDay {
+    /// The format does not ask for it.
     #[default]
     Absent,
+    /// The format has it, and it took no part.
+    Missing,
     Am,
     Pm,
     Other,
@@ -144,6 +147,14 @@ impl Numbers {
 }
 
 impl Fields {
+    /// Notes a field that the format has and the text has not. The reference fails where it knows an hour of half a
+    /// day then, and expects to be told of which half.
+    pub(crate) fn miss(&mut self, field: Field) {
+        if field == Field::HalfDay && self.half_day == HalfDay::Absent {
+            self.half_day = HalfDay::Missing;
+        }
+    }
+
     /// Adds a field; of two for the same thing the later one counts.
     pub(crate) fn add(&mut self, field: Field, text: &str) {
         self.broken |= self.take(field, text).is_none();
@@ -247,6 +258,7 @@ impl Fields {
             return Some(self.hour);
         };
         match self.half_day {
+            HalfDay::Missing => None,
             HalfDay::Absent | HalfDay::Am if hour == 12 => Some(0),
             HalfDay::Pm if hour != 12 => hour.checked_add(12),
             HalfDay::Absent | HalfDay::Am | HalfDay::Pm | HalfDay::Other => Some(hour),

@@ -141,10 +141,10 @@ impl Template {
         };
         let mut read = Fields::default();
         for (field, (from, to)) in fields.iter().zip(captures) {
-            if let Some(field) = field
-                && (*from, *to) != UNSET
-            {
-                read.add(*field, line.get(*from..*to)?);
+            match field {
+                Some(field) if (*from, *to) == UNSET => read.miss(*field),
+                Some(field) => read.add(*field, line.get(*from..*to)?),
+                None => {}
             }
         }
         read.moment(default_zone, clock, days)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use stockade_datetime::Timestamp;
 
@@ -43,11 +44,13 @@ impl fmt::Display for MatchedLine {
     }
 }
 
-/// The captured groups by name, in the order in which they were first captured.
+/// The captured groups by name, in the order in which they were first captured. Copies share them until one changes.
 ///
 /// Where [`Mode::explain`](crate::Mode) is set, groups that took no part have their place as well.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Captured(Vec<(String, Option<Data>)>);
+#[derive(Debug, Clone, Default)]
+pub struct Captured(Option<Arc<Named>>);
+
+type Named = Vec<(Arc<str>, Option<Data>)>;
 
 /// What one group captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,19 +63,27 @@ pub enum Data {
     Tuple(Vec<Option<String>>),
 }
 
+impl PartialEq for Captured {
+    fn eq(&self, other: &Self) -> bool {
+        self.list() == other.list()
+    }
+}
+
+impl Eq for Captured {}
+
 impl Captured {
     /// Nothing captured.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// What was captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Data> {
-        self.0
+        self.list()
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| **known == *name)
             .and_then(|(_, data)| data.as_ref())
     }
 
@@ -87,34 +98,67 @@ impl Captured {
 
     /// Puts `data` under `name`; a name that is known keeps its place.
     pub fn insert(&mut self, name: &str, data: Data) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
+        let list = self.list_mut();
+        match list.iter_mut().find(|(known, _)| **known == *name) {
             Some((_, old)) => *old = Some(data),
-            None => self.0.push((name.to_owned(), Some(data))),
+            None => list.push((name.into(), Some(data))),
+        }
+    }
+
+    /// As [`Self::insert`], without making the name anew.
+    pub(crate) fn insert_shared(&mut self, name: &Arc<str>, data: Data) {
+        let list = self.list_mut();
+        match list.iter_mut().find(|(known, _)| *known == *name) {
+            Some((_, old)) => *old = Some(data),
+            None => list.push((Arc::clone(name), Some(data))),
         }
     }
 
     /// Gives `name` its place without data, unless it has one.
-    pub(crate) fn insert_absent(&mut self, name: &str) {
-        if !self.0.iter().any(|(known, _)| known == name) {
-            self.0.push((name.to_owned(), None));
+    pub(crate) fn insert_absent(&mut self, name: &Arc<str>) {
+        if !self.list().iter().any(|(known, _)| *known == *name) {
+            self.list_mut().push((Arc::clone(name), None));
+        }
+    }
+
+    /// Puts what `other` has in place, under the names that it has there.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (name, data) in other.list() {
+            if let Some(data) = data {
+                self.insert_shared(name, data.clone());
+            }
+        }
+    }
+
+    /// Takes what `other` has over; a name that is known keeps its place.
+    pub(crate) fn take_over(&mut self, other: Self) {
+        if self.list().is_empty() {
+            *self = other;
+            return;
+        }
+        match other.0.map(Arc::try_unwrap) {
+            None => {}
+            Some(Ok(list)) => {
+                for (name, data) in list {
+                    if let Some(data) = data {
+                        self.insert_shared(&name, data);
+                    }
+                }
+            }
+            Some(Err(shared)) => self.merge(&Self(Some(shared))),
         }
     }
 
     /// Takes what is under `name` away, and its place.
     pub fn remove(&mut self, name: &str) -> Option<Data> {
-        let index = self.0.iter().position(|(known, _)| known == name)?;
-        self.0.remove(index).1
+        let index = self.list().iter().position(|(known, _)| **known == *name)?;
+        self.list_mut().remove(index).1
     }
 
     /// Whether nothing was captured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
-    }
-
-    /// Whether there is no name at all, not even one without data.
-    pub(crate) const fn has_no_names(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// All names with their data.
@@ -124,6 +168,14 @@ impl Captured {
 
     /// All names, those without data included.
     pub fn iter_all(&self) -> impl Iterator<Item = (&str, Option<&Data>)> {
-        self.0.iter().map(|(name, data)| (name.as_str(), data.as_ref()))
+        self.list().iter().map(|(name, data)| (&**name, data.as_ref()))
+    }
+
+    fn list(&self) -> &[(Arc<str>, Option<Data>)] {
+        self.0.as_ref().map_or(&[], |list| list.as_slice())
+    }
+
+    fn list_mut(&mut self) -> &mut Named {
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 }

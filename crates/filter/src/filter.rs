@@ -198,14 +198,16 @@ impl Filter {
     /// `in_operation` says whether the log is read as it is written, and no longer from where it was left.
     pub fn process(&mut self, entry: Entry<'_>, clock: &Clock, in_operation: bool, out: &mut Output) {
         let check = self.check(clock, in_operation);
+        let gates = self.gates();
+        let gates = gates.as_deref();
         match entry {
             Entry::Journal { time, iso, text } => {
                 let entry = (time, iso, text);
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
                 self.tell(|| Step::JournalTime(time), out);
-                self.search_unless_old(timed, check.now, out);
+                self.search_unless_old(timed, check.now, gates, out);
             }
-            Entry::Text(line) => self.line(line, true, clock, check, out),
+            Entry::Text(line) => self.line(line, (gates, true), clock, check, out),
             Entry::Bytes(bytes, file) => {
                 let (line, clean) = self.encoding.decode(bytes);
                 if !clean {
@@ -213,7 +215,7 @@ impl Filter {
                     out.notes
                         .extend(self.notes.undecodable(check.now, file, name, bytes));
                 }
-                self.line(&line, true, clock, check, out);
+                self.line(&line, (gates, true), clock, check, out);
             }
         }
     }
@@ -234,7 +236,9 @@ impl Filter {
         let (Some(first), Some(last)) = (lines.places.first(), lines.places.last()) else {
             return;
         };
-        let gates = self.gates().filter(|_| self.encoding.keeps_ascii());
+        let gates = self.gates();
+        let gates = gates.as_deref();
+        let first_gates = gates.filter(|_| self.encoding.keeps_ascii());
         // One look at the block tells whether all of it is text; as a rule it is.
         let all = lines.bytes.get(first.start..last.end).unwrap_or_default();
         let text = (self.encoding == Encoding::UTF_8)
@@ -243,7 +247,7 @@ impl Filter {
         let mut literal = None;
         let mut output = Output::default();
         for (number, place) in lines.places.iter().enumerate() {
-            let passes = match &gates {
+            let passes = match first_gates {
                 Some(gates) => {
                     if literal.is_none_or(|end| end <= place.start) {
                         let next = gates.next(lines.bytes, place.start);
@@ -257,7 +261,7 @@ impl Filter {
             match text.and_then(|text| text.get(place_in_text)) {
                 Some(line) => {
                     let line = line.trim_end_matches(['\r', '\n']);
-                    self.line(line, passes, clock, check, &mut output);
+                    self.line(line, (gates, passes), clock, check, &mut output);
                 }
                 None => {
                     let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
@@ -268,7 +272,7 @@ impl Filter {
                             .notes
                             .extend(self.notes.undecodable(check.now, lines.file, name, bytes));
                     }
-                    self.line(&line, passes, clock, check, &mut output);
+                    self.line(&line, (gates, passes), clock, check, &mut output);
                 }
             }
             if !output.found.is_empty() || !output.notes.is_empty() {
@@ -296,7 +300,14 @@ impl Filter {
     }
 
     /// Looks at the text of a line. Where the line does not pass the gate, its date is all there is to it.
-    fn line(&mut self, line: &str, passes: bool, clock: &Clock, check: Check, out: &mut Output) {
+    fn line(
+        &mut self,
+        line: &str,
+        (gates, passes): (Option<&Gates>, bool),
+        clock: &Clock,
+        check: Check,
+        out: &mut Output,
+    ) {
         let date = self.dates.find(line, clock);
         // What no expression finds in the line may come about where its date is cut out.
         let passes = passes
@@ -304,8 +315,7 @@ impl Filter {
                 Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
                     let before = line.get(..span.start).unwrap_or_default();
                     let after = line.get(span.end..).unwrap_or_default();
-                    self.gates()
-                        .is_none_or(|gates| gates.may_match_across(before, after))
+                    gates.is_none_or(|gates| gates.may_match_across(before, after))
                 }
                 Date::At { .. } | Date::Bad(..) | Date::Empty(_) | Date::None => false,
             };
@@ -314,7 +324,7 @@ impl Filter {
             .of_line(check, line, &date, &mut self.notes, &mut out.notes);
         self.tell(|| date.step(), out);
         if passes {
-            self.search_unless_old(timed, check.now, out);
+            self.search_unless_old(timed, check.now, gates, out);
         }
     }
 
@@ -325,7 +335,13 @@ impl Filter {
         }
     }
 
-    fn search_unless_old(&mut self, timed: Option<Timed<'_>>, now: Timestamp, out: &mut Output) {
+    fn search_unless_old(
+        &mut self,
+        timed: Option<Timed<'_>>,
+        now: Timestamp,
+        gates: Option<&Gates>,
+        out: &mut Output,
+    ) {
         let Some(timed) = timed else {
             self.tell(|| Step::TooOld, out);
             return;
@@ -337,11 +353,11 @@ impl Filter {
             },
             out,
         );
-        self.search(timed, now, out);
+        self.search(timed, now, gates, out);
     }
 
     /// Searches the text of a line, and of those before where `maxlines` says so.
-    fn search(&mut self, timed: Timed<'_>, now: Timestamp, out: &mut Output) {
+    fn search(&mut self, timed: Timed<'_>, now: Timestamp, gates: Option<&Gates>, out: &mut Output) {
         let Timed {
             line,
             time,
@@ -356,9 +372,7 @@ impl Filter {
         } else {
             text.extend([line.before, line.after, "\n"]);
         }
-        let candidates = self
-            .gates()
-            .map_or(Candidates::ALL, |gates| gates.candidates(&text));
+        let candidates = gates.map_or(Candidates::ALL, |gates| gates.candidates(&text));
         let few = self.ignoreregex.len() + 2 < self.failregex.len();
         // Whoever asks why wants to know what the prefregex says even where no failregex can match.
         let is_over = candidates.is_empty() && !self.mode.explain;
@@ -427,7 +441,7 @@ impl Filter {
         let Prefix { captures, content } = prefix;
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
-        let mut base = None;
+        let mut base_read: Option<Captured> = None;
         for index in (0..self.failregex.len()).filter(|index| candidates.contains(*index)) {
             let Some(regex) = self.failregex.get(index) else {
                 break;
@@ -443,14 +457,21 @@ impl Filter {
                 continue;
             };
             // Most lines pass the prefregex and match no failregex, so what it captured is not read before.
-            let base = base.get_or_insert_with(|| {
+            let base = base_read.get_or_insert_with(|| {
                 let mut data = match (&self.prefregex, &captures) {
-                    (Some(prefregex), Some(captures)) => prefregex.read(text, captures, absent).data,
+                    (Some(prefregex), Some(captures)) => {
+                        prefregex.read_but(text, captures, absent, "content").data
+                    }
                     (Some(_) | None, _) => Captured::new(),
                 };
                 data.remove("content");
                 data
             });
+            let base = if self.mode.check_all {
+                base.clone()
+            } else {
+                std::mem::take(base)
+            };
             let evidence = several.then(|| {
                 let places = self.buffer.taken(subject, found.span.clone(), &found.skipped);
                 self.buffer.take(&places)
@@ -463,6 +484,9 @@ impl Filter {
             if !go_on && !self.mode.check_all {
                 break;
             }
+            if !self.mode.check_all {
+                base_read = None;
+            }
             // What one expression took is not there for the next.
             if several {
                 self.buffer.write(text);
@@ -474,7 +498,7 @@ impl Filter {
     fn matched(
         &mut self,
         line: &Line<'_>,
-        base: &Captured,
+        base: Captured,
         subject: &str,
         (index, found, evidence): (usize, Match, Option<Vec<MatchedLine>>),
         out: &mut Output,
@@ -507,14 +531,9 @@ impl Filter {
             return true;
         }
 
-        let mut data = base.clone();
-        if base.has_no_names() {
-            data = found.data;
-        } else {
-            for (name, value) in found.data.iter() {
-                data.insert(name, value.clone());
-            }
-        }
+        let mut merged = !base.is_empty();
+        let mut data = base;
+        data.take_over(found.data);
         let counts_host = [self.failregex.get(index), self.prefregex.as_ref()]
             .into_iter()
             .flatten()
@@ -522,12 +541,13 @@ impl Filter {
         if counts_host {
             count_host(&mut data);
         }
-        let mut merged = !base.is_empty();
         let mut nofail = false;
         let mut matches = lines;
         let session = data.get("mlfid").map(session_id);
         if let Some(session) = &session {
-            let known = self.sessions.merge(line.now, session, data, matches);
+            let known = self
+                .sessions
+                .merge(line.now, session, data, matches, self.mode.check_all);
             (data, matches, nofail) = (known.data, known.matches, known.nofail);
             merged = true;
         }

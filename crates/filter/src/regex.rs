@@ -3,6 +3,7 @@
 //! In: a failregex, ignoreregex or prefregex as an administrator writes it. Out: the data of its matches.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
 
@@ -43,6 +44,8 @@ pub struct Regex {
     source: String,
     pattern: Pattern,
     groups: Groups,
+    /// The named groups with their numbers.
+    names: Vec<(Arc<str>, usize)>,
     counts_host: bool,
 }
 
@@ -87,6 +90,10 @@ impl Regex {
             Ok(pattern) => Ok(Self {
                 source: source.to_owned(),
                 groups: Groups::of(pattern.group_names()),
+                names: pattern
+                    .group_names()
+                    .filter_map(|name| Some((name.into(), pattern.group_number(name)?)))
+                    .collect(),
                 counts_host: !has_id_group(&pattern) && pattern.has_group(HOST_GROUP),
                 pattern,
             }),
@@ -146,10 +153,20 @@ impl Regex {
 
     /// What a match in `text` captured; where `absent`, with the names of the groups that took no part.
     pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Match {
+        self.read_but(text, captures, absent, "")
+    }
+
+    /// As [`Self::read`], where one group is of no interest.
+    pub(crate) fn read_but(&self, text: &str, captures: &Captures, absent: bool, left_out: &str) -> Match {
+        // What is of no interest by itself may be so to an alternate or a tuple.
+        let is_plain = self.groups == Groups::default();
         let mut data = Captured::new();
         let mut skipped = String::new();
-        for (name, span) in captures.named() {
-            let Some(found) = span.and_then(|span| text.get(span)) else {
+        for (name, number) in &self.names {
+            if is_plain && **name == *left_out {
+                continue;
+            }
+            let Some(found) = captures.span(*number).and_then(|span| text.get(span)) else {
                 if absent {
                     data.insert_absent(name);
                 }
@@ -158,7 +175,7 @@ impl Regex {
             if is_skiplines(name) {
                 skipped.push_str(found);
             }
-            data.insert(name, Data::Text(found.to_owned()));
+            data.insert_shared(name, Data::Text(found.to_owned()));
         }
         self.groups.finish(&mut data);
         Match {

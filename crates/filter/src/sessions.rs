@@ -57,12 +57,15 @@ pub(crate) struct Merged {
 
 impl Sessions {
     /// Adds what a line captured to its session; `data` has the session's id under `mlfid`.
+    ///
+    /// Unless `tells_all`, a line that is no failure is only told to be none.
     pub(crate) fn merge(
         &mut self,
         now: Timestamp,
         id: &str,
         mut data: Captured,
         lines: Vec<MatchedLine>,
+        tells_all: bool,
     ) -> Merged {
         let gained = data
             .text("mlfgained")
@@ -92,9 +95,7 @@ impl Sessions {
                 if !after_helper && !session.pending {
                     session.matches.clear();
                 }
-                for (name, value) in data.iter() {
-                    session.data.insert(name, value.clone());
-                }
+                session.data.merge(&data);
                 session
             }
             None => {
@@ -129,10 +130,18 @@ impl Sessions {
             session.helpers.extend(lines);
             keep_newest(&mut session.helpers);
         }
-        let merged = Merged {
-            data: session.data.clone(),
-            matches: session.matches.clone(),
-            nofail,
+        let merged = if nofail && !tells_all {
+            Merged {
+                data: Captured::new(),
+                matches: Vec::new(),
+                nofail,
+            }
+        } else {
+            Merged {
+                data: session.data.clone(),
+                matches: session.matches.clone(),
+                nofail,
+            }
         };
         if !forget {
             self.put(id, session);
