@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::quick::Numbers;
 use crate::token::{self, Field};
 use crate::{Offset, Timestamp};
+use std::borrow::Cow;
 
 /// A converted date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct Fields {
     weekday: Option<i64>,
     hour: i64,
     half_day_hour: Option<i64>,
+    /// An hour of half a day was read, whether another one replaced it or not.
+    needs_half_day: bool,
     half_day: HalfDay,
     minute: i64,
     second: i64,
@@ -182,7 +185,10 @@ impl Fields {
                 self.hour = number(text)?;
                 self.half_day_hour = None;
             }
-            Field::HalfDayHour => self.half_day_hour = Some(number(text)?),
+            Field::HalfDayHour => {
+                self.half_day_hour = Some(number(text)?);
+                self.needs_half_day = true;
+            }
             Field::HalfDay => {
                 self.half_day = if text.eq_ignore_ascii_case("am") {
                     HalfDay::Am
@@ -194,7 +200,7 @@ impl Fields {
             }
             Field::Minute => self.minute = number(text)?,
             Field::Second => self.second = number(text)?,
-            Field::Zone => self.zone = Some(Offset::of(text)?),
+            Field::Zone => self.zone = Some(Offset::of(&with_ascii_digits(text))?),
             Field::Epoch => self.epoch = Some(Timestamp::from_micros(decimal(text, 6)?)),
             Field::LongEpoch => self.epoch = Some(long_epoch(text)?),
             Field::Tai64n => {
@@ -254,14 +260,16 @@ impl Fields {
 
     /// The hour of the 24-hour clock.
     fn hour(&self) -> Option<i64> {
+        if self.needs_half_day && self.half_day == HalfDay::Missing {
+            return None;
+        }
         let Some(hour) = self.half_day_hour else {
             return Some(self.hour);
         };
         match self.half_day {
-            HalfDay::Missing => None,
-            HalfDay::Absent | HalfDay::Am if hour == 12 => Some(0),
+            HalfDay::Absent | HalfDay::Missing | HalfDay::Am if hour == 12 => Some(0),
             HalfDay::Pm if hour != 12 => hour.checked_add(12),
-            HalfDay::Absent | HalfDay::Am | HalfDay::Pm | HalfDay::Other => Some(hour),
+            HalfDay::Absent | HalfDay::Missing | HalfDay::Am | HalfDay::Pm | HalfDay::Other => Some(hour),
         }
     }
 
@@ -361,4 +369,13 @@ fn long_epoch(text: &str) -> Option<Timestamp> {
 fn tai64n(text: &str) -> Option<Timestamp> {
     let seconds = text.get(2..17)?;
     i64::from_str_radix(seconds, 16).ok().map(Timestamp::from_seconds)
+}
+
+/// A text whose digits of other scripts are those of ASCII: the formats let both pass.
+fn with_ascii_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let ascii = |c: char| chars::digit(c).map_or(c, |digit| char::from(b'0' + digit));
+    Cow::Owned(text.chars().map(ascii).collect())
 }
