@@ -48,6 +48,7 @@ pub(crate) struct Notes {
     odd_time: Daily,
     too_old: Daily,
     undecodable: BTreeMap<String, Timestamp>,
+    gave_up: BTreeMap<String, Daily>,
     errors_since: Option<Timestamp>,
     errors: u32,
 }
@@ -179,12 +180,20 @@ impl Notes {
 
     /// An expression was given up on a line.
     pub(crate) fn gave_up(&mut self, now: Timestamp, regex: &str) -> Option<Note> {
-        let note = self.error(now, || {
-            format!("Gave up matching a line, it takes too many steps, using '{regex}'")
-        });
-        note.map(|note| Note {
+        if !self.gave_up.contains_key(regex) {
+            if self.gave_up.len() >= MAX_FILES {
+                self.gave_up.clear();
+            }
+            self.gave_up.insert(regex.to_owned(), Daily::default());
+        }
+        let is_due = self.gave_up.get_mut(regex).is_some_and(|daily| daily.is_due(now));
+        is_due.then(|| Note {
+            level: Level::Warning,
+            of_jail: false,
+            records: vec![format!(
+                "Gave up matching a line, it takes too many steps, using '{regex}'"
+            )],
             expression: Some(regex.to_owned()),
-            ..note
         })
     }
 

@@ -146,3 +146,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_expression_that_is_given_up_is_told_once_and_by_its_number() {
+    let mut filter = Filter::new(Mode::default(), 2026);
+    filter.add_failregex("^ other <HOST>$").expect("a failregex");
+    // What a group captured decides how it goes on, so that failures cannot be remembered.
+    filter
+        .add_failregex(r"^ (a*)(a*)(a*)(a*)\1\2\3\4! <HOST>$")
+        .expect("a failregex");
+    let clock = Clock::new(Timestamp::from_seconds(NOW), TimeZone::UTC);
+    let line = format!("{NOW} {}b! x", "a".repeat(600));
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let mut out = Output::default();
+        filter.process(Entry::Bytes(line.as_bytes(), "log"), &clock, true, &mut out);
+        assert_eq!(out.found, []);
+        told.extend(out.notes);
+    }
+    let expressions: Vec<_> = told.iter().map(|note| note.expression.as_deref()).collect();
+    let second = filter.failregex().get(1).map(|regex| regex.expanded());
+    assert_eq!(expressions, [second], "{told:?}");
+}

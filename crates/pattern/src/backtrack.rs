@@ -27,9 +27,15 @@ pub(crate) struct Scratch {
     registers: Vec<RegisterState>,
     slots: Vec<usize>,
     failed: Vec<u64>,
+    /// How many steps the last search took.
+    steps: u64,
 }
 
 impl Scratch {
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Where the groups of the last match begin and end, two positions a group.
     pub(crate) fn slots(&self) -> &[usize] {
         &self.slots
@@ -94,17 +100,9 @@ pub(crate) fn search(
         remembers: false,
         scratch,
     };
-    let mut position = start;
-    while let Some(at) = machine.next_start(position) {
-        if machine.run(at)? {
-            return Ok(true);
-        }
-        match machine.char_at(at) {
-            Some((_, length)) if !program.anchored => position = at + length,
-            Some(_) | None => return Ok(false),
-        }
-    }
-    Ok(false)
+    let found = machine.search(start);
+    machine.scratch.steps = machine.steps;
+    found
 }
 
 struct Machine<'a> {
@@ -119,6 +117,21 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
+    /// Matches at one position after the other.
+    fn search(&mut self, start: usize) -> Result<bool, StepLimit> {
+        let mut position = start;
+        while let Some(at) = self.next_start(position) {
+            if self.run(at)? {
+                return Ok(true);
+            }
+            match self.char_at(at) {
+                Some((_, length)) if !self.program.anchored => position = at + length,
+                Some(_) | None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
     /// The first position from `position` on at which a match could begin.
     fn next_start(&mut self, mut position: usize) -> Option<usize> {
         if position > self.bytes.len() || self.program.anchored && position > 0 {

@@ -145,6 +145,17 @@ impl Pattern {
         self.search(text, 0, |_| ()).map(|found| found.is_some())
     }
 
+    /// How many steps the search of [`Self::is_match`] took, where it got that far: what it costs, whatever the
+    /// machine. What an automaton does is linear in the text and not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when the steps did not suffice.
+    pub fn steps(&self, text: &str) -> Result<u64, StepLimit> {
+        self.search(text, 0, |_| ())?;
+        Ok(self.scratch.get().steps())
+    }
+
     /// Where the leftmost match from the byte offset `start` on is. See [`Self::captures_at`].
     ///
     /// # Errors
