@@ -366,20 +366,22 @@ fn number(rest: &str, line: usize) -> Result<(Token, usize), DurationError> {
         float = true;
     }
     let follows = rest.get(end..).and_then(|rest| rest.chars().next());
+    let text: String = rest.chars().take(end).filter(|c| *c != '_').collect();
+    // Leading zeros are seen before what follows the digits, unless that can make another kind of number of them.
+    let whole_digits = !float && !matches!(follows, Some('e' | 'E' | 'j' | 'J'));
+    if whole_digits && text.len() > 1 && text.starts_with('0') && text.bytes().any(|byte| byte != b'0') {
+        return Err(syntax(
+            "leading zeros in decimal integer literals are not permitted; \
+             use an 0o prefix for octal integers",
+            line,
+        ));
+    }
     if follows.is_some_and(|c| c == '_' || c.is_alphanumeric()) {
         return Err(bad_number(line));
     }
-    let text: String = rest.chars().take(end).filter(|c| *c != '_').collect();
     let value = if float {
         Value::Float(text.parse().map_err(|_| bad_number(line))?)
     } else {
-        if text.len() > 1 && text.starts_with('0') && text.bytes().any(|byte| byte != b'0') {
-            return Err(syntax(
-                "leading zeros in decimal integer literals are not permitted; \
-                 use an 0o prefix for octal integers",
-                line,
-            ));
-        }
         Value::Int(text.parse().unwrap_or(i128::MAX))
     };
     Ok((Token::Value(value), end))
@@ -729,8 +731,16 @@ mod tests {
     fn an_expression_has_the_value_or_the_error_of_the_reference() {
         let invalid = "invalid syntax (<string>, line 1)";
         let literal = "invalid decimal literal (<string>, line 1)";
+        let zeros = "leading zeros in decimal integer literals are not permitted; use an 0o prefix for octal integers (<string>, line 1)";
         let cases = [
             ("600 # ten", "600"),
+            ("07x", zeros),
+            ("0_7x", zeros),
+            ("1d 07x", zeros),
+            ("09y", zeros),
+            ("00x", literal),
+            ("07.5x", literal),
+            ("07e1x", literal),
             ("600 # 10m", "600"),
             ("# x", invalid),
             ("600\n", "600"),
