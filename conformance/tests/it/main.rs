@@ -5,6 +5,7 @@ mod check;
 mod clients;
 mod commands;
 mod configuration;
+mod corpus;
 mod e2e;
 mod eras;
 mod filters;
