@@ -40,6 +40,16 @@ pub(crate) fn configure_reference(place: &Path, jail_local: &str) -> Result<(), 
     )
 }
 
+/// One of the reference's programs.
+pub(crate) fn reference_program(name: &str) -> Command {
+    let reference = repository().join("target/reference");
+    let mut command = Command::new("/usr/bin/python3");
+    command
+        .env("PYTHONPATH", reference.join("usr/lib/python3/dist-packages"))
+        .arg(reference.join("usr/bin").join(name));
+    command
+}
+
 fn lay_out(configuration: &Path, place: &Path, jail_local: &str) -> Result<(), Trouble> {
     let etc = place.join("etc");
     let copied = Command::new("cp")
@@ -93,15 +103,8 @@ impl Daemon {
 
     /// Starts the reference, and waits for nothing.
     pub(crate) fn spawn_reference(place: &Path) -> Result<Self, Trouble> {
-        let reference = repository().join("target/reference");
-        let mut command = Command::new("/usr/bin/python3");
-        command
-            .env("PYTHONPATH", reference.join("usr/lib/python3/dist-packages"))
-            .arg(reference.join("usr/bin/fail2ban-server"))
-            .arg("-xf")
-            .arg("-c")
-            .arg(place.join("etc"))
-            .arg("start");
+        let mut command = reference_program("fail2ban-server");
+        command.arg("-xf").arg("-c").arg(place.join("etc")).arg("start");
         let quiet = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -3,6 +3,7 @@
 //! In: the name of a measurement. Out: its figures on standard output.
 #![forbid(unsafe_code)]
 
+mod config;
 mod daemon;
 mod filter;
 mod firewall;
@@ -19,6 +20,7 @@ type Trouble = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let more: Vec<String> = std::env::args().skip(2).collect();
     let done = match std::env::args().nth(1).as_deref() {
+        Some("config") => config::run(),
         Some("filter") => {
             let alone = more.iter().any(|word| word == "--alone");
             let only = more.iter().find(|word| *word != "--alone");
@@ -28,9 +30,9 @@ fn main() -> ExitCode {
         Some("latency") => latency::run(),
         Some("reload") => reload::run(),
         Some("restore") => restore::run(),
-        Some(_) | None => {
-            Err("usage: stockade-bench firewall|latency|reload|restore|filter [--alone] [SCENE]".into())
-        }
+        Some(_) | None => Err(
+            "usage: stockade-bench config|firewall|latency|reload|restore|filter [--alone] [SCENE]".into(),
+        ),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
