@@ -94,10 +94,8 @@ impl Story<'_> {
             .duration_since(UNIX_EPOCH)
             .expect("a clock")
             .as_secs();
-        let log = format!("{jail}.log");
         let line = format!("{now} login from {address} failed\n");
-        let text = self.stage.read(&log) + &line.repeat(times);
-        self.stage.write(&log, &text);
+        self.stage.append(&format!("{jail}.log"), &line.repeat(times));
     }
 
     /// Until the next second, so that a failure is later than the ban before it.
@@ -128,8 +126,18 @@ fn story(subject: Subject) -> String {
     };
     let known = "192.0.2.5";
     // The first ban, a second one for fewer lines, a third one for a single line.
+    let (mut seen, mut weighed) = (0, 0);
     for (round, lines) in [(1, 3), (2, 2), (3, 1)] {
-        story.fail("one", known, lines);
+        // One after the other, for the reference weighs a failure some time after it has counted it.
+        for _ in 0..lines {
+            story.fail("one", known, 1);
+            seen += 1;
+            story.wait_for(&format!("[one] Found {known} - "), seen);
+            if round > 1 {
+                weighed += 1;
+                story.wait_for(&format!("[one] Found {known}, bad - "), weighed);
+            }
+        }
         story.wait_for(&format!("[one] Ban {known}"), round);
         story.wait_for("[one] Increase Ban", round - 1);
         for jail in ["formula", "steps"] {

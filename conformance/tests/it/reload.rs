@@ -3,9 +3,6 @@
 //! What is compared is what an administrator reads afterwards. Only steps are here in which the reference does what
 //! its manual says; where it does not, the ledger has a row.
 
-use std::fs::File;
-use std::io::Write as _;
-
 use stockade_conformance::{Subject, has_reference, until};
 
 use crate::stage::{PATIENCE, Stage};
@@ -18,9 +15,11 @@ enum Step {
     Line(&'static str, &'static str, &'static str),
     /// A command, whose answer is compared.
     Say(&'static [&'static str]),
+    /// It is waited until the server has logged this so often: the reference restores bans some time after it answers.
+    Wait(&'static str, usize),
 }
 
-use Step::{Line, Say, Write};
+use Step::{Line, Say, Wait, Write};
 
 const DEFAULTS: &str = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 3\nusedns = no\n\
     enabled = true\nfilter = simple\n";
@@ -111,12 +110,14 @@ const STORIES: [(&str, &[Step]); 7] = [
         Line("one.log", "203.0.113.1", "Found 203.0.113.1"),
         Say(&["set", "one", "banip", "203.0.113.9"]),
         Say(&["reload", "--restart", "one"]),
+        Wait("[one] Restore Ban 203.0.113.9", 1),
         // Bans are in the database; what was counted is gone.
         Say(&["status", "one"]),
         Line("one.log", "203.0.113.1", "Found 203.0.113.1"),
         Say(&["status", "one"]),
         Write("jail.local", "[one]\nbackend = auto\n"),
         Say(&["reload"]),
+        Wait("[one] Restore Ban 203.0.113.9", 2),
         Say(&["status", "one"]),
         Say(&["stop", "two"]),
         Say(&["reload", "two"]),
@@ -156,6 +157,12 @@ fn told(subject: Subject, steps: &[Step]) -> Vec<String> {
         match step {
             Write(name, text) => stage.write(name, text),
             Line(log, who, heard) => line(&stage, log, who, heard),
+            Wait(heard, times) => until(
+                heard,
+                PATIENCE,
+                || stage.state(),
+                || (stage.read("log").matches(heard).count() >= *times).then_some(()),
+            ),
             Say(words) => {
                 let ran = stage.say(subject, words);
                 answers.push(format!("{words:?}: {} {}", ran.status, ran.stdout));
@@ -172,8 +179,7 @@ fn line(stage: &Stage, log: &str, who: &str, heard: &str) {
     let (what, address) = who.split_once(' ').unwrap_or(("failed", who));
     let count = || stage.read("log").matches(heard).count();
     let before = count();
-    let file = File::options().append(true).open(stage.path().join(log));
-    writeln!(file.expect("a log of our own"), "login from {address} {what}").expect("a log of our own");
+    stage.append(log, &format!("login from {address} {what}\n"));
     if !heard.is_empty() {
         until(
             heard,

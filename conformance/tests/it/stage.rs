@@ -2,7 +2,8 @@
 //!
 //! `DIR` in a configuration stands for that directory, and in what is compared it stands there again.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,6 +52,12 @@ impl Stage {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), self.here(text)).expect("a directory of our own");
+    }
+
+    /// Writes further lines into a log, as a service does.
+    pub(crate) fn append(&self, name: &str, text: &str) {
+        let log = File::options().append(true).open(self.path().join(name));
+        write!(log.expect("a log of our own"), "{text}").expect("a log of our own");
     }
 
     /// A file, empty if it is not there.
