@@ -87,7 +87,7 @@ impl Action {
         jail_options: &Ordered<Traced>,
     ) -> Result<Self, Error> {
         let at = source.and_then(|source| source.place_of(item));
-        let mut parameters = parameters(definition, item, source);
+        let mut parameters = parameters(sources, definition, item, source);
         let name = named(&mut parameters, &definition.name, jail, at.as_ref());
         let mut evaluation = Evaluation::new(model, parameters);
         let surroundings = evaluation.surroundings(jail_options);
@@ -170,7 +170,7 @@ impl Action {
             } => {
                 let pairs = resolved(sources, evaluation, standard, surroundings)?
                     .into_iter()
-                    .map(|(name, option)| Value::List(vec![name.into(), option.value]))
+                    .map(|(name, option)| Value::List(vec![name.into(), option.value.clone()]))
                     .collect();
                 set("addaction", vec![name.as_str().into()], false, at);
                 set("action", vec![name.as_str().into(), Value::List(pairs)], true, at);

@@ -49,34 +49,46 @@ impl Surroundings {
 }
 
 /// The parameters of a definition that stands somewhere in the text of `source`.
-pub(crate) fn parameters(definition: &Definition, item: &str, source: Option<&Traced>) -> Ordered<Traced> {
+///
+/// Where each of them stands is looked for only if somebody wants to know.
+pub(crate) fn parameters(
+    sources: &Sources<'_>,
+    definition: &Definition,
+    item: &str,
+    source: Option<&Traced>,
+) -> Ordered<Traced> {
     let mut parameters = Ordered::default();
     for (name, value) in &definition.parameters {
-        let mut parameter = Traced::new(value.as_str(), source.and_then(|source| source.at.clone()));
-        if let Some(source) = source {
-            let begins = source.as_text().and_then(|text| {
-                let item_at = text.find(item)?;
-                let (name_at, value_at) = value_of(item, name, value)?;
-                Some((item_at + name_at, item_at + value_at))
-            });
-            let place =
-                |byte: Option<usize>| byte.map_or_else(|| source.at.clone(), |byte| source.place(byte));
-            let (name_at, at) = (
-                place(begins.map(|(name, _)| name)),
-                place(begins.map(|(_, value)| value)),
-            );
-            parameter.written = name_at
-                .zip(at)
-                .map(|(name_at, at)| Rc::new(Written::within(name, value, name_at, at)));
-            if let Some((_, byte)) = begins {
-                let mut pieces = Pieces::default();
-                pieces.add(0, source, byte..byte + value.len());
-                parameter.pieces = Some(Rc::new(pieces));
-            }
-        }
-        parameters.insert(name, parameter);
+        let parameter = match source {
+            Some(source) if sources.is_tracing() => parameter(item, name, value, source),
+            _ => Traced::new(value.as_str(), source.and_then(|source| source.at.clone())),
+        };
+        parameters.insert(name.as_str(), parameter);
     }
     parameters
+}
+
+/// One parameter, with its place in the text of `source`.
+fn parameter(item: &str, name: &str, value: &str, source: &Traced) -> Traced {
+    let begins = source.as_text().and_then(|text| {
+        let item_at = text.find(item)?;
+        let (name_at, value_at) = value_of(item, name, value)?;
+        Some((item_at + name_at, item_at + value_at))
+    });
+    let place = |byte: Option<usize>| byte.map_or_else(|| source.at.clone(), |byte| source.place(byte));
+    let (name_at, at) = (
+        place(begins.map(|(name, _)| name)),
+        place(begins.map(|(_, value)| value)),
+    );
+    let written = name_at
+        .zip(at)
+        .map(|(name_at, at)| Rc::new(Written::within(name, value, name_at, at)));
+    let pieces = begins.map(|(_, byte)| {
+        let mut pieces = Pieces::default();
+        pieces.add(0, source, byte..byte + value.len());
+        Rc::new(pieces)
+    });
+    Traced::of(value.into(), source.at.clone(), written, pieces)
 }
 
 /// Where a parameter and its value begin in a definition: the last `NAME=` that is followed by the value.
@@ -111,18 +123,22 @@ impl Evaluation {
 
     /// The options of the jail, overlaid by what the init map has by now.
     pub(crate) fn surroundings(&self, jail: &Ordered<Traced>) -> Surroundings {
-        let mut exact = jail.clone();
-        for (name, value) in self.init.iter() {
-            exact.insert(name, value.clone());
-        }
+        let exact = self.overlaid(jail.clone());
         let mut variables = Variables::default();
-        for (name, traced) in exact.iter() {
-            let value = if traced.value == Value::None {
-                Value::None
+        for (name, traced) in exact.shared() {
+            let is_lower = !name.chars().any(char::is_uppercase);
+            let name = if is_lower {
+                Rc::clone(name)
             } else {
-                traced.value.text().into()
+                name.to_lowercase().into()
             };
-            variables.insert(name.to_lowercase(), traced.with(value));
+            let is_text = matches!(traced.value, Value::None | Value::Str(_));
+            let text = if is_text {
+                traced.clone()
+            } else {
+                traced.with(traced.value.text())
+            };
+            variables.insert(name, text);
         }
         Surroundings { exact, variables }
     }
@@ -191,8 +207,8 @@ impl Evaluation {
 
     /// A set overlaid by the init map.
     pub(crate) fn overlaid(&self, mut set: Ordered<Traced>) -> Ordered<Traced> {
-        for (name, value) in self.init.iter() {
-            set.insert(name, value.clone());
+        for (name, value) in self.init.shared() {
+            set.insert(Rc::clone(name), value.clone());
         }
         set
     }

@@ -120,14 +120,14 @@ pub(crate) fn explain(sources: &Sources<'_>, model: &mut Model, name: &str) -> R
         .into_iter()
         .map(|(owner, name, traced)| {
             let written = traced.at.as_ref().and_then(|at| passages.get(at));
-            let steps = traced.via.into_vec().into_iter().map(|step| {
+            let steps = traced.via.iter().cloned().map(|step| {
                 let passage = step.at.as_ref().and_then(|at| passages.get(at));
                 (step, passage)
             });
             Explained {
                 owner,
                 name,
-                value: traced.value,
+                value: traced.value.clone(),
                 written,
                 steps: steps.collect(),
             }

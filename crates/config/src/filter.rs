@@ -45,6 +45,7 @@ impl Filter {
     ///
     /// `text` is the definition as it stands in the text of `source`.
     pub(crate) fn new(
+        sources: &Sources<'_>,
         model: Rc<Model>,
         definition: &Definition,
         text: &str,
@@ -52,7 +53,7 @@ impl Filter {
         source: Option<&Traced>,
     ) -> Self {
         const LOGTYPE: &str = "logtype";
-        let mut parameters = parameters(definition, text, source);
+        let mut parameters = parameters(sources, definition, text, source);
         let given = definition.get(LOGTYPE).is_some_and(|value| !value.is_empty());
         let defined = model
             .section(DEFINITION)
@@ -209,7 +210,7 @@ fn convert(sources: &Sources<'_>, set: &mut Ordered<Traced>) {
             let text = format!("Wrong int value {text} for {option}. Using default one: None");
             sources.log.add(Level::Warning, READER, text);
         }
-        maxlines.value = number.unwrap_or(Value::None);
+        *maxlines = maxlines.with(number.unwrap_or(Value::None));
     }
 }
 

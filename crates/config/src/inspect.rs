@@ -541,7 +541,7 @@ fn prepare_filter(
         .get(BACKEND.name)
         .map(|backend| backend.value.text())
         .unwrap_or_default();
-    let filter = Filter::new(model, &definition, &text, &backend, Some(source));
+    let filter = Filter::new(sources, model, &definition, &text, &backend, Some(source));
     let inspected = InspectedFilter {
         definition,
         at,

@@ -269,7 +269,9 @@ impl<'a> Expansion<'a> {
             });
         };
         let depth = self.levels.len().saturating_sub(1);
-        self.via.add(written, found.at.as_ref(), depth, &found.via);
+        if scope.sources.is_tracing() {
+            self.via.add(written, found.at.as_ref(), depth, &found.via);
+        }
         found.mark_used();
         match found.as_text() {
             Some(text) if text.contains('%') => self.expand(found, text),

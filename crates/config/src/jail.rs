@@ -229,6 +229,7 @@ fn prepare_filter(
         .map(|backend| backend.value.text())
         .unwrap_or_default();
     Ok(Filter::new(
+        sources,
         model,
         &definition,
         text,

@@ -4,7 +4,12 @@
 //!
 //! Invariant: a file is read once, whoever includes it, and including always ends.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+};
 
 use crate::{
     Content, Error, Files, Kind, Level, Log, Mistake, Span,
@@ -42,6 +47,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) budget: Budget,
     /// What has been wrong so far, where reading goes on after a mistake.
     inspection: Option<Findings>,
+    traces: Cell<bool>,
     parsed: RefCell<BTreeMap<String, Option<Rc<Parsed>>>>,
     models: RefCell<BTreeMap<String, Option<Rc<Model>>>>,
 }
@@ -60,6 +66,7 @@ impl<'a> Sources<'a> {
             log: Log::default(),
             budget: Budget::default(),
             inspection: None,
+            traces: Cell::new(false),
             parsed: RefCell::default(),
             models: RefCell::default(),
         }
@@ -71,6 +78,16 @@ impl<'a> Sources<'a> {
             inspection: Some(Findings::default()),
             ..Self::new(files, base)
         }
+    }
+
+    /// Whether somebody wants to know by which way each value has come.
+    pub(crate) fn is_tracing(&self) -> bool {
+        self.is_inspecting() || self.traces.get()
+    }
+
+    /// From now on values remember by which way they have come.
+    pub(crate) fn trace(&self) {
+        self.traces.set(true);
     }
 
     pub(crate) fn is_inspecting(&self) -> bool {

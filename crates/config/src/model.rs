@@ -5,7 +5,10 @@
 //!
 //! Invariant: sections and options keep the order in which they first appeared, and nothing is ever removed.
 
-use std::{ops::Range, rc::Rc};
+use std::{
+    ops::{Deref, Range},
+    rc::Rc,
+};
 
 use stockade_protocol::Value;
 
@@ -18,13 +21,17 @@ use crate::{
     text::is_word,
 };
 
-/// A value and where it comes from; text unless the reader itself has put it there.
+/// A value and where it comes from; shared, for one value is handed from map to map.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Traced {
+pub(crate) struct Traced(Rc<Told>);
+
+/// What is known of a value; text unless the reader itself has put it there.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
     pub(crate) value: Value,
     /// Where it is written.
     pub(crate) at: Option<Span>,
-    /// What was put in for the references in it, in their order.
+    /// What was put in for the references in it, in their order, if somebody wants to know.
     pub(crate) via: Steps,
     /// The option that was read for this value.
     pub(crate) written: Option<Rc<Written>>,
@@ -32,42 +39,62 @@ pub(crate) struct Traced {
     pub(crate) pieces: Option<Rc<Pieces>>,
 }
 
+impl Deref for Traced {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0
+    }
+}
+
 impl Traced {
     pub(crate) fn new(value: impl Into<Value>, at: Option<Span>) -> Self {
-        Self {
-            value: value.into(),
-            at,
-            via: Steps::default(),
-            written: None,
-            pieces: None,
-        }
+        Self::of(value.into(), at, None, None)
     }
 
     /// The value of an option as it is written.
     pub(crate) fn written(written: &Rc<Written>) -> Self {
-        Self {
-            written: Some(Rc::clone(written)),
-            ..Self::new(written.text.as_str(), Some(written.at.clone()))
-        }
+        let value = written.text.as_str().into();
+        Self::of(value, Some(written.at.clone()), Some(Rc::clone(written)), None)
+    }
+
+    /// A value that stands at a place, or whose parts stand at several.
+    pub(crate) fn of(
+        value: Value,
+        at: Option<Span>,
+        written: Option<Rc<Written>>,
+        pieces: Option<Rc<Pieces>>,
+    ) -> Self {
+        let via = Steps::default();
+        Self(Rc::new(Told {
+            value,
+            at,
+            via,
+            written,
+            pieces,
+        }))
     }
 
     /// The same origin with another value.
     pub(crate) fn with(&self, value: impl Into<Value>) -> Self {
-        Self {
+        Self(Rc::new(Told {
             value: value.into(),
-            ..self.clone()
-        }
+            at: self.at.clone(),
+            via: self.via.clone(),
+            written: self.written.clone(),
+            pieces: self.pieces.clone(),
+        }))
     }
 
     /// The same option with its text expanded.
     pub(crate) fn with_text(&self, rope: Rope, via: Steps) -> Self {
-        Self {
+        Self(Rc::new(Told {
             value: rope.text.into(),
             at: self.at.clone(),
             via,
             written: self.written.clone(),
             pieces: rope.pieces.map(Rc::new),
-        }
+        }))
     }
 
     /// A part of the text, as a text of its own.
@@ -78,10 +105,13 @@ impl Traced {
             .unwrap_or_default();
         let mut rope = Rope::empty(true);
         rope.push(text, self, range.start);
-        Self {
+        Self(Rc::new(Told {
+            value: rope.text.into(),
             at: self.place(range.start),
-            ..self.with_text(rope, self.via.clone())
-        }
+            via: self.via.clone(),
+            written: self.written.clone(),
+            pieces: rope.pieces.map(Rc::new),
+        }))
     }
 
     /// Where a byte of the text stands in a file.

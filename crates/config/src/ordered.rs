@@ -2,16 +2,17 @@
 //!
 //! Invariant: replacing a value keeps the position of its name; that order is visible in the list of commands.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 /// Up to how many names are looked through one by one, which is quicker than hashing them. Most maps stay below.
 const SMALL: usize = 16;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ordered<V> {
-    entries: Vec<(String, V)>,
+    /// Names are shared, for whole maps are copied again and again.
+    entries: Vec<(Rc<str>, V)>,
     /// Where each name stands, once there are more than [`SMALL`].
-    index: HashMap<String, usize>,
+    index: HashMap<Rc<str>, usize>,
 }
 
 impl<V> Default for Ordered<V> {
@@ -42,16 +43,15 @@ impl<V> Ordered<V> {
         if self.entries.len() > SMALL {
             return self.index.get(name).copied();
         }
-        self.entries.iter().position(|(known, _)| known == name)
+        self.entries.iter().position(|(known, _)| **known == *name)
     }
 
     /// Sets a value; a name that is there keeps its position.
-    pub(crate) fn insert(&mut self, name: impl Into<String>, value: V) {
-        let name = name.into();
-        match self.get_mut(&name) {
+    pub(crate) fn insert(&mut self, name: impl AsRef<str> + Into<Rc<str>>, value: V) {
+        match self.get_mut(name.as_ref()) {
             Some(old) => *old = value,
             None => {
-                self.entries.push((name, value));
+                self.entries.push((name.into(), value));
                 // The one that is too many brings all others along.
                 let from = match self.entries.len() {
                     count if count <= SMALL => count,
@@ -59,7 +59,7 @@ impl<V> Ordered<V> {
                     count => count - 1,
                 };
                 for (at, (name, _)) in self.entries.iter().enumerate().skip(from) {
-                    self.index.insert(name.clone(), at);
+                    self.index.insert(Rc::clone(name), at);
                 }
             }
         }
@@ -74,11 +74,16 @@ impl<V> Ordered<V> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.entries.iter().map(|(name, value)| (name.as_str(), value))
+        self.entries.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// The entries, with their names to be shared.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&Rc<str>, &V)> {
+        self.entries.iter().map(|(name, value)| (name, value))
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, _)| name.as_str())
+        self.entries.iter().map(|(name, _)| name.as_ref())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -89,7 +94,7 @@ impl<V> Ordered<V> {
     pub(crate) fn at(&self, position: usize) -> Option<(&str, &V)> {
         self.entries
             .get(position)
-            .map(|(name, value)| (name.as_str(), value))
+            .map(|(name, value)| (name.as_ref(), value))
     }
 }
 

@@ -188,6 +188,7 @@ impl<'a> Reader<'a> {
     ///
     /// Where there is no such jail, or where it or the files of the jails cannot be read or used.
     pub fn explain(&self, jail: &str) -> Result<Explanation, Error> {
+        self.sources.trace();
         let mut model = jails(&self.sources, &self.version, &self.variables)?;
         if !model.has_section(jail) {
             return Err(Error::NoSection {

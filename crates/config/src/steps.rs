@@ -56,7 +56,7 @@ impl Steps {
         }
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Step> {
-        self.0
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Step> {
+        self.0.iter()
     }
 }

@@ -116,7 +116,9 @@ impl Resolution<'_> {
             };
             found.mark_used();
             let written = format!("<{tag}>");
-            self.via.add(written.clone(), found.at.as_ref(), 0, &found.via);
+            if sources.is_tracing() {
+                self.via.add(written.clone(), found.at.as_ref(), 0, &found.via);
+            }
             let grown = self
                 .text
                 .text

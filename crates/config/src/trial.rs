@@ -141,7 +141,7 @@ impl Reader<'_> {
         backend: &str,
     ) -> Result<Trial, TrialError> {
         let model = model.map_err(file_error)?.ok_or(TrialError::Unusable)?;
-        let mut filter = Filter::new(model, filter, &filter.name, backend, None);
+        let mut filter = Filter::new(self.sources(), model, filter, &filter.name, backend, None);
         let mut commands = Vec::new();
         filter
             .alone(self.sources(), NO_JAIL, &mut commands)

@@ -7,6 +7,9 @@ use std::cmp::Ordering;
 
 /// Whether `repr` leaves this character as it is.
 pub(crate) fn is_printable(character: char) -> bool {
+    if character.is_ascii() {
+        return !character.is_ascii_control();
+    }
     let code = u32::from(character);
     ESCAPED
         .binary_search_by(|&(first, last)| {
