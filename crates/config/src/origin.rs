@@ -7,6 +7,8 @@
 
 use std::{ops::Range, rc::Rc};
 
+use memchr::memmem;
+
 use crate::{Span, model::Traced, parse::Written};
 
 /// A part of a text, and the written value it has come from.
@@ -136,7 +138,15 @@ impl Rope {
             pieces.add_part(at, old, from..self.text.len());
             self.pieces = Some(pieces);
         }
-        self.text = self.text.replace(needle, by);
+        let mut text = String::with_capacity(self.text.len() + by.len());
+        let mut from = 0;
+        for found in memmem::find_iter(self.text.as_bytes(), needle) {
+            text.push_str(self.text.get(from..found).unwrap_or_default());
+            text.push_str(by);
+            from = found + needle.len();
+        }
+        text.push_str(self.text.get(from..).unwrap_or_default());
+        self.text = text;
     }
 
     /// Where a byte stands in a file.

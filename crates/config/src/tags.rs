@@ -5,6 +5,8 @@
 //!
 //! Invariant: a tag is replaced at most 26 times within one option, and no option outgrows its limit.
 
+use memchr::{memchr, memchr3, memmem};
+
 use crate::{
     Error,
     layers::Sources,
@@ -46,6 +48,10 @@ pub(crate) fn resolve(
             }) else {
                 continue;
             };
+            // Most texts hold nothing any more that could be replaced, and are left where they are.
+            if !may_change(name, text, set, &ignored, fallback, sources) {
+                continue;
+            }
             let (name, option) = (name.to_owned(), option.clone());
             let mut resolution = Resolution {
                 name: &name,
@@ -69,6 +75,34 @@ pub(crate) fn resolve(
             return Ok(());
         }
     }
+}
+
+/// Whether resolving a text would replace anything in it, or fail.
+fn may_change(
+    name: &str,
+    text: &str,
+    set: &Ordered<Traced>,
+    ignored: &impl Fn(&str) -> bool,
+    fallback: Fallback<'_>,
+    sources: &Sources<'_>,
+) -> bool {
+    let mut from = 0;
+    while let Some((start, end)) = find(text, from) {
+        let tag = tail(head(text, end - 1), start + 1);
+        if sources.budget.spend(0).is_err() || tag == name {
+            return true;
+        }
+        let stays = ignored(tag)
+            || match set.get(tag) {
+                Some(option) => option.as_text().is_none(),
+                None => fallback(tag).is_ok_and(|found| found.is_none_or(|found| found.as_text().is_none())),
+            };
+        if !stays {
+            return true;
+        }
+        from = end;
+    }
+    false
 }
 
 /// One option in one pass.
@@ -119,10 +153,7 @@ impl Resolution<'_> {
             if sources.is_tracing() {
                 self.via.add(written.clone(), found.at.as_ref(), 0, &found.via);
             }
-            let grown = self
-                .text
-                .text
-                .matches(&written)
+            let grown = memmem::find_iter(self.text.text.as_bytes(), &written)
                 .count()
                 .saturating_mul(value.len())
                 .saturating_add(self.text.text.len());
@@ -167,15 +198,15 @@ impl Resolution<'_> {
 ///
 /// A tag has no blank and no angle bracket inside, so the innermost of nested ones is found first.
 fn find(text: &str, from: usize) -> Option<(usize, usize)> {
-    let mut start = from + tail(text, from).find('<')?;
+    let mut start = from + memchr(b'<', tail(text, from).as_bytes())?;
     loop {
         let inside = tail(text, start + 1);
-        let end = inside.find([' ', '<', '>'])?;
+        let end = memchr3(b' ', b'<', b'>', inside.as_bytes())?;
         let closed = tail(inside, end).starts_with('>') && end > 0;
         if closed {
             return Some((start, start + end + 2));
         }
         let next = start + 1 + end;
-        start = next + tail(text, next).find('<')?;
+        start = next + memchr(b'<', tail(text, next).as_bytes())?;
     }
 }

@@ -248,26 +248,43 @@ fn quote_for(single: bool, double: bool) -> char {
 fn write_str_repr(text: &str, out: &mut String) {
     let quote = quote_for(text.contains('\''), text.contains('"'));
     out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character == quote => out.extend(['\\', quote]),
-            _ if is_printable(character) => out.push(character),
-            _ => {
-                let code = u32::from(character);
-                let escape = match code {
-                    0..=0xff => format!("\\x{code:02x}"),
-                    0x100..=0xffff => format!("\\u{code:04x}"),
-                    _ => format!("\\U{code:08x}"),
-                };
-                out.push_str(&escape);
-            }
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\' && char::from(*byte) != quote;
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Nearly all texts are plain to their end.
+        let plain = rest
+            .bytes()
+            .position(|byte| !is_plain(&byte))
+            .unwrap_or(rest.len());
+        let (before, from) = rest.split_at(plain);
+        out.push_str(before);
+        let mut characters = from.chars();
+        if let Some(character) = characters.next() {
+            write_escaped(character, quote, out);
         }
+        rest = characters.as_str();
     }
     out.push(quote);
+}
+
+fn write_escaped(character: char, quote: char, out: &mut String) {
+    match character {
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ if character == quote => out.extend(['\\', quote]),
+        _ if is_printable(character) => out.push(character),
+        _ => {
+            let code = u32::from(character);
+            let escape = match code {
+                0..=0xff => format!("\\x{code:02x}"),
+                0x100..=0xffff => format!("\\u{code:04x}"),
+                _ => format!("\\U{code:08x}"),
+            };
+            out.push_str(&escape);
+        }
+    }
 }
 
 fn write_bytes_repr(bytes: &[u8], out: &mut String) {
