@@ -5,8 +5,8 @@
 //! Our own configuration is the lowest layer, file by file: it has a say only where the directory on disk has
 //! nothing of that name. With `-c` that directory stands alone.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
@@ -80,16 +80,19 @@ pub fn variables() -> Vec<(String, String)> {
     vec![("stockade_log_backend".to_owned(), backend.to_owned())]
 }
 
+/// What is at a path, unless it is too long; a device such as `/dev/zero` has no length that could be asked for.
+fn read_limited(path: &str) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_LENGTH);
+    Ok(fits.then_some(bytes))
+}
+
 impl Files for ConfigurationFiles {
     fn read(&self, path: &str) -> Content {
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.len() > MAX_LENGTH => {
-                return Content::Unreadable(format!("it is longer than {MAX_LENGTH} bytes"));
-            }
-            Ok(_) | Err(_) => {}
-        }
-        match fs::read(path) {
-            Ok(bytes) => Content::Bytes(bytes),
+        match read_limited(path) {
+            Ok(Some(bytes)) => Content::Bytes(bytes),
+            Ok(None) => Content::Unreadable(format!("it is longer than {MAX_LENGTH} bytes")),
             Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
                 // A link to nowhere is the administrator's way of hiding a file.
                 if fs::symlink_metadata(path).is_ok() {
@@ -163,6 +166,15 @@ mod tests {
         std::fs::write(path("jail.conf"), "x").unwrap();
         std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
         let given = ConfigurationFiles::new(Some("/etc/fail2ban"));
+        assert_eq!(
+            given.read("/dev/null"),
+            Content::Bytes(Vec::new()),
+            "a file is hidden so"
+        );
+        assert!(
+            matches!(given.read("/dev/zero"), Content::Unreadable(_)),
+            "it never ends"
+        );
         assert_eq!(given.read(&path("jail.conf")), Content::Bytes(b"x".to_vec()));
         assert!(matches!(
             given.read(directory.path().to_str().unwrap()),
