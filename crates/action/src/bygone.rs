@@ -28,7 +28,7 @@ const DEFINED_INET6: [(&str, &str); 2] = [
     ("iptables", "ip6tables <lockingopt>"),
 ];
 
-/// Defines what the commands of an action ask for and nobody defines; the tags, with what they stand for now.
+/// Defines what the commands of an action ask for and nobody defines; the tags, with what each has been given.
 pub fn complete(properties: &mut Properties) -> Vec<(&'static str, &'static str)> {
     let mut added = Vec::new();
     let is_command = |name: &str| name.starts_with("action");
