@@ -120,12 +120,12 @@ fn in_the_reference(command: &mut Command) -> &mut Command {
         .env("PYTHONDONTWRITEBYTECODE", "1")
 }
 
-/// The reference's client behind the driver that keeps it warm.
-pub(crate) fn reference_client_warm() -> Command {
+/// One of the reference's programs behind the driver that keeps it warm.
+pub(crate) fn reference_warm(program: &str) -> Command {
     let mut command = Command::new(PYTHON);
     in_the_reference(&mut command)
-        .args(["-c", crate::warm::DRIVER])
-        .arg(reference().join("usr/bin/fail2ban-client"));
+        .args(["-c", &crate::warm::DRIVER.concat()])
+        .arg(reference().join("usr/bin").join(program));
     command
 }
 

@@ -1,17 +1,18 @@
-//! The reference's client, called thousands of times: one interpreter imports it once and forks for every call.
+//! A program of the reference, called thousands of times: one interpreter imports it once and forks for every call.
 //!
-//! In: a directory and the words of a call. Out: what a client started anew there would have left.
+//! In: a directory and the words of a call. Out: what the program started anew there would have left.
 
 use std::io::{BufReader, Read as _, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::run::Ran;
-use crate::subject::reference_client_warm;
+use crate::subject::reference_warm;
 
-/// What the interpreter runs.
-pub(crate) const DRIVER: &str = include_str!("warm.py");
+/// What the interpreter runs, one after the other.
+pub(crate) const DRIVER: [&str; 2] = [include_str!("still.py"), include_str!("warm.py")];
 
 /// The interpreter; it ends when this is dropped.
 #[derive(Debug)]
@@ -22,14 +23,41 @@ pub struct Warm {
 }
 
 impl Warm {
-    /// Starts it.
+    /// Starts the client.
     ///
     /// # Panics
     ///
     /// If that cannot be done.
     #[must_use]
-    pub fn start() -> Self {
-        let mut command = reference_client_warm();
+    pub fn client() -> Self {
+        Self::start(reference_warm("fail2ban-client"))
+    }
+
+    /// Starts `fail2ban-regex` in this zone, at a moment that does not pass, given in seconds. The names that it looks
+    /// up have the addresses of [`Self::address_of`].
+    ///
+    /// # Panics
+    ///
+    /// If that cannot be done.
+    #[must_use]
+    pub fn regex_at(now: i64, zone: &str) -> Self {
+        let mut command = reference_warm("fail2ban-regex");
+        command.env("STOCKADE_CLOCK", now.to_string());
+        // An expression that takes longer for a log of some lines would take for ever.
+        command.env("STOCKADE_SECONDS", "5");
+        command.env("TZ", zone).env("LC_ALL", "C.UTF-8");
+        Self::start(command)
+    }
+
+    /// The address that a host name has, if any.
+    #[must_use]
+    pub fn address_of(name: &str) -> Option<Ipv4Addr> {
+        let number: u32 = name.bytes().map(u32::from).sum();
+        let [_, _, third, fourth] = number.to_be_bytes();
+        (!number.is_multiple_of(3)).then(|| Ipv4Addr::new(198, 18, third, fourth))
+    }
+
+    fn start(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -44,7 +72,7 @@ impl Warm {
         }
     }
 
-    /// Calls the client in `directory`.
+    /// Calls the program in `directory`.
     ///
     /// # Panics
     ///

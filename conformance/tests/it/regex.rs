@@ -255,7 +255,7 @@ const OPTIONS: [&[&str]; 79] = [
 
 /// Where we differ on purpose; `COMPATIBILITY.md` has a row for each.
 #[rustfmt::skip]
-const DIFFERENT: [&[&str]; 11] = [
+const DIFFERENT: [&[&str]; 12] = [
     &["--help"],
     &["web.log"],
     &["--print-no-missed", "--print-all-missed", "web.log", "x"],
@@ -267,6 +267,7 @@ const DIFFERENT: [&[&str]; 11] = [
     &["-vv", "-c", ".", "web.log", "web[x]"],
     &["-c", ".", "-L", "3", "groups.log", "groups"],
     &["-o", "<ip-host>", "x 127.0.0.1", "x <HOST>"],
+    &["-o", "<matches>", "x <F-USER> 192.0.2.1", "x .* <HOST>"],
 ];
 
 const JAILS: &str = r"

@@ -3,7 +3,7 @@
 //! In: lines, each cut at its date. Out: the text of all of them, and which lines a match took.
 //! Invariant: no more than `maxlines` lines are kept; a matched line is gone, what was skipped stays.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use crate::MatchedLine;
@@ -39,16 +39,23 @@ impl Buffer {
         let matched = text.get(span.clone()).unwrap_or_default();
         let first = breaks(text.get(..span.start)) + usize::from(matched.starts_with('\n'));
         let last = breaks(text.get(..span.end)) - usize::from(matched.ends_with('\n'));
-        let mut skipped = skipped.split_terminator('\n').peekable();
-        (first..=last)
-            .filter(|&index| {
-                let Some(line) = self.lines.get(index) else {
-                    return false;
-                };
-                let is_next = |text: &&str| text.strip_prefix(&*line.before) == Some(&line.after);
-                skipped.next_if(is_next).is_none()
+        let texts: Vec<(String, usize)> = (first..=last)
+            .filter_map(|index| {
+                let line = self.lines.get(index)?;
+                Some((format!("{}{}", line.before, line.after), index))
             })
-            .collect()
+            .collect();
+        let places: BTreeSet<(&str, usize)> = texts.iter().map(|(text, index)| (&**text, *index)).collect();
+        let mut taken: BTreeSet<usize> = texts.iter().map(|(_, index)| *index).collect();
+        let mut from = first;
+        for skipped in skipped.split_terminator(is_line_end) {
+            let next = places.range((skipped, from)..).next();
+            if let Some((_, index)) = next.filter(|(text, _)| *text == skipped) {
+                taken.remove(index);
+                from = index + 1;
+            }
+        }
+        taken.into_iter().collect()
     }
 
     /// Forgets all lines.
@@ -66,4 +73,13 @@ impl Buffer {
         taken.reverse();
         taken
     }
+}
+
+/// Whether a line ends here for the reference where it looks for those that were skipped; a line that has one of these
+/// inside is in pieces then, and not found again.
+const fn is_line_end(char: char) -> bool {
+    matches!(
+        char,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
 }

@@ -37,7 +37,7 @@ impl Dates {
         });
         match detector.find(line, clock) {
             None => Date::None,
-            Some(found) if found.cut.is_empty() => Date::Empty(found.template),
+            Some(found) if found.cut.is_empty() => Date::Empty(found.cut.start, found.template),
             Some(found) => match found.time {
                 Some(time) => Date::At {
                     span: found.cut,
@@ -66,7 +66,7 @@ impl Dates {
     pub(crate) fn time_of(&mut self, line: &str, clock: &Clock) -> Option<Timestamp> {
         match self.find(line, clock) {
             Date::At { time, .. } => Some(time),
-            Date::Empty(_) | Date::Bad(..) | Date::None => None,
+            Date::Empty(..) | Date::Bad(..) | Date::None => None,
         }
     }
 

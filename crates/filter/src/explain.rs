@@ -63,7 +63,7 @@ impl Date {
                 time: Some(*time),
                 template: *template,
             },
-            Self::Empty(template) => Step::Date {
+            Self::Empty(_, template) => Step::Date {
                 place: 0..0,
                 time: None,
                 template: *template,

@@ -317,7 +317,7 @@ impl Filter {
                     let after = line.get(span.end..).unwrap_or_default();
                     gates.is_none_or(|gates| gates.may_match_across(before, after))
                 }
-                Date::At { .. } | Date::Bad(..) | Date::Empty(_) | Date::None => false,
+                Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
             };
         let timed = self
             .times

@@ -40,8 +40,8 @@ pub(crate) enum Date {
         /// The format, for the detector's name of it.
         template: usize,
     },
-    /// The place of the date is empty: such lines may have none. With the format.
-    Empty(usize),
+    /// The date is empty, for such lines may have none. Its place, and the format.
+    Empty(usize, usize),
     /// What stands at this place looks like a date and is none. With the format.
     Bad(Range<usize>, usize),
     /// There is none.
@@ -113,7 +113,6 @@ impl Times {
             .findtime_micros
             .filter(|_| check.in_operation)
             .map(|_| check.now);
-        let nowhere = 0..0;
         let (span, time, no_date) = match date {
             Date::At {
                 span, time, is_whole, ..
@@ -122,12 +121,12 @@ impl Times {
                 let text = line.date.clone();
                 return self.checked(check, line, (*time, *is_whole), &text, notes, out);
             }
-            Date::Empty(_) => (&nowhere, Some(check.now), false),
+            Date::Empty(at, _) => (*at..*at, Some(check.now), false),
             Date::Bad(span, _) => {
                 out.extend(notes.bad_date(check.now, line.get(span.clone()).unwrap_or_default()));
-                (span, assumed, true)
+                (span.clone(), assumed, true)
             }
-            Date::None => (&nowhere, assumed, true),
+            Date::None => (0..0, assumed, true),
         };
         let near = check.now.plus_seconds(-NEAR_SECONDS);
         if let Some(last) = self.last.clone().filter(|last| last.time > near) {
@@ -140,7 +139,7 @@ impl Times {
             return Some(Timed { no_date, ..timed });
         }
         Some(Timed {
-            line: cut(line, span),
+            line: cut(line, &span),
             time,
             is_whole: false,
             no_date,

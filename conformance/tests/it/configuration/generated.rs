@@ -14,8 +14,9 @@ use stockade_conformance::{Ran, has_reference};
 use tempfile::TempDir;
 
 use super::client::client;
-use super::trees::{Tree, digest};
+use super::trees::Tree;
 use super::{Clients, difference, ours, plain};
+use crate::random::{digest, seeds};
 
 const RECORDED: &str = "tests/it/configuration/recorded.txt";
 /// The seeds that are recorded.
@@ -71,8 +72,8 @@ fn random_configurations_are_read_alike() {
     let (mut clients, mut wrong, mut number) = (Clients::start(), Vec::new(), 0);
     let asked = std::env::var("STOCKADE_SEEDS");
     let is_asked = asked.is_ok();
-    let seeds = asked.map_or(LIVE, |text| range(&text));
-    for seed in seeds {
+    let asked = asked.map_or(LIVE, |text| seeds(&text));
+    for seed in asked {
         let tree = Tree::new(seed);
         let directory = directory(&tree);
         let Some(theirs) = theirs(&mut clients, &directory, &tree) else {
@@ -154,15 +155,6 @@ fn without_source(ran: Ran) -> Ran {
         }
     }
     Ran { stderr, ..ran }
-}
-
-/// `N`, or `N..M`.
-fn range(text: &str) -> Range<u64> {
-    let number = |text: &str| text.parse::<u64>().expect("STOCKADE_SEEDS is N or N..M");
-    match text.split_once("..") {
-        Some((start, end)) => number(start)..number(end),
-        None => number(text)..number(text) + 1,
-    }
 }
 
 fn record() -> String {

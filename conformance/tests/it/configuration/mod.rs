@@ -25,7 +25,7 @@ struct Clients {
 impl Clients {
     fn start() -> Self {
         Self {
-            theirs: Warm::start(),
+            theirs: Warm::client(),
         }
     }
 

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::random::{Random, digest};
+
 /// A configuration in the directory `conf`, with logs in `logs`.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -34,47 +36,12 @@ impl Tree {
 
     /// A number that changes with everything in the tree.
     pub(super) fn digest(&self) -> u64 {
-        let mut digest = digest(self.words.join(" ").as_bytes());
+        let mut all = digest(self.words.join(" ").as_bytes());
         for (path, content) in &self.files {
-            digest = digest.rotate_left(5) ^ self::digest(path.as_bytes());
-            digest = digest.rotate_left(5) ^ self::digest(content);
+            all = all.rotate_left(5) ^ digest(path.as_bytes());
+            all = all.rotate_left(5) ^ digest(content);
         }
-        digest
-    }
-}
-
-/// FNV-1a.
-pub(super) fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
-        (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// SplitMix64: short, and the same for ever.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit.max(1)).expect("small");
-        usize::try_from(self.next() % limit).expect("below the limit")
-    }
-
-    /// Whether something happens that does so `often` times in a thousand.
-    fn happens(&mut self, often: usize) -> bool {
-        self.below(1000) < often
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        let at = self.below(from.len());
-        *from.get(at).expect("there is something to pick from")
+        all
     }
 }
 
