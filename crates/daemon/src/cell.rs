@@ -39,6 +39,9 @@ const JAIL: &str = "fail2ban.jail";
 /// How long a command of an action may take unless its `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long at most a firewall that has refused a change is left alone before it is tried again, in seconds.
+const LONGEST_PAUSE: i64 = 60;
+
 /// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
 const WAITING: usize = 1000;
 
@@ -59,6 +62,8 @@ pub(crate) struct Cell {
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
     prolongs: Vec<(Timestamp, Id)>,
+    /// When the firewall is tried again that has refused a change, and how long after that once more.
+    retry: Option<(Timestamp, i64)>,
     zone: TimeZone,
 }
 
@@ -66,6 +71,8 @@ pub(crate) struct Cell {
 struct Action {
     name: String,
     kind: Kind,
+    /// Whether the firewall has refused what it should hold.
+    is_behind: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +113,7 @@ impl Cell {
             waiting,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
+            retry: None,
             zone,
         };
         cell.check_memory(world);
@@ -156,12 +164,19 @@ impl Cell {
     /// When the jail next has to run.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let prolong = self.prolongs.iter().map(|(due, _)| *due);
-        self.jail.next_wakeup().into_iter().chain(prolong).min()
+        let retry = self.retry.map(|(due, _)| due);
+        self.jail
+            .next_wakeup()
+            .into_iter()
+            .chain(prolong)
+            .chain(retry)
+            .min()
     }
 
     /// Its time has come.
     pub(crate) fn wake(&mut self, world: &mut impl World, now: Timestamp) {
         self.step(world, now, Input::Wakeup);
+        self.catch_up(world, now);
         let (due, later) = mem::take(&mut self.prolongs)
             .into_iter()
             .partition(|(due, _)| *due <= now);
@@ -172,6 +187,43 @@ impl Cell {
             if let Some(ticket) = self.jail.ticket(&id) {
                 self.order_all(world, |facts| Job::Prolong(Box::new(facts)), ticket);
             }
+        }
+    }
+
+    /// Tries the firewall again that has refused a change.
+    fn catch_up(&mut self, world: &mut impl World, now: Timestamp) {
+        let Some((due, pause)) = self.retry else { return };
+        // Where the clock was set back, it is tried no later than it would be had it just refused.
+        if due > now && due <= now.plus_seconds(pause) {
+            return;
+        }
+        self.retry = None;
+        let name = &self.blueprint.name;
+        for action in self.actions.iter_mut().filter(|action| action.is_behind) {
+            let Kind::Native(native) = &mut action.kind else {
+                continue;
+            };
+            match adopt(world, now, native, &self.jail) {
+                Ok(()) => {
+                    action.is_behind = false;
+                    world.log(
+                        Level::NOTICE,
+                        ACTIONS,
+                        format_args!("[{name}] action '{}' holds all bans again", action.name),
+                    );
+                }
+                Err(_) => {
+                    let pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                    self.retry = Some((now.plus_seconds(pause), pause));
+                }
+            }
+        }
+    }
+
+    /// Takes note of actions whose changes the firewall has refused.
+    fn note_behind(&mut self, now: Timestamp) {
+        if self.retry.is_none() && self.actions.iter().any(|action| action.is_behind) {
+            self.retry = Some((now.plus_seconds(1), 1));
         }
     }
 
@@ -382,9 +434,13 @@ impl Cell {
                             blueprint.name, action.name
                         ),
                     );
+                    action.is_behind = true;
+                } else {
+                    action.is_behind = false;
                 }
             }
         }
+        self.note_behind(now);
     }
 
     /// Sets native actions up again that `is_broken` says need it.
@@ -417,12 +473,14 @@ impl Cell {
                     ACTIONS,
                     format_args!("[{name}] Unable to restore environment: {error}"),
                 );
+                action.is_behind = true;
             }
         }
+        self.note_behind(now);
     }
 
     /// Gives the elements in the firewall the timeouts that the bans have now.
-    fn renew(&mut self, world: &mut impl World, now: Timestamp) {
+    pub(crate) fn renew(&mut self, world: &mut impl World, now: Timestamp) {
         for action in &mut self.actions {
             let Kind::Native(native) = &mut action.kind else {
                 continue;
@@ -439,8 +497,10 @@ impl Cell {
                         self.blueprint.name, action.name
                     ),
                 );
+                action.is_behind = true;
             }
         }
+        self.note_behind(now);
     }
 
     fn announce_ban(&mut self, world: &mut impl World, ticket: Ticket) {
@@ -871,13 +931,18 @@ impl Cell {
     fn start_action(&mut self, world: &mut impl World, now: Timestamp, blueprint: &ActionBlueprint) {
         let name = blueprint.name.clone();
         match self.employ(world, now, blueprint) {
-            Ok(Some(kind)) => {
-                let action = Action { name, kind };
+            Ok(Some((kind, is_behind))) => {
+                let action = Action {
+                    name,
+                    kind,
+                    is_behind,
+                };
                 if let Kind::Commands = action.kind {
                     let facts = self.facts();
                     self.order(world, &action, Job::Start(no_ban(&facts, now)));
                 }
                 self.actions.push(action);
+                self.note_behind(now);
             }
             Ok(None) => {}
             Err(error) => world.log(
@@ -896,7 +961,7 @@ impl Cell {
         world: &mut impl World,
         now: Timestamp,
         blueprint: &ActionBlueprint,
-    ) -> Result<Option<Kind>, String> {
+    ) -> Result<Option<(Kind, bool)>, String> {
         if world.observes() {
             return Ok(None);
         }
@@ -914,7 +979,9 @@ impl Cell {
                 Ok(definition) => {
                     let mut native = NativeFirewall::new(definition);
                     // The action stays even where the firewall refuses now: each ban tries again and says so.
-                    if let Err(error) = adopt(world, now, &mut native, &self.jail) {
+                    let adopted = adopt(world, now, &mut native, &self.jail);
+                    let is_behind = adopted.is_err();
+                    if let Err(error) = adopted {
                         world.log(
                             Level::ERROR,
                             ACTIONS,
@@ -924,7 +991,7 @@ impl Cell {
                             ),
                         );
                     }
-                    return Ok(Some(Kind::Native(native)));
+                    return Ok(Some((Kind::Native(native), is_behind)));
                 }
                 Err(unsupported) => world.log(
                     Level::INFO,
@@ -953,7 +1020,7 @@ impl Cell {
         };
         let action = CommandAction::new(properties, world.host_names(), world.ipv6());
         world.employ(jail, &blueprint.name, action, timeout)?;
-        Ok(Some(Kind::Commands))
+        Ok(Some((Kind::Commands, false)))
     }
 
     /// Takes the bans of before up; what comes of it is still to be told.

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
@@ -15,11 +14,11 @@ use stockade_filter::Encoding;
 use stockade_protocol::{Failure, definition};
 
 use crate::blueprint::Blueprint;
-use crate::log::{Level, Log};
+use crate::log::{Level, Records};
 use crate::places::{Behind, Registry};
 use crate::source::{
-    self, Files, FollowOptions, Journal, JournalEvent, JournalMatch, JournalOptions, JournalStart, LineBreak,
-    Matches, ReaderId, Start,
+    self, Disk, Files, FollowOptions, Journal, JournalEvent, JournalMatch, JournalOptions, JournalStart,
+    LineBreak, Matches, ReaderId, Start,
 };
 use crate::store::Store;
 use crate::world::{self, Event, Lines, Sources};
@@ -31,12 +30,12 @@ const ENTRIES_AT_ONCE: usize = 1000;
 const WAITING_BLOCKS: usize = 8;
 
 /// Which jail follows which logs.
-pub(crate) struct Following {
-    files: Files,
+pub(crate) struct Following<D: Disk> {
+    files: Files<D>,
     journal: Journal,
     readers: BTreeMap<ReaderId, Reader>,
     next: u32,
-    log: Arc<Log>,
+    log: Records,
     zone: TimeZone,
     places: Registry,
 }
@@ -63,12 +62,12 @@ enum Backend {
     },
 }
 
-impl Following {
+impl<D: Disk> Following<D> {
     /// Follows nothing yet.
     #[must_use]
-    pub(crate) fn new(log: Arc<Log>, zone: TimeZone, places: Registry) -> Self {
+    pub(crate) fn new(disk: D, log: Records, zone: TimeZone, places: Registry) -> Self {
         Self {
-            files: Files::new(),
+            files: Files::on(disk),
             journal: Journal::new(),
             readers: BTreeMap::new(),
             next: 0,
@@ -161,7 +160,7 @@ impl Following {
             };
             let added = self
                 .files
-                .add(id, path, options, &mut start, date)
+                .add(now, id, path, options, &mut start, date)
                 .map_err(|error| {
                     let text = format!(
                         "[{}] '{}' cannot be read: {error}{}",

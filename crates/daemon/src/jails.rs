@@ -367,6 +367,14 @@ impl Jails {
         }
     }
 
+    /// Someone set the clock: bans end by it, and the kernel's timeouts do not.
+    pub fn clock_set(&mut self, world: &mut impl World, now: Timestamp) {
+        for cell in &mut self.cells {
+            cell.wake(world, now);
+            cell.renew(world, now);
+        }
+    }
+
     /// The time of some jail has come.
     pub fn wake(&mut self, world: &mut impl World, now: Timestamp) {
         for cell in &mut self.cells {

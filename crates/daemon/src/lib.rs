@@ -14,6 +14,7 @@ pub mod growth;
 pub mod instance;
 pub mod jails;
 pub mod judge;
+pub mod keeping;
 pub mod log;
 pub mod machine;
 mod outside;

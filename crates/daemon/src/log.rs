@@ -14,7 +14,7 @@ mod level;
 mod target;
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
@@ -29,6 +29,36 @@ const SERVER: &str = "fail2ban.server";
 
 /// The setting of the syslog socket that stands for the system's own.
 const AUTO: &str = "auto";
+
+/// A way into a log, for whoever writes records and need not know where they go.
+#[derive(Clone)]
+pub struct Records(Arc<Write>);
+
+type Write = dyn Fn(Level, &'static str, &str) + Send + Sync;
+
+impl Records {
+    /// A way that ends in `write`, which is called from several threads.
+    pub fn to(write: impl Fn(Level, &'static str, &str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    /// Writes a record: its level, its logger and its text.
+    pub fn write(&self, level: Level, logger: &'static str, text: &str) {
+        (self.0)(level, logger, text);
+    }
+}
+
+impl From<Arc<Log>> for Records {
+    fn from(log: Arc<Log>) -> Self {
+        Self::to(move |level, logger, text| log.write(level, logger, text))
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Records")
+    }
+}
 
 /// Where records go, from which level on.
 pub struct Log {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it sleeps in one place, and nothing wakes it but what has to be dealt with.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixListener;
@@ -19,20 +19,21 @@ use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Reply, Value};
-use stockade_sys::{Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
+use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
 use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Control};
 use crate::firewall::{Firewall, Removal, Watch};
-use crate::following::Following;
-use crate::growth::{Growth, Memory, Remembered};
+use crate::growth::Growth;
 use crate::judge::{Judge, Question};
-use crate::log::{Level, Log};
+use crate::keeping::Keeping;
+use crate::log::{Level, Log, Records};
 use crate::machine;
 use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
 use crate::runner::{Job, Runner};
-use crate::store::{self, BanRow, RestoreLimits, Store};
+use crate::source::System;
+use crate::store::{self, RestoreLimits, Store};
 use crate::world::{Event, Sources, World};
 
 const SIGNALS: Token = 1;
@@ -46,9 +47,6 @@ const FIRST_CLIENT: Token = 1 << 32;
 
 const SERVER: &str = "fail2ban.server";
 
-/// How long a ban waits to be kept before it is announced all the same: a database on a full or slow disk
-/// must not hold up the log.
-const ANNOUNCEMENT_WAIT: Duration = Duration::from_millis(100);
 /// How long answers that nobody reads are waited for at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long after a repair of the firewall the next one waits: two programs that each undo what the other does
@@ -56,14 +54,6 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const REPAIR_PAUSE_MICROS: i64 = 1_000_000;
 /// How many removals are remembered one by one.
 const MOST_REMOVALS: usize = 1000;
-/// How often positions in logs are kept while they move.
-const POSITIONS_SECONDS: i64 = 10;
-/// The database is cleaned an hour after the start, and each hour from then on.
-const PURGE_SECONDS: i64 = 3600;
-/// How many ended bans' lines are kept unless `dbmaxmatches` says otherwise.
-const DBMAXMATCHES: i64 = 10;
-/// The age at which ended bans are forgotten unless `dbpurgeage` says otherwise: a day.
-const DBPURGEAGE: i64 = 86_400;
 
 /// The real world.
 pub(crate) struct Outside {
@@ -73,7 +63,7 @@ pub(crate) struct Outside {
     timer: Timer,
     waker: Arc<Waker>,
     control: Control,
-    following: Following,
+    keeping: Keeping<System>,
     /// Where the properties of jails are written.
     places: Registry,
     firewall: Option<Firewall>,
@@ -84,26 +74,18 @@ pub(crate) struct Outside {
     /// What they have removed, as long as it is too early to repair.
     removals: Vec<Removal>,
     repaired: Option<Timestamp>,
-    store: Store,
-    dbmaxmatches: Value,
-    dbpurgeage: Value,
     allowipv6: Option<bool>,
     stacksize: Value,
     resolver: Resolver,
     judge: Judge,
-    memory: Memory,
     host: HostNames,
     services: Services,
     runners: BTreeMap<(String, String), Runner>,
-    dismissed: Vec<JoinHandle<()>>,
-    events: VecDeque<Event>,
+    /// Actions that were told to end and may not have yet, by their jails and names.
+    dismissed: BTreeMap<(String, String), JoinHandle<()>>,
     /// Whether the last turn was a client's: then a line has its turn next.
     served: bool,
-    announcements: Vec<String>,
     armed: Option<Timestamp>,
-    /// When positions are to be kept; none while they stand still.
-    next_positions: Option<Timestamp>,
-    next_purge: Timestamp,
 }
 
 impl Outside {
@@ -131,11 +113,16 @@ impl Outside {
         let waker = Arc::new(Waker::new()?);
         poller.add(&*waker, WAKER, Interest::Read)?;
         let places = Registry::default();
-        let following = Following::new(Arc::clone(&log), zone, places.clone());
-        if let Some(fd) = following.files_fd() {
+        let wake = {
+            let waker = Arc::clone(&waker);
+            move || waker.wake()
+        };
+        let records = Records::from(Arc::clone(&log));
+        let keeping = Keeping::new(System::new(), records, zone, places.clone(), now(), wake.clone());
+        if let Some(fd) = keeping.files_fd() {
             poller.add(fd, FILES, Interest::Read)?;
         }
-        if let Some(fd) = following.journal_fd() {
+        if let Some(fd) = keeping.journal_fd() {
             poller.add(fd, JOURNAL, Interest::Read)?;
         }
         let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT)?;
@@ -143,80 +130,37 @@ impl Outside {
         if let Some(watch) = &watch {
             poller.add(watch, FIREWALL, Interest::Read)?;
         }
-        let wake = {
-            let waker = Arc::clone(&waker);
-            move || waker.wake()
-        };
         let host = machine::host_names();
-        let now = now();
         Ok(Self {
             resolver: Resolver::start(wake.clone())?,
-            judge: Judge::start(host.clone(), Arc::clone(&log), places.clone(), wake.clone())?,
+            judge: Judge::start(host.clone(), Arc::clone(&log), places.clone(), wake)?,
             places,
-            memory: Memory::new(wake),
             log,
             poller,
             signals,
             timer,
             waker,
             control,
-            following,
+            keeping,
             firewall,
             observes,
             watch,
             removals: Vec::new(),
             repaired: None,
-            store: Store::none(),
-            dbmaxmatches: Value::Int(DBMAXMATCHES),
-            dbpurgeage: Value::Int(DBPURGEAGE),
             allowipv6: None,
             stacksize: Value::Int(0),
             host,
             services: machine::services(),
             runners: BTreeMap::new(),
-            dismissed: Vec::new(),
-            events: VecDeque::new(),
+            dismissed: BTreeMap::new(),
             served: false,
-            announcements: Vec::new(),
             armed: None,
-            next_positions: None,
-            next_purge: now.plus_seconds(PURGE_SECONDS),
         })
-    }
-
-    /// Announces bans once they are kept, and keeps positions when it is time and all lines were dealt with.
-    fn keep(&mut self, now: Timestamp) {
-        let has_bans = !self.announcements.is_empty();
-        let is_due = self.next_positions.is_some_and(|due| due <= now);
-        // With a ban goes how far its log was read, so that after a crash its lines are not counted again.
-        if self.events.is_empty() && self.next_positions.is_some() && (has_bans || is_due) {
-            self.following.save_all(&self.store);
-            self.next_positions = None;
-        }
-        if has_bans {
-            // Where it takes longer, the database says what is wrong with it; the bans are in force in any case.
-            let _kept = self.store.commit_pending(ANNOUNCEMENT_WAIT);
-            for text in std::mem::take(&mut self.announcements) {
-                self.log.write(Level::NOTICE, "fail2ban.actions", &text);
-            }
-        }
-        if self.next_purge <= now {
-            self.next_purge = now.plus_seconds(PURGE_SECONDS);
-            let age = blueprint::seconds(std::slice::from_ref(&self.dbpurgeage), 0).map(blueprint::micros);
-            self.store
-                .purge(now, age.map_or(DBPURGEAGE, |micros| micros / 1_000_000));
-        }
     }
 
     /// Arms the timer for the earliest of what is due.
     fn arm(&mut self, now: Timestamp, until: Option<Timestamp>) {
-        let due = [
-            until,
-            self.following.next_wakeup(now),
-            self.next_positions,
-            Some(self.next_purge),
-            self.next_repair(),
-        ];
+        let due = [until, self.keeping.next_wakeup(now), self.next_repair()];
         let due = due.into_iter().flatten().min();
         if due == self.armed {
             return;
@@ -249,7 +193,7 @@ impl Outside {
         if !self.removals.is_empty() && !is_recent {
             self.repaired = Some(now);
             let removals = std::mem::take(&mut self.removals);
-            self.events.push_front(Event::Removed(removals));
+            self.keeping.events().push_front(Event::Removed(removals));
         }
     }
 
@@ -280,20 +224,23 @@ impl Outside {
             SIGNALS => {
                 for signal in self.signals.take() {
                     match signal {
-                        Signal::Terminate | Signal::Interrupt => self.events.push_front(Event::Terminate),
-                        Signal::User1 | Signal::HangUp => self.events.push_front(Event::FlushLogs),
+                        Signal::Terminate | Signal::Interrupt => {
+                            self.keeping.events().push_front(Event::Terminate)
+                        }
+                        Signal::User1 | Signal::HangUp => self.keeping.events().push_front(Event::FlushLogs),
                         Signal::Child => {}
                     }
                 }
             }
             TIMER => {
                 // Whether it is time or the clock was set: what is due is worked out anew.
-                if let Err(error) = self.timer.take() {
-                    self.log.write(
-                        Level::ERROR,
-                        SERVER,
-                        &format!("The timer cannot be read: {error}"),
-                    );
+                match self.timer.take() {
+                    Ok(Fired::ClockSet) => self.keeping.events().push_back(Event::ClockSet),
+                    Ok(Fired::No | Fired::Due) => {}
+                    Err(error) => {
+                        let text = format!("The timer cannot be read: {error}");
+                        self.log.write(Level::ERROR, SERVER, &text);
+                    }
                 }
                 self.armed = None;
             }
@@ -301,10 +248,12 @@ impl Outside {
                 self.waker.drain();
                 let answers = self.resolver.answers(now);
                 if !answers.is_empty() {
-                    self.events.push_back(Event::Resolved(answers));
+                    self.keeping.events().push_back(Event::Resolved(answers));
                 }
-                self.events.extend(self.judge.verdicts().map(Event::Judged));
-                self.events.extend(self.memory.take().map(Event::Remembered));
+                self.keeping
+                    .events()
+                    .extend(self.judge.verdicts().map(Event::Judged));
+                self.keeping.hear();
             }
             FIREWALL => self.hear(),
             // Both are looked at in each turn.
@@ -324,7 +273,7 @@ impl Outside {
             return Some(Event::Request(client, request));
         }
         self.served = false;
-        let event = self.events.pop_front();
+        let event = self.keeping.events().pop_front();
         if event.is_some() {
             return event;
         }
@@ -338,7 +287,7 @@ impl Outside {
         let report: store::Report = Arc::new(move |level, text| log.write(level, "fail2ban.database", text));
         match Store::open(path, now, &report) {
             Ok(store) => {
-                std::mem::replace(&mut self.store, store).close();
+                self.keeping.set_store(store);
                 self.get("dbfile")
             }
             Err(error) => Err(error.failure()),
@@ -351,9 +300,9 @@ impl World for Outside {
         let mut ready = Vec::new();
         let mut now = now();
         loop {
-            self.keep(now);
+            self.keeping.keep(now);
             let is_due = until.is_some_and(|until| until <= now);
-            let sleeps = self.events.is_empty() && !self.control.has_requests() && !is_due;
+            let sleeps = self.keeping.events().is_empty() && !self.control.has_requests() && !is_due;
             if sleeps {
                 self.arm(now, until);
             }
@@ -368,11 +317,7 @@ impl World for Outside {
                 self.ready(now, ready);
             }
             self.repair(now);
-            let before = self.events.len();
-            self.following.ready(now, &mut self.events);
-            if self.events.len() > before && self.next_positions.is_none() {
-                self.next_positions = Some(now.plus_seconds(POSITIONS_SECONDS));
-            }
+            self.keeping.read(now);
             if let Some(event) = self.next_event() {
                 return (now, event);
             }
@@ -436,8 +381,9 @@ impl World for Outside {
                 return Ok(Value::None);
             }
             "dbfile" => {
-                let same = self.store.path() == Some(text.as_str())
-                    || (self.store.path().is_none() && text.eq_ignore_ascii_case("none"));
+                let path = self.keeping.store().path();
+                let same =
+                    path == Some(text.as_str()) || (path.is_none() && text.eq_ignore_ascii_case("none"));
                 if same {
                     return self.get("dbfile");
                 }
@@ -448,10 +394,7 @@ impl World for Outside {
                 }
                 return self.open_store(now, &text);
             }
-            "dbmaxmatches" => self.dbmaxmatches = Value::Int(value.int()?),
-            "dbpurgeage" => {
-                self.dbpurgeage = blueprint::number(blueprint::seconds(std::slice::from_ref(value), 0)?)
-            }
+            _ if self.keeping.set(option, value)? => {}
             _ => {
                 return Err(Failure::exception(format!(
                     "Invalid command '{option}' (no set action or not yet implemented)"
@@ -462,19 +405,17 @@ impl World for Outside {
     }
 
     fn get(&mut self, option: &str) -> Reply {
-        let with_store = |value: &Value, store: &Store| match store.path() {
-            Some(_) => value.clone(),
-            None => Value::None,
-        };
         Ok(match option {
             "loglevel" => self.log.level_text().into(),
             "logtarget" => self.log.target().map_or(Value::None, Value::from),
             "syslogsocket" => self.log.syslog_socket().into(),
             "thread" => Value::Dict(vec![("stacksize".into(), self.stacksize.clone())]),
-            "dbfile" => self.store.path().map_or(Value::None, Value::from),
-            "dbmaxmatches" => with_store(&self.dbmaxmatches, &self.store),
-            "dbpurgeage" => with_store(&self.dbpurgeage, &self.store),
-            _ => return Err(Failure::missing_argument()),
+            _ => {
+                return self
+                    .keeping
+                    .get(option)
+                    .unwrap_or_else(|| Err(Failure::missing_argument()));
+            }
         })
     }
 
@@ -484,7 +425,7 @@ impl World for Outside {
         blueprint: &Blueprint,
         date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
     ) -> Result<(), Failure> {
-        self.following.follow(now, blueprint, &self.store, date)
+        self.keeping.follow(now, blueprint, date)
     }
 
     fn note_places(&mut self, jail: &str, places: &Places) {
@@ -492,13 +433,15 @@ impl World for Outside {
     }
 
     fn unfollow(&mut self, jail: &str) {
-        self.following.unfollow(jail, &self.store);
+        self.keeping.unfollow(jail);
+    }
+
+    fn unread(&mut self, now: Timestamp) -> Option<Event> {
+        self.keeping.unread(now)
     }
 
     fn sources(&self, jail: &str) -> Sources {
-        self.following
-            .sources(jail)
-            .unwrap_or_else(|| Sources::Files("auto", Vec::new()))
+        self.keeping.sources(jail)
     }
 
     fn observes(&self) -> bool {
@@ -535,9 +478,11 @@ impl World for Outside {
         timeout: Duration,
     ) -> Result<(), String> {
         let (log, places) = (Arc::clone(&self.log), self.places.clone());
-        let runner = Runner::start(jail, name, action, timeout, log, places);
+        let key = (jail.to_owned(), name.to_owned());
+        let predecessor = self.dismissed.remove(&key);
+        let runner = Runner::start(jail, name, action, timeout, log, places, predecessor);
         let runner = runner.map_err(|error| error.to_string())?;
-        self.runners.insert((jail.to_owned(), name.to_owned()), runner);
+        self.runners.insert(key, runner);
         Ok(())
     }
 
@@ -547,17 +492,16 @@ impl World for Outside {
     }
 
     fn dismiss(&mut self, jail: &str, name: &str, job: Job) {
-        if let Some(runner) = self.runners.remove(&(jail.to_owned(), name.to_owned())) {
-            self.dismissed.retain(|thread| !thread.is_finished());
-            self.dismissed.push(runner.finish(job));
+        let key = (jail.to_owned(), name.to_owned());
+        if let Some(runner) = self.runners.remove(&key) {
+            self.dismissed.retain(|_, thread| !thread.is_finished());
+            self.dismissed.insert(key, runner.finish(job));
         }
     }
 
     fn keep_jail(&mut self, jail: &str, enabled: bool) {
-        if enabled {
-            self.store.add_jail(jail);
-        } else {
-            self.store.disable_jail(jail);
+        self.keeping.keep_jail(jail, enabled);
+        if !enabled {
             self.places.set(jail, None);
         }
     }
@@ -570,62 +514,23 @@ impl World for Outside {
         growth: Option<Growth>,
         announcement: String,
     ) {
-        let max_matches = self
-            .dbmaxmatches
-            .int()
-            .ok()
-            .and_then(|max| usize::try_from(max).ok())
-            .unwrap_or(0);
-        let row = BanRow::of(ticket, of_jail, max_matches);
-        match growth {
-            None => self.store.record_ban(jail, &row),
-            Some(growth) => {
-                let (id, time, name, tell) = (
-                    ticket.id.clone(),
-                    ticket.time,
-                    jail.to_owned(),
-                    self.memory.teller(),
-                );
-                self.store.record_growing_ban(jail, &row, growth, move |grown| {
-                    tell(Remembered::Ban {
-                        jail: name,
-                        id,
-                        time,
-                        grown,
-                    });
-                });
-            }
-        }
-        self.announcements.push(announcement);
+        self.keeping.keep_ban(jail, ticket, of_jail, growth, announcement);
     }
 
     fn has_memory(&self) -> bool {
-        self.store.path().is_some()
+        self.keeping.has_memory()
     }
 
     fn ask_history(&mut self, jail: &str, number: u64, id: &Id) {
-        let (name, tell) = (jail.to_owned(), self.memory.teller());
-        self.store
-            .ask_history(&id.to_string(), Some(jail), move |earlier| {
-                tell(Remembered::Failure {
-                    jail: name,
-                    number,
-                    earlier: earlier.map(|known| known.earlier()),
-                });
-            });
+        self.keeping.ask_history(jail, number, id);
     }
 
     fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>) {
-        self.store.forget(jail, id);
+        self.keeping.forget_ban(jail, id);
     }
 
     fn kept_bans(&mut self, jail: &str, now: Timestamp, limits: RestoreLimits) -> Vec<Ticket> {
-        let rows = self.store.restore(jail, now, limits).unwrap_or_else(|error| {
-            let text = format!("The bans of jail '{jail}' cannot be restored: {error}");
-            self.log.write(Level::ERROR, "fail2ban.database", &text);
-            Vec::new()
-        });
-        rows.iter().map(BanRow::ticket).collect()
+        self.keeping.kept_bans(jail, now, limits)
     }
 
     fn resolve(&mut self, now: Timestamp, name: &str) -> Option<resolver::Answer> {
@@ -659,13 +564,13 @@ impl World for Outside {
 
     fn close(&mut self) {
         // Commands of actions have their own time limits, so this ends.
-        for thread in self.dismissed.drain(..) {
+        for thread in std::mem::take(&mut self.dismissed).into_values() {
             if thread.join().is_err() {
                 self.log
                     .write(Level::ERROR, SERVER, "An action ended unexpectedly");
             }
         }
-        std::mem::replace(&mut self.store, Store::none()).close();
+        self.keeping.close();
     }
 
     fn farewell(&mut self) {

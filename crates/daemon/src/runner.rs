@@ -15,13 +15,13 @@ use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
 use stockade_action::facts::{BanFacts, NoBan};
 use stockade_action::tags::Script;
 
-use crate::log::{Level, Log};
+use crate::log::{Level, Log, Records};
 use crate::places::Registry;
 use crate::shell;
 
 /// What may wait for one action. Past it a ban is given up and logged as failed: an action that falls so far
 /// behind will not catch up.
-const QUEUE: usize = 10_000;
+pub const QUEUE: usize = 10_000;
 
 /// What an action is to do.
 #[derive(Debug, Clone)]
@@ -52,6 +52,9 @@ pub struct Runner {
 impl Runner {
     /// Starts the thread of `action`, which is called `name` in the jail `jail`.
     ///
+    /// Where one of that name was told to end, it is the `predecessor`, and this one begins when it has ended: what
+    /// the one takes down and what the other sets up often have the same name.
+    ///
     /// # Errors
     /// Where the system gives no more threads.
     pub fn start(
@@ -61,19 +64,29 @@ impl Runner {
         timeout: Duration,
         log: Arc<Log>,
         places: Registry,
+        predecessor: Option<JoinHandle<()>>,
     ) -> io::Result<Self> {
         let (jobs, waiting) = sync_channel(QUEUE);
-        let mut worker = Worker {
-            jail: jail.to_owned(),
-            name: name.to_owned(),
-            timeout,
-            log,
-            places,
-            calls: 0,
+        let mut calls = 0;
+        let records = Records::from(Arc::clone(&log));
+        let run = move |script: &Script| {
+            calls += 1;
+            let run = shell::run(script, timeout, calls);
+            for (level, text) in run.records {
+                log.write(level, "fail2ban.utils", &text);
+            }
+            run.ok
         };
+        let mut worker = Worker::new(jail, name, action, records, places, run);
         let thread = thread::Builder::new()
             .name(format!("f2b/a.{jail}"))
-            .spawn(move || worker.work(action, &waiting))?;
+            .spawn(move || {
+                if let Some(predecessor) = predecessor {
+                    // However it ended, it does nothing any more.
+                    drop(predecessor.join());
+                }
+                worker.take_all(&waiting);
+            })?;
         Ok(Self { jobs, thread })
     }
 
@@ -94,56 +107,92 @@ impl Runner {
     }
 }
 
-struct Worker {
-    jail: String,
-    name: String,
-    timeout: Duration,
-    log: Arc<Log>,
-    places: Registry,
-    calls: u64,
+/// Does what an action is asked for, one thing after another.
+#[derive(Debug)]
+pub struct Worker<R> {
+    action: CommandAction,
+    hands: Hands<R>,
 }
 
-impl Worker {
-    fn work(&mut self, mut action: CommandAction, waiting: &Receiver<Job>) {
+/// Runs scripts, and says what came of it.
+#[derive(Debug)]
+struct Hands<R> {
+    jail: String,
+    name: String,
+    log: Records,
+    places: Registry,
+    run: R,
+}
+
+impl<R: FnMut(&Script) -> bool> Worker<R> {
+    /// Whoever does what `action` says, which is called `name` in the jail `jail`; `run` runs a script and says
+    /// whether it ended well.
+    pub fn new(
+        jail: &str,
+        name: &str,
+        action: CommandAction,
+        log: Records,
+        places: Registry,
+        run: R,
+    ) -> Self {
+        let hands = Hands {
+            jail: jail.to_owned(),
+            name: name.to_owned(),
+            log,
+            places,
+            run,
+        };
+        Self { action, hands }
+    }
+
+    fn take_all(&mut self, waiting: &Receiver<Job>) {
         while let Ok(job) = waiting.recv() {
-            match job {
-                Job::Start(facts) => {
-                    let started = action.start(&facts, self);
-                    self.check(started, |jail, name, error| {
-                        format!("Failed to start jail '{jail}' action '{name}': Error starting action Jail('{jail}')/{name}: '{error}'")
-                    });
-                }
-                Job::Ban(facts) => {
-                    if !(facts.ticket.restored && action.skips_restored()) {
-                        let done = action.ban(facts.family(), &*facts, self);
-                        self.check_ticket(done, "ban", "banning", &facts);
-                    }
-                }
-                Job::Prolong(facts) => {
-                    let done = action.prolong(facts.family(), &*facts, self);
-                    self.check_ticket(done, "prolong", "prolonging", &facts);
-                }
-                Job::Unban(facts) => {
-                    let done = action.unban(facts.family(), &*facts, self);
-                    self.check_ticket(done, "unban", "unbanning", &facts);
-                }
-                Job::Flush(facts, bans) => self.flush(&mut action, &facts, &bans),
-                Job::Reload(facts) => {
-                    let done = action.reload(&facts, self);
-                    self.check(done, |jail, name, error| {
-                        format!("Failed to reload jail '{jail}' action '{name}': {error}")
-                    });
-                }
-                Job::Stop(facts) => {
-                    let done = action.stop(&facts, self);
-                    self.check(done, |jail, name, error| {
-                        format!("Failed to stop jail '{jail}' action '{name}': Error stopping action Jail('{jail}')/{name}: '{error}'")
-                    });
-                }
-            }
+            self.take(job);
         }
     }
 
+    /// Does one thing.
+    pub fn take(&mut self, job: Job) {
+        let Self { action, hands } = self;
+        match job {
+            Job::Start(facts) => {
+                let started = action.start(&facts, hands);
+                hands.check(started, |jail, name, error| {
+                        format!("Failed to start jail '{jail}' action '{name}': Error starting action Jail('{jail}')/{name}: '{error}'")
+                    });
+            }
+            Job::Ban(facts) => {
+                if !(facts.ticket.restored && action.skips_restored()) {
+                    let done = action.ban(facts.family(), &*facts, hands);
+                    hands.check_ticket(done, "ban", "banning", &facts);
+                }
+            }
+            Job::Prolong(facts) => {
+                let done = action.prolong(facts.family(), &*facts, hands);
+                hands.check_ticket(done, "prolong", "prolonging", &facts);
+            }
+            Job::Unban(facts) => {
+                let done = action.unban(facts.family(), &*facts, hands);
+                hands.check_ticket(done, "unban", "unbanning", &facts);
+            }
+            Job::Flush(facts, bans) => hands.flush(action, &facts, &bans),
+            Job::Reload(facts) => {
+                let done = action.reload(&facts, hands);
+                hands.check(done, |jail, name, error| {
+                    format!("Failed to reload jail '{jail}' action '{name}': {error}")
+                });
+            }
+            Job::Stop(facts) => {
+                let done = action.stop(&facts, hands);
+                hands.check(done, |jail, name, error| {
+                        format!("Failed to stop jail '{jail}' action '{name}': Error stopping action Jail('{jail}')/{name}: '{error}'")
+                    });
+            }
+        }
+    }
+}
+
+impl<R: FnMut(&Script) -> bool> Hands<R> {
     fn flush(&mut self, action: &mut CommandAction, facts: &NoBan, bans: &[BanFacts]) {
         if action.can_flush() {
             let text = format!("[{}] Flush ticket(s) with {}", self.jail, self.name);
@@ -180,14 +229,9 @@ impl Worker {
     }
 }
 
-impl Shell for Worker {
+impl<R: FnMut(&Script) -> bool> Shell for Hands<R> {
     fn run(&mut self, script: &Script) -> bool {
-        self.calls += 1;
-        let run = shell::run(script, self.timeout, self.calls);
-        for (level, text) in run.records {
-            self.log.write(level, "fail2ban.utils", &text);
-        }
-        run.ok
+        (self.run)(script)
     }
 
     fn report(&mut self, trouble: Trouble) {

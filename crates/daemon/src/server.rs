@@ -122,8 +122,7 @@ impl<W: World> Server<W> {
         let (now, event) = self.world.wait(self.next_wakeup());
         match event {
             Event::Wakeup => {}
-            Event::Lines(lines) => self.jails.lines(&mut self.world, now, &lines),
-            Event::Entries(entries) => self.jails.entries(&mut self.world, now, &entries),
+            event @ (Event::Lines(_) | Event::Entries(_)) => self.read(now, event),
             Event::Request(client, request) => self.request(now, client, request),
             Event::Resolved(answers) => {
                 for answer in &answers {
@@ -133,6 +132,7 @@ impl<W: World> Server<W> {
             Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
             Event::Remembered(remembered) => self.jails.remembered(&mut self.world, now, remembered),
             Event::Removed(removals) => self.jails.repair(&mut self.world, now, &removals),
+            Event::ClockSet => self.jails.clock_set(&mut self.world, now),
             Event::Terminate => self.ending = true,
             Event::FlushLogs => {
                 self.world.reopen_log();
@@ -141,6 +141,31 @@ impl<W: World> Server<W> {
         self.jails.wake(&mut self.world, now);
         self.wake_sleepers(now);
         now
+    }
+
+    /// Deals with what was read.
+    fn read(&mut self, now: Timestamp, event: Event) {
+        match event {
+            Event::Lines(lines) => self.jails.lines(&mut self.world, now, &lines),
+            Event::Entries(entries) => self.jails.entries(&mut self.world, now, &entries),
+            Event::Wakeup
+            | Event::Request(..)
+            | Event::Judged(_)
+            | Event::Remembered(_)
+            | Event::Resolved(_)
+            | Event::Removed(_)
+            | Event::ClockSet
+            | Event::Terminate
+            | Event::FlushLogs => {}
+        }
+    }
+
+    /// Deals with all that was read, before a jail changes or goes: how far its logs were read is kept then, and
+    /// what was read and not dealt with would be lost.
+    fn settle(&mut self, now: Timestamp) {
+        while let Some(event) = self.world.unread(now) {
+            self.read(now, event);
+        }
     }
 
     /// Carries out the commands of a configuration. A jail that cannot be started is left out and logged.
@@ -305,7 +330,11 @@ impl<W: World> Server<W> {
             }
         };
         let places = places::detach(&mut value);
-        let reply = match Command::from_value(&value) {
+        let command = Command::from_value(&value);
+        if command.as_ref().is_ok_and(lets_logs_go) {
+            self.settle(now);
+        }
+        let reply = match command {
             Ok(Command::Stop) => {
                 self.farewells.push(client);
                 self.ending = true;
@@ -553,6 +582,7 @@ impl<W: World> Server<W> {
     }
 
     fn end(&mut self, now: Timestamp) {
+        self.settle(now);
         self.world
             .log(Level::INFO, SERVER, format_args!("Shutdown in progress..."));
         self.world
@@ -565,6 +595,37 @@ impl<W: World> Server<W> {
             self.world.answer(client, Answer::Reply(Ok(Value::None)));
         }
         self.world.farewell();
+    }
+}
+
+/// Whether a command may end how a jail follows its logs, or when their lines count.
+const fn lets_logs_go(command: &Command) -> bool {
+    match command {
+        Command::ServerStream(_)
+        | Command::StopJails
+        | Command::StopJail(_)
+        | Command::Start(_)
+        | Command::SetJail { .. }
+        | Command::Reload { .. } => true,
+        Command::Ping
+        | Command::Version
+        | Command::Echo(_)
+        | Command::Sleep(_)
+        | Command::ServerStatus
+        | Command::ConfigError(_)
+        | Command::FlushLogs
+        | Command::Status { .. }
+        | Command::JailStatus { .. }
+        | Command::Statistics
+        | Command::Banned(_)
+        | Command::Unban(_)
+        | Command::UnbanAll
+        | Command::Add { .. }
+        | Command::Set { .. }
+        | Command::Get(_)
+        | Command::GetJail { .. }
+        // The end settles by itself.
+        | Command::Stop => false,
     }
 }
 

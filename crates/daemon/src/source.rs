@@ -8,6 +8,7 @@
 //!
 //! Invariant: a complete line reaches each of its readers once, whatever is renamed, cut or put back.
 
+mod disk;
 mod entry;
 mod file;
 mod follower;
@@ -18,6 +19,7 @@ mod seek;
 
 use std::path::Path;
 
+pub use disk::{Disk, Identity, Readable, Status, System};
 pub use entry::{Entry, rendered};
 pub use file::{Added, Files, FollowOptions, Start};
 pub use journal::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart, available};

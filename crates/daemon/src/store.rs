@@ -10,7 +10,9 @@
 //!
 //! Invariant: a file closed by us is one the reference opens as its own, and the other way round.
 
+mod aside;
 mod ban;
+mod hand;
 mod schema;
 mod writer;
 
@@ -29,6 +31,7 @@ use stockade_jail::Earlier;
 use stockade_protocol::{Failure, Value};
 
 pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
+pub use hand::{Hand, KeptBan};
 use writer::{Queue, Task};
 
 use crate::growth::{Grown, Growth};
@@ -53,8 +56,22 @@ pub struct Store {
 
 struct Open {
     path: String,
-    queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
+    engine: Engine,
+}
+
+/// Who writes.
+enum Engine {
+    Thread(Arc<Queue>, Option<JoinHandle<()>>),
+    Hand(Hand),
+}
+
+impl Engine {
+    fn push(&self, task: Task) {
+        match self {
+            Self::Thread(queue, _) => queue.push(task),
+            Self::Hand(hand) => hand.push(task),
+        }
+    }
 }
 
 /// Why there is no database.
@@ -189,10 +206,21 @@ impl Store {
         Ok(Self {
             open: Some(Open {
                 path: dbfile.to_owned(),
-                queue,
-                thread: Some(thread),
+                engine: Engine::Thread(queue, Some(thread)),
             }),
         })
+    }
+
+    /// The database of a daemon that begins, where `hand` decides when something is written.
+    #[must_use]
+    pub fn by_hand(hand: Hand) -> Self {
+        hand.begin();
+        Self {
+            open: Some(Open {
+                path: ":memory:".to_owned(),
+                engine: Engine::Hand(hand),
+            }),
+        }
     }
 
     /// No database: nothing is kept.
@@ -363,7 +391,7 @@ impl Store {
             return reply(None);
         };
         let (id, jail) = (id.to_owned(), jail.map(str::to_owned));
-        open.queue
+        open.engine
             .push(Task::Ask(Cell::new(Some(Box::new(move |connection| {
                 reply(history(connection, &id, jail.as_deref()).unwrap_or(None));
             })))));
@@ -399,28 +427,38 @@ impl Store {
     /// one write, some tens of microseconds, for all the bans of a round together.
     #[must_use]
     pub fn commit_pending(&self, limit: Duration) -> bool {
-        self.open
-            .as_ref()
-            .is_none_or(|open| open.queue.wait_for_commit(limit))
+        match self.open.as_ref().map(|open| &open.engine) {
+            None => true,
+            Some(Engine::Thread(queue, _)) => queue.wait_for_commit(limit),
+            Some(Engine::Hand(hand)) => hand.write_all(),
+        }
     }
 
     /// How many changes are not yet in the file.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.queue.pending())
+        match self.open.as_ref().map(|open| &open.engine) {
+            None => 0,
+            Some(Engine::Thread(queue, _)) => queue.pending(),
+            Some(Engine::Hand(hand)) => hand.pending(),
+        }
     }
 
     /// Writes what is left and closes the file, so that nothing but it remains.
     pub fn close(mut self) {
+        if let Some(Engine::Hand(hand)) = self.open.as_ref().map(|open| &open.engine) {
+            hand.end();
+        }
         self.shut();
     }
 
     fn shut(&mut self) {
-        let Some(mut open) = self.open.take() else {
+        // Who holds the other end of a database by hand decides what becomes of what was not written.
+        let Some(Engine::Thread(queue, thread)) = self.open.take().map(|open| open.engine) else {
             return;
         };
-        let ended = open.queue.close(CLOSE_LIMIT);
-        if let Some(thread) = open.thread.take()
+        let ended = queue.close(CLOSE_LIMIT);
+        if let Some(thread) = thread
             && ended
         {
             drop(thread.join());
@@ -429,7 +467,7 @@ impl Store {
 
     fn push(&self, task: impl FnOnce() -> Task) {
         if let Some(open) = &self.open {
-            open.queue.push(task());
+            open.engine.push(task());
         }
     }
 
@@ -442,11 +480,17 @@ impl Store {
             return Ok(without);
         };
         let (sender, receiver) = mpsc::sync_channel(1);
-        open.queue
+        open.engine
             .push(Task::Ask(Cell::new(Some(Box::new(move |connection| {
                 // A caller that has stopped waiting is none of the database's concern.
                 drop(sender.send(question(connection)));
             })))));
+        if let Engine::Hand(hand) = &open.engine {
+            if !hand.write_all() {
+                hand.answer();
+            }
+            return Ok(receiver.try_recv().map_err(|_| StoreError::NoAnswer)??);
+        }
         match receiver.recv_timeout(ANSWER_LIMIT) {
             Ok(answer) => Ok(answer?),
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {

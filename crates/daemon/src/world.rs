@@ -45,6 +45,8 @@ pub enum Event {
     Resolved(Vec<resolver::Answer>),
     /// Another program has removed something from the firewall.
     Removed(Vec<Removal>),
+    /// Someone set the clock.
+    ClockSet,
     /// The daemon is to end.
     Terminate,
     /// The log is to be opened anew.
@@ -77,31 +79,37 @@ pub struct Entry {
     pub text: String,
 }
 
-/// Everything outside the loop.
+/// Everything outside the loop. By default nothing happens, nothing is there and nothing is kept.
 pub trait World {
     /// Sleeps until something happens or `until` has come; says when it woke, and why.
     fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event);
 
     /// Writes to the log.
-    fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>);
+    fn log(&mut self, _level: Level, _logger: &'static str, _text: fmt::Arguments<'_>) {}
 
     /// Opens the log anew; says how that is called: `rolled over` or `flushed`.
-    fn reopen_log(&mut self) -> String;
+    fn reopen_log(&mut self) -> String {
+        "flushed".to_owned()
+    }
 
     /// Sends an answer to the client that asked.
-    fn answer(&mut self, client: ClientId, answer: Answer);
+    fn answer(&mut self, _client: ClientId, _answer: Answer) {}
 
     /// Changes a setting of the server: `loglevel`, `logtarget`, `dbfile` and so on.
     ///
     /// # Errors
     /// Where there is no such setting or the value cannot be used; the old one stays.
-    fn set(&mut self, now: Timestamp, option: &str, value: &Value, jails: usize) -> Reply;
+    fn set(&mut self, _now: Timestamp, _option: &str, value: &Value, _jails: usize) -> Reply {
+        Ok(value.clone())
+    }
 
     /// A setting of the server.
     ///
     /// # Errors
     /// Where there is no such setting.
-    fn get(&mut self, option: &str) -> Reply;
+    fn get(&mut self, _option: &str) -> Reply {
+        Ok(Value::None)
+    }
 
     /// Follows the logs of a jail, or the journal, as its blueprint says; what it followed before and the
     /// blueprint does not name any more is let go. `date` says when a line was written, to find where to begin.
@@ -110,25 +118,38 @@ pub trait World {
     /// Where a source cannot be followed at all. A log that is not there yet is waited for.
     fn follow(
         &mut self,
-        now: Timestamp,
-        blueprint: &Blueprint,
-        date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
-    ) -> Result<(), Failure>;
+        _now: Timestamp,
+        _blueprint: &Blueprint,
+        _date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Where the properties of a jail are written now, for messages about them.
     fn note_places(&mut self, _jail: &str, _places: &Places) {}
 
     /// Lets the sources of a jail go, and keeps how far they were read.
-    fn unfollow(&mut self, jail: &str);
+    fn unfollow(&mut self, _jail: &str) {}
+
+    /// Lines that were read and not dealt with. Before logs are let go they are asked for, one block after another.
+    fn unread(&mut self, _now: Timestamp) -> Option<Event> {
+        None
+    }
 
     /// What a jail follows.
-    fn sources(&self, jail: &str) -> Sources;
+    fn sources(&self, _jail: &str) -> Sources {
+        Sources::Files("polling", Vec::new())
+    }
 
     /// Whether bans are only announced and nothing is changed.
-    fn observes(&self) -> bool;
+    fn observes(&self) -> bool {
+        false
+    }
 
     /// Whether the daemon can change the firewall itself; where not, commands have to.
-    fn has_firewall(&self) -> bool;
+    fn has_firewall(&self) -> bool {
+        false
+    }
 
     /// What the names of ports stand for.
     fn services(&self) -> &Services;
@@ -137,13 +158,17 @@ pub trait World {
     ///
     /// # Errors
     /// In the kernel's words.
-    fn observed(&mut self, definition: &Definition) -> Result<Observed, String>;
+    fn observed(&mut self, _definition: &Definition) -> Result<Observed, String> {
+        Ok(Observed::default())
+    }
 
     /// Changes the firewall, in one step.
     ///
     /// # Errors
     /// In the kernel's words; nothing has changed then.
-    fn enforce(&mut self, batch: &Batch) -> Result<(), String>;
+    fn enforce(&mut self, _batch: &Batch) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Starts a command action.
     ///
@@ -151,20 +176,24 @@ pub trait World {
     /// Where the system gives no more threads.
     fn employ(
         &mut self,
-        jail: &str,
-        name: &str,
-        action: CommandAction,
-        timeout: Duration,
-    ) -> Result<(), String>;
+        _jail: &str,
+        _name: &str,
+        _action: CommandAction,
+        _timeout: Duration,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Asks a command action for something; `false` where it is too far behind.
-    fn order(&mut self, jail: &str, name: &str, job: Job) -> bool;
+    fn order(&mut self, _jail: &str, _name: &str, _job: Job) -> bool {
+        true
+    }
 
     /// Asks a command action for something as the last thing it does.
-    fn dismiss(&mut self, jail: &str, name: &str, job: Job);
+    fn dismiss(&mut self, _jail: &str, _name: &str, _job: Job) {}
 
     /// Notes that a jail exists, or does no more.
-    fn keep_jail(&mut self, jail: &str, enabled: bool);
+    fn keep_jail(&mut self, _jail: &str, _enabled: bool) {}
 
     /// Keeps a ban, and announces it once it is kept; `of_jail` is how long it lasts unless the ticket says.
     ///
@@ -172,51 +201,71 @@ pub trait World {
     /// event later.
     fn keep_ban(
         &mut self,
-        jail: &str,
-        ticket: &Ticket,
-        of_jail: BanTime,
-        growth: Option<Growth>,
+        _jail: &str,
+        _ticket: &Ticket,
+        _of_jail: BanTime,
+        _growth: Option<Growth>,
         announcement: String,
-    );
+    ) {
+        self.log(Level::NOTICE, "fail2ban.actions", format_args!("{announcement}"));
+    }
 
     /// Whether bans are kept, and so can be remembered.
-    fn has_memory(&self) -> bool;
+    fn has_memory(&self) -> bool {
+        false
+    }
 
     /// Asks what is known of the earlier bans of an id in a jail; the answer is an event later.
-    fn ask_history(&mut self, jail: &str, number: u64, id: &Id);
+    fn ask_history(&mut self, _jail: &str, _number: u64, _id: &Id) {}
 
     /// Forgets what is kept of an id, in one jail or in all of them; of all ids where none is given.
-    fn forget_ban(&mut self, jail: Option<&str>, id: Option<&str>);
+    fn forget_ban(&mut self, _jail: Option<&str>, _id: Option<&str>) {}
 
     /// The bans of a jail that are kept and not over.
-    fn kept_bans(&mut self, jail: &str, now: Timestamp, limits: RestoreLimits) -> Vec<Ticket>;
+    fn kept_bans(&mut self, _jail: &str, _now: Timestamp, _limits: RestoreLimits) -> Vec<Ticket> {
+        Vec::new()
+    }
 
     /// Asks for the addresses of a name; they may be known.
-    fn resolve(&mut self, now: Timestamp, name: &str) -> Option<resolver::Answer>;
+    fn resolve(&mut self, _now: Timestamp, name: &str) -> Option<resolver::Answer> {
+        Some(resolver::Answer {
+            name: name.to_owned(),
+            addresses: Vec::new(),
+            error: None,
+        })
+    }
 
     /// The text of a list of addresses.
     ///
     /// # Errors
     /// In the system's words.
-    fn read_list(&mut self, path: &str) -> Result<String, String>;
+    fn read_list(&mut self, path: &str) -> Result<String, String> {
+        Err(format!("{path}: there are no files"))
+    }
 
     /// Runs the `ignorecommand` of a jail; whether it says that its id is to be ignored is an event later.
-    fn ask_command(&mut self, jail: &str, number: u64, command: &str, facts: BanFacts);
+    fn ask_command(&mut self, _jail: &str, _number: u64, _command: &str, _facts: BanFacts) {}
 
     /// The names of the machine.
-    fn host_names(&self) -> HostNames;
+    fn host_names(&self) -> HostNames {
+        HostNames::default()
+    }
 
     /// Whether IPv6 is in use.
-    fn ipv6(&self) -> bool;
+    fn ipv6(&self) -> bool {
+        true
+    }
 
     /// The machine's own addresses.
-    fn own_addresses(&mut self) -> Vec<Address>;
+    fn own_addresses(&mut self) -> Vec<Address> {
+        Vec::new()
+    }
 
     /// Ends: what is still under way is finished, within limits.
-    fn close(&mut self);
+    fn close(&mut self) {}
 
     /// Sends what has not been sent yet, as the last thing.
-    fn farewell(&mut self);
+    fn farewell(&mut self) {}
 }
 
 /// What a jail follows.

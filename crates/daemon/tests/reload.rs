@@ -8,7 +8,6 @@ use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
 use stockade_action::nftables::{Batch, Definition, Observed};
 use stockade_action::services::Services;
-use stockade_action::tags::HostNames;
 use stockade_daemon::blueprint::Blueprint;
 use stockade_daemon::control::{ClientId, Request};
 use stockade_daemon::growth::Growth;
@@ -16,8 +15,7 @@ use stockade_daemon::log::Level;
 use stockade_daemon::resolver;
 use stockade_daemon::runner::Job;
 use stockade_daemon::server::{Placed, Server};
-use stockade_daemon::store::RestoreLimits;
-use stockade_daemon::world::{Event, Sources, World};
+use stockade_daemon::world::{Event, World};
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Id, Ticket};
 use stockade_protocol::{Answer, Command, Failure, Reply, Value, places};
@@ -244,10 +242,6 @@ impl World for Recorder {
         self.log.push(text.to_string());
     }
 
-    fn reopen_log(&mut self) -> String {
-        String::new()
-    }
-
     fn answer(&mut self, _: ClientId, _: Answer) {
         self.ask("answer".to_owned());
     }
@@ -255,10 +249,6 @@ impl World for Recorder {
     fn set(&mut self, _: Timestamp, option: &str, value: &Value, _: usize) -> Reply {
         self.ask(format!("set {option}"));
         Ok(value.clone())
-    }
-
-    fn get(&mut self, _: &str) -> Reply {
-        Ok(Value::None)
     }
 
     fn follow(
@@ -273,18 +263,6 @@ impl World for Recorder {
 
     fn unfollow(&mut self, jail: &str) {
         self.ask(format!("unfollow {jail}"));
-    }
-
-    fn sources(&self, _: &str) -> Sources {
-        Sources::Files("polling", Vec::new())
-    }
-
-    fn observes(&self) -> bool {
-        false
-    }
-
-    fn has_firewall(&self) -> bool {
-        false
     }
 
     fn services(&self) -> &Services {
@@ -335,10 +313,6 @@ impl World for Recorder {
         self.ask("forget".to_owned());
     }
 
-    fn kept_bans(&mut self, _: &str, _: Timestamp, _: RestoreLimits) -> Vec<Ticket> {
-        Vec::new()
-    }
-
     fn resolve(&mut self, _: Timestamp, name: &str) -> Option<resolver::Answer> {
         self.ask(format!("resolve {name}"));
         None
@@ -353,20 +327,8 @@ impl World for Recorder {
         self.ask(format!("ask for {jail}"));
     }
 
-    fn host_names(&self) -> HostNames {
-        HostNames::default()
-    }
-
-    fn ipv6(&self) -> bool {
-        true
-    }
-
     fn own_addresses(&mut self) -> Vec<Address> {
         self.ask("own addresses".to_owned());
         Vec::new()
     }
-
-    fn close(&mut self) {}
-
-    fn farewell(&mut self) {}
 }

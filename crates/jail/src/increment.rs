@@ -112,6 +112,13 @@ impl Increment {
         }))
     }
 
+    /// No ban is longer than this, but for what chance adds.
+    #[must_use]
+    pub fn longest(&self) -> BanTime {
+        self.maxtime
+            .map_or(BanTime::Forever, |most| micros(Number::Float(most)))
+    }
+
     fn multiplier(&self, earlier_bans: u32) -> Option<i64> {
         let last = self.multipliers.len().checked_sub(1)?;
         let place = usize::try_from(earlier_bans).unwrap_or(usize::MAX).min(last);

@@ -719,11 +719,16 @@ impl Jail {
         }
     }
 
-    /// The ban as it is to be restored, where it is not over: no longer than the jail's bans are now.
+    /// The ban as it is to be restored, where it is not over: no longer than the jail's bans can be now.
     fn restorable(&self, now: Timestamp, mut ticket: Ticket) -> Option<Ticket> {
         let of_jail = self.settings.bantime;
         let own = ticket.bantime_in(of_jail);
-        let cut = match (own, of_jail) {
+        // Where bans grow they are longer than the jail's, and only `bantime.maxtime` limits them.
+        let longest = match &self.settings.increment {
+            None => of_jail,
+            Some(increment) => increment.longest(),
+        };
+        let cut = match (own, longest) {
             (own, BanTime::Forever) => own,
             (BanTime::Forever, most @ BanTime::Micros(_)) => most,
             (BanTime::Micros(own), BanTime::Micros(most)) => BanTime::Micros(own.min(most)),

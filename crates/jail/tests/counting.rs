@@ -282,6 +282,46 @@ fn a_restored_ban_is_no_longer_than_the_jail_s_are_now() {
 }
 
 #[test]
+fn a_restored_ban_that_has_grown_is_limited_by_the_longest_alone() {
+    for (name, own, age, of_jail, maxtime, expected) in [
+        ("longer than the jail's", 1200, 700, 600, None, Some(1200)),
+        ("longer than any, cut", 9000, 700, 600, Some(5000.0), Some(5000)),
+        ("for ever", -1, 700, 600, None, Some(-1)),
+        ("for ever, cut", -1, 700, 600, Some(5000.0), Some(5000)),
+        (
+            "for ever, cut where the jail's are",
+            -1,
+            0,
+            -1,
+            Some(5000.0),
+            Some(5000),
+        ),
+        ("over once cut", 9000, 700, 600, Some(700.0), None),
+        ("over", 600, 600, 60, None, None),
+    ] {
+        let mut jail = Jail::new(
+            "test",
+            Settings {
+                bantime: BanTime::from_seconds(of_jail),
+                increment: Some(Increment {
+                    maxtime,
+                    ..Increment::default()
+                }),
+                ..Settings::default()
+            },
+        );
+        let mut ticket = stockade_jail::Ticket::new(Id::parse("192.0.2.1"), at(-age));
+        ticket.bantime = Some(BanTime::from_seconds(own));
+        let effects = step(&mut jail, at(0), Input::Restore(vec![ticket]));
+        let restored = effects.iter().find_map(|effect| match effect {
+            Effect::Ban(ticket) => ticket.bantime.map(BanTime::seconds),
+            _ => None,
+        });
+        assert_eq!(restored, expected, "a ban that lasts {name}");
+    }
+}
+
+#[test]
 fn the_list_by_end_keeps_the_order_of_those_that_end_together() {
     let mut jail = Jail::new("test", Settings::default());
     let ids = ["192.0.2.9", "192.0.2.1", "192.0.2.5"].map(Id::parse);

@@ -19,6 +19,14 @@ use rustix::io::Errno;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Watch(i32);
 
+impl Watch {
+    /// A watch by its number, for whoever tells of changes in the kernel's place.
+    #[must_use]
+    pub const fn numbered(number: i32) -> Self {
+        Self(number)
+    }
+}
+
 /// Something that happened to a watched file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

@@ -12,13 +12,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use stockade_datetime::Timestamp;
-use stockade_sys::{Inotify, ReadFlags, Watch, WatchFlags, inotify};
+use stockade_sys::{ReadFlags, Watch, WatchFlags, inotify};
 
-use super::follower::{Identity, LogFile, Pass, Reader};
+use super::disk::{Disk, Identity, Readable, System};
+use super::follower::{LogFile, Pass, Reader};
 use super::{Event, LINE_LIMIT, LineBreak, ReaderId, first_line_since, glob};
 use crate::log::Level;
 use crate::store::LogPosition;
@@ -44,9 +45,9 @@ const FILTER: &str = "fail2ban.filter";
 const WATCHER: &str = "fail2ban.filterpyinotify";
 
 /// Everything that is followed.
-pub struct Files {
-    inotify: Option<Inotify>,
-    followers: BTreeMap<FileKey, Follower>,
+pub struct Files<D: Disk = System> {
+    disk: D,
+    followers: BTreeMap<FileKey, Follower<D>>,
     patterns: Vec<Pattern>,
     watches: BTreeMap<Watch, Watched>,
     /// Names to look at again, and files to read.
@@ -98,11 +99,11 @@ pub struct Added {
     pub absent: bool,
 }
 
-struct Follower {
-    current: Option<LogFile>,
+struct Follower<D: Disk> {
+    current: Option<LogFile<D::File>>,
     readers: Vec<Reader>,
     /// Files that had the name before and may still be written to.
-    retired: Vec<Retired>,
+    retired: Vec<Retired<D>>,
     /// The directories in which something may happen to the name, with the names to look for.
     places: Vec<(Watch, OsString)>,
     polling: bool,
@@ -112,8 +113,8 @@ struct Follower {
     open_error_told: bool,
 }
 
-struct Retired {
-    open: LogFile,
+struct Retired<D: Disk> {
+    open: LogFile<D::File>,
     readers: Vec<Reader>,
     until: Timestamp,
 }
@@ -137,8 +138,16 @@ impl Files {
     /// Where the kernel has no inotify to give, files are looked at every half second.
     #[must_use]
     pub fn new() -> Self {
+        Self::on(System::new())
+    }
+}
+
+impl<D: Disk> Files<D> {
+    /// Follows nothing on `disk` yet.
+    #[must_use]
+    pub const fn on(disk: D) -> Self {
         Self {
-            inotify: Inotify::new().ok(),
+            disk,
             followers: BTreeMap::new(),
             patterns: Vec::new(),
             watches: BTreeMap::new(),
@@ -163,21 +172,22 @@ impl Files {
     /// Where a file exists and cannot be read.
     pub fn add(
         &mut self,
+        now: Timestamp,
         reader: ReaderId,
         path: &Path,
         options: FollowOptions,
         start: &mut dyn FnMut(&Path) -> Start,
         date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
     ) -> io::Result<Vec<Added>> {
-        if !glob::is_pattern(path) || path.is_file() {
+        if !glob::is_pattern(path) || self.disk.is_file(path) {
             let start = start(path);
-            return Ok(vec![self.add_file(reader, path, options, &start, date)?]);
+            return Ok(vec![self.add_file(now, reader, path, options, &start, date)?]);
         }
-        let expansion = glob::expand(path);
+        let expansion = glob::expand(&self.disk, path);
         let mut added = Vec::new();
         for file in expansion.files {
             let start = start(&file);
-            added.push(self.add_file(reader, &file, options, &start, date)?);
+            added.push(self.add_file(now, reader, &file, options, &start, date)?);
         }
         self.patterns.push(Pattern {
             path: path.to_owned(),
@@ -197,18 +207,28 @@ impl Files {
     /// Where it exists and cannot be read.
     pub fn add_file(
         &mut self,
+        now: Timestamp,
         reader: ReaderId,
         path: &Path,
         options: FollowOptions,
         start: &Start,
         date: &mut dyn FnMut(&[u8]) -> Option<Timestamp>,
     ) -> io::Result<Added> {
-        let open = match LogFile::at(path, options.line_break) {
+        let open = match LogFile::at(&self.disk, path, options.line_break) {
             Ok(open) => Some(open),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
         let key = (path.to_owned(), options.line_break);
+        // Others may follow what had the name before and not have noticed; then the name is theirs to look at first,
+        // or this reader would be given what they read.
+        let known = self.followers.get(&key);
+        let known = known.and_then(|follower| follower.current.as_ref());
+        let identity = open.as_ref().map(|open| open.identity);
+        if known.is_some_and(|known| Some(known.identity) != identity) {
+            self.look_again(&key, now, &mut |_| {});
+            self.changed.insert(key.clone());
+        }
         let mut added = Added {
             path: path.to_owned(),
             position: LogPosition {
@@ -350,7 +370,7 @@ impl Files {
     /// What to wait for; none where the kernel has no inotify to give.
     #[must_use]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.inotify.as_ref().map(AsFd::as_fd)
+        self.disk.fd()
     }
 
     /// When [`Files::ready`] has something to do although the descriptor is silent.
@@ -430,9 +450,8 @@ impl Files {
     }
 
     fn take_events(&mut self, deliver: &mut impl FnMut(Event<'_>)) {
-        let Some(inotify) = &self.inotify else { return };
         let mut events = std::mem::take(&mut self.events);
-        if let Err(error) = inotify.take(&mut events) {
+        if let Err(error) = self.disk.changes(&mut events) {
             say(
                 deliver,
                 Level::ERROR,
@@ -503,9 +522,7 @@ impl Files {
             self.forget_watch(watch);
         } else if is_directory && event.flags.contains(ReadFlags::MOVE_SELF) {
             // The watch goes with the directory; its name is another one now.
-            if let Some(inotify) = &self.inotify {
-                drop(inotify.remove(watch));
-            }
+            self.disk.unwatch(watch);
             self.forget_watch(watch);
         }
     }
@@ -532,28 +549,24 @@ impl Files {
         }
         self.poll_at = None;
         for (key, follower) in &self.followers {
-            if follower.polling || follower.unwatched || self.inotify.is_none() {
+            if follower.is_polled() || !self.disk.tells() {
                 self.suspects.insert(key.clone());
             }
         }
-        self.stale_patterns |= self.inotify.is_none() && !self.patterns.is_empty();
+        self.stale_patterns |= !self.disk.tells() && !self.patterns.is_empty();
     }
 
     fn needs_polling(&self) -> bool {
-        let without = self.inotify.is_none() && !(self.followers.is_empty() && self.patterns.is_empty());
-        without
-            || self
-                .followers
-                .values()
-                .any(|follower| follower.polling || follower.unwatched)
+        let follows = !self.followers.is_empty() || !self.patterns.is_empty();
+        let without = !self.disk.tells() && follows;
+        without || self.followers.values().any(Follower::is_polled)
     }
 
     /// Looks at what a name stands for now, and watches the way to it.
     fn look_again(&mut self, key: &FileKey, now: Timestamp, deliver: &mut impl FnMut(Event<'_>)) {
         self.watch_the_way(key, deliver);
         let (path, line_break) = key;
-        let opened = std::fs::metadata(path).and_then(|metadata| {
-            let identity = Identity::of(&metadata);
+        let opened = self.disk.identity(path).and_then(|identity| {
             let known = self
                 .followers
                 .get(key)
@@ -561,7 +574,7 @@ impl Files {
             if known.is_some_and(|open| open.identity == identity) {
                 return Ok(None);
             }
-            LogFile::at(path, *line_break).map(Some)
+            LogFile::at(&self.disk, path, *line_break).map(Some)
         });
         let elsewhere = match &opened {
             Ok(Some(open)) => self.take_over(key, open.identity, now, deliver),
@@ -616,8 +629,7 @@ impl Files {
         for other in others {
             // What the other name stands for may not have been noticed yet.
             let known = self.followers.get_mut(&other);
-            let is_same =
-                std::fs::metadata(&other.0).is_ok_and(|metadata| Identity::of(&metadata) == identity);
+            let is_same = self.disk.identity(&other.0).is_ok_and(|known| known == identity);
             if let Some(follower) = known
                 && !is_same
             {
@@ -655,7 +667,7 @@ impl Files {
 
     /// Watches the directories in which something can happen to the name of a file.
     fn watch_the_way(&mut self, key: &FileKey, deliver: &mut impl FnMut(Event<'_>)) {
-        if self.inotify.is_none() {
+        if !self.disk.tells() {
             return;
         }
         let old: Vec<Watch> = self
@@ -667,7 +679,7 @@ impl Files {
         let mut failed = false;
         // A directory can appear or go between the look and the watch; a second look finds the same then.
         for _ in 0..3 {
-            let wanted = way_to(&key.0);
+            let wanted = way_to(&self.disk, &key.0);
             let mut watched: Vec<(Watch, OsString)> = Vec::new();
             failed = false;
             for (directory, name) in &wanted {
@@ -679,7 +691,7 @@ impl Files {
             for (watch, _) in std::mem::replace(&mut places, watched) {
                 self.release(watch);
             }
-            if way_to(&key.0) == wanted {
+            if way_to(&self.disk, &key.0) == wanted {
                 break;
             }
         }
@@ -689,7 +701,7 @@ impl Files {
         match self.followers.get_mut(key) {
             Some(follower) => {
                 follower.places = places;
-                follower.unwatched = failed || is_remote(&key.0);
+                follower.unwatched = failed || self.disk.is_remote(&key.0);
             }
             None => {
                 for (watch, _) in places {
@@ -706,7 +718,7 @@ impl Files {
             .get(key)
             .and_then(|follower| follower.current.as_ref())
             .is_some_and(|open| open.watch.is_none());
-        if !needed || self.inotify.is_none() {
+        if !needed || !self.disk.tells() {
             return;
         }
         let watch = self.watch(&key.0, false, deliver);
@@ -736,7 +748,10 @@ impl Files {
         } else {
             WatchFlags::MODIFY | WatchFlags::MOVE_SELF
         };
-        match self.inotify.as_ref()?.add(path, flags) {
+        if !self.disk.tells() {
+            return None;
+        }
+        match self.disk.watch(path, flags) {
             Ok(watch) => {
                 let watched = self.watches.entry(watch).or_insert_with(|| Watched {
                     is_directory,
@@ -771,9 +786,7 @@ impl Files {
         watched.users = watched.users.saturating_sub(1);
         if watched.users == 0 {
             self.watches.remove(&watch);
-            if let Some(inotify) = &self.inotify {
-                drop(inotify.remove(watch));
-            }
+            self.disk.unwatch(watch);
         }
     }
 
@@ -785,12 +798,12 @@ impl Files {
             };
             let (path, reader, options) = (pattern.path.clone(), pattern.reader, pattern.options);
             // The watches come first: what appears after the look is told by them.
-            let before = glob::expand(&path).directories;
+            let before = glob::expand(&self.disk, &path).directories;
             let watched: Vec<Watch> = before
                 .iter()
                 .filter_map(|directory| self.watch(directory, true, deliver))
                 .collect();
-            let expansion = glob::expand(&path);
+            let expansion = glob::expand(&self.disk, &path);
             self.stale_patterns |= expansion.directories != before;
             if let Some(pattern) = self.patterns.get_mut(index) {
                 if expansion.cut && !pattern.cut_told {
@@ -833,11 +846,11 @@ impl Files {
         now: Timestamp,
         deliver: &mut impl FnMut(Event<'_>),
     ) {
-        let Ok(metadata) = std::fs::metadata(&key.0) else {
+        let Ok(identity) = self.disk.identity(&key.0) else {
             return;
         };
         let offset = self
-            .take_over(key, Identity::of(&metadata), now, deliver)
+            .take_over(key, identity, now, deliver)
             .iter()
             .find(|(known, _)| *known == reader)
             .map_or(0, |(_, offset)| *offset);
@@ -847,7 +860,7 @@ impl Files {
         };
         // Nothing has a date here, so nothing is searched for and reading begins at the beginning.
         if self
-            .add_file(reader, &key.0, options, &start, &mut |_| None)
+            .add_file(now, reader, &key.0, options, &start, &mut |_| None)
             .is_err()
         {
             return;
@@ -866,9 +879,10 @@ impl Files {
     fn drop_retired(&mut self, now: Timestamp) {
         let mut gone = Vec::new();
         for follower in self.followers.values_mut() {
-            let over = |retired: &Retired| {
-                // Also where the clock was set back by more than the time there was.
-                retired.until <= now || retired.until > now.plus_seconds(2 * RETIRED_SECONDS)
+            let over = |retired: &mut Retired<D>| {
+                // Where the clock was set back, it is read no longer than it would be had it just lost its name.
+                retired.until = retired.until.min(now.plus_seconds(RETIRED_SECONDS));
+                retired.until <= now
             };
             gone.extend(
                 follower
@@ -923,12 +937,19 @@ impl Default for Files {
     }
 }
 
-impl Follower {
+impl<D: Disk> Follower<D> {
     fn has(&self, reader: ReaderId) -> bool {
         self.readers.iter().any(|known| known.id == reader)
     }
 
-    fn open_files(&mut self) -> impl Iterator<Item = &mut LogFile> {
+    /// Whether the kernel does not tell of all that happens to it.
+    fn is_polled(&self) -> bool {
+        // A file that lost its name before it was watched has none to be watched by.
+        let is_untold = |retired: &Retired<D>| retired.open.watch.is_none();
+        self.polling || self.unwatched || self.retired.iter().any(is_untold)
+    }
+
+    fn open_files(&mut self) -> impl Iterator<Item = &mut LogFile<D::File>> {
         self.current
             .iter_mut()
             .chain(self.retired.iter_mut().map(|retired| &mut retired.open))
@@ -946,7 +967,7 @@ impl Follower {
     fn replace(
         &mut self,
         path: &Path,
-        open: LogFile,
+        open: LogFile<D::File>,
         elsewhere: &[(ReaderId, u64)],
         now: Timestamp,
         deliver: &mut impl FnMut(Event<'_>),
@@ -1040,9 +1061,13 @@ impl Follower {
     ) -> Pass {
         for retired in &mut self.retired {
             let was = retired.readers.iter().map(|reader| reader.offset).max();
-            let outcome = retired
-                .open
-                .read(path, &mut retired.readers, buffer, share, deliver);
+            // It may have been emptied just before it lost its name.
+            let outcome =
+                notice_rotation(path, &mut retired.open, &mut retired.readers, deliver).and_then(|()| {
+                    retired
+                        .open
+                        .read(path, &mut retired.readers, buffer, share, deliver)
+                });
             match outcome {
                 Ok(Pass::More) => return Pass::More,
                 Ok(Pass::End) => {}
@@ -1101,7 +1126,7 @@ fn tell_of_operation(path: &Path, readers: &mut [Reader], deliver: &mut dyn FnMu
 /// Starts over where the content of the file has become another one without the file doing so.
 fn notice_rotation(
     path: &Path,
-    open: &mut LogFile,
+    open: &mut LogFile<impl Readable>,
     readers: &mut [Reader],
     deliver: &mut dyn FnMut(Event<'_>),
 ) -> io::Result<()> {
@@ -1128,7 +1153,13 @@ fn notice_rotation(
     Ok(())
 }
 
-fn rotation(path: &Path, new: &LogFile, position: u64, old_inode: u64, old_hash: &str) -> String {
+fn rotation(
+    path: &Path,
+    new: &LogFile<impl Readable>,
+    position: u64,
+    old_inode: u64,
+    old_hash: &str,
+) -> String {
     format!(
         "Log rotation detected for {}, reason: ({}, {position}, {}, {old_inode}, '{}', '{old_hash}')",
         path.display(),
@@ -1142,9 +1173,9 @@ fn rotation(path: &Path, new: &LogFile, position: u64, old_inode: u64, old_hash:
 /// every one on the way that exists, and the one that the file really stands in where there are links.
 ///
 /// The root is left out where what it holds is there: nobody renames `/var`, and much else happens in it.
-fn way_to(path: &Path) -> Vec<(PathBuf, OsString)> {
+fn way_to(disk: &impl Disk, path: &Path) -> Vec<(PathBuf, OsString)> {
     let mut way: Vec<(PathBuf, OsString)> = Vec::new();
-    let real = std::fs::canonicalize(path).ok();
+    let real = disk.real(path);
     let real = real.as_deref().filter(|real| *real != path);
     for part in path.ancestors().chain(real) {
         let Some(parent) = part.parent() else { continue };
@@ -1154,29 +1185,12 @@ fn way_to(path: &Path) -> Vec<(PathBuf, OsString)> {
             parent
         };
         let place = (directory.to_owned(), glob::name(part).to_owned());
-        let is_quiet = parent.parent().is_none() && parent.has_root() && part.exists();
-        if directory.is_dir() && !is_quiet && !way.contains(&place) {
+        let is_quiet = parent.parent().is_none() && parent.has_root() && disk.exists(part);
+        if disk.is_directory(directory) && !is_quiet && !way.contains(&place) {
             way.push(place);
         }
     }
     way
-}
-
-/// Whether the file system belongs to another machine or program, whose writes the kernel does not tell of.
-fn is_remote(path: &Path) -> bool {
-    const REMOTE: [u64; 9] = [
-        0x6969,      // NFS
-        0x517b,      // SMB
-        0xff53_4d42, // CIFS
-        0xfe53_4d42, // SMB2
-        0x6573_5546, // FUSE
-        0x0102_1997, // 9P
-        0x00c3_6400, // Ceph
-        0x5346_414f, // AFS
-        0x7461_636f, // OCFS2
-    ];
-    rustix::fs::statfs(path)
-        .is_ok_and(|system| u64::try_from(system.f_type).is_ok_and(|kind| REMOTE.contains(&kind)))
 }
 
 fn say(deliver: &mut (impl FnMut(Event<'_>) + ?Sized), level: Level, logger: &'static str, text: String) {

@@ -7,15 +7,13 @@
 //!
 //! Invariant: a reader's offset is the beginning of a line, or within one whose rest it passes over.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use sha1::{Digest, Sha1};
 use stockade_sys::Watch;
 
+use super::disk::{Disk, Identity, Readable};
 use super::{Block, Event, LINE_LIMIT, LineBreak, ReaderId, len};
 
 /// How much of the first line is compared at each read, to see whether the file is still the same.
@@ -54,26 +52,10 @@ impl Reader {
     }
 }
 
-/// Which file it is, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    device: u64,
-    pub(super) inode: u64,
-}
-
-impl Identity {
-    pub(super) fn of(metadata: &std::fs::Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-}
-
 /// A file that is open.
 #[derive(Debug)]
-pub(super) struct LogFile {
-    pub(super) file: File,
+pub(super) struct LogFile<F> {
+    pub(super) file: F,
     pub(super) identity: Identity,
     /// The hash of the first line with its end; empty while that is not complete.
     pub(super) hash: String,
@@ -94,17 +76,16 @@ pub(super) enum Pass {
     More,
 }
 
-impl LogFile {
+impl<F: Readable> LogFile<F> {
     /// Opens a regular file; it waits for nothing.
-    pub(super) fn at(path: &Path, line_break: LineBreak) -> io::Result<Self> {
-        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+    pub(super) fn at(disk: &impl Disk<File = F>, path: &Path, line_break: LineBreak) -> io::Result<Self> {
+        let file = disk.open(path)?;
+        let status = file.status()?;
+        if !status.is_file {
             return Err(io::Error::other("not a regular file"));
         }
         let mut open = Self {
-            identity: Identity::of(&metadata),
+            identity: status.identity,
             file,
             hash: String::new(),
             watch: None,
@@ -117,7 +98,7 @@ impl LogFile {
     }
 
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.file.status()?.size)
     }
 
     /// Hashes the first line, if it is complete.
@@ -184,7 +165,9 @@ impl LogFile {
             let room = next.map_or(buffer.len(), |next| {
                 usize::try_from(next - from).map_or(buffer.len(), |room| room.min(buffer.len()))
             });
-            let count = read_some(&self.file, buffer.get_mut(..room).unwrap_or_default(), from)?;
+            let count = self
+                .file
+                .read_at(buffer.get_mut(..room).unwrap_or_default(), from)?;
             let bytes = buffer.get(..count).unwrap_or_default();
             *share = share.saturating_sub(count.max(1));
             let passing = active(readers).any(|reader| reader.offset == from && reader.passing.is_some());
@@ -227,7 +210,7 @@ impl LogFile {
     /// Whether a line has ended since there was none.
     fn has_line_end(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let from = self.line_break.align(self.searched);
-        let count = read_some(&self.file, buffer, from)?;
+        let count = self.file.read_at(buffer, from)?;
         let bytes = buffer.get(..count).unwrap_or_default();
         if self.line_break.first(bytes, from).is_some() || count == buffer.len() {
             self.searched = 0;
@@ -255,7 +238,7 @@ impl LogFile {
         let mut line = Vec::new();
         let mut chunk = [0; 4096];
         while line.len() < LINE_LIMIT {
-            let count = read_some(&self.file, &mut chunk, len(&line))?;
+            let count = self.file.read_at(&mut chunk, len(&line))?;
             let bytes = chunk.get(..count).unwrap_or_default();
             // The reference looks for the byte here, whatever the encoding.
             if let Some(end) = LineBreak::Byte.first(bytes, 0) {
@@ -282,15 +265,6 @@ fn advance(readers: &mut [Reader], from: u64, count: usize, passing: Option<u64>
     {
         reader.offset += u64::try_from(count).unwrap_or(0);
         reader.passing = passing;
-    }
-}
-
-fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    loop {
-        match file.read_at(buffer, offset) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
     }
 }
 

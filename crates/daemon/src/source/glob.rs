@@ -4,9 +4,11 @@
 //!
 //! Invariant: what a pattern matches is limited, whatever files others create.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+
+use super::disk::Disk;
 
 /// How many files and directories one pattern matches at most; each costs a descriptor and a watch.
 pub(super) const MATCH_LIMIT: usize = 1000;
@@ -31,7 +33,7 @@ pub(super) fn is_pattern(path: &Path) -> bool {
 }
 
 /// Looks at what is there.
-pub(super) fn expand(pattern: &Path) -> Expansion {
+pub(super) fn expand(disk: &impl Disk, pattern: &Path) -> Expansion {
     let mut expansion = Expansion::default();
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
@@ -44,12 +46,12 @@ pub(super) fn expand(pattern: &Path) -> Expansion {
                     } else {
                         path.clone()
                     };
-                    for entry in entries(&directory) {
+                    for entry in disk.names(&directory) {
                         if matches(name.as_bytes(), entry.as_bytes()) {
                             next.push(path.join(entry));
                         }
                     }
-                    if directory.is_dir() {
+                    if disk.is_directory(&directory) {
                         expansion.directories.push(directory);
                     }
                 }
@@ -59,9 +61,9 @@ pub(super) fn expand(pattern: &Path) -> Expansion {
                 | Component::CurDir
                 | Component::ParentDir => {
                     let path_here = path.join(component);
-                    if path_here.exists() {
+                    if disk.exists(&path_here) {
                         next.push(path_here);
-                    } else if path.is_dir() {
+                    } else if disk.is_directory(&path) {
                         expansion.directories.push(path);
                     }
                 }
@@ -74,22 +76,12 @@ pub(super) fn expand(pattern: &Path) -> Expansion {
         }
         found = next;
     }
-    found.retain(|path| path.is_file());
+    found.retain(|path| disk.is_file(path));
     expansion.files = found;
     expansion.directories.sort();
     expansion.directories.dedup();
     expansion.directories.truncate(MATCH_LIMIT);
     expansion
-}
-
-/// The names in a directory, in order.
-fn entries(directory: &Path) -> Vec<OsString> {
-    let Ok(read) = std::fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut names: Vec<OsString> = read.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
-    names.sort();
-    names
 }
 
 /// Whether a pattern with `*`, `?` and `[…]` matches a whole name; a leading dot wants to be named.
@@ -170,6 +162,7 @@ pub(super) fn name(path: &Path) -> &OsStr {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use super::super::disk::System;
     use super::{expand, matches};
 
     #[test]
@@ -219,7 +212,7 @@ mod tests {
             ("b/*", under(&["b/access.log", "b/error.log"]), under(&["b"])),
             ("none/*", vec![], under(&[""])),
         ] {
-            let mut found = expand(&root.join(pattern));
+            let mut found = expand(&System::new(), &root.join(pattern));
             found.directories.retain(|path| path.is_dir());
             let directories: Vec<PathBuf> = directories
                 .into_iter()
@@ -240,7 +233,7 @@ mod tests {
             );
         }
         assert_eq!(
-            expand(Path::new("/nonexistent-here/x*")).files,
+            expand(&System::new(), Path::new("/nonexistent-here/x*")).files,
             Vec::<PathBuf>::new()
         );
     }

@@ -4,12 +4,11 @@
 //!
 //! Invariant: where the times of the lines ascend, no line written at or after the given time is skipped.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use stockade_datetime::Timestamp;
 
+use super::disk::Readable;
 use super::{LINE_LIMIT, LineBreak, len};
 
 /// How many lines without a date one probe looks past. The reference does as many.
@@ -30,7 +29,7 @@ const CHUNK: usize = 8192;
 ///
 /// Where the file cannot be read.
 pub fn first_line_since(
-    file: &File,
+    file: &impl Readable,
     from: u64,
     end: u64,
     line_break: LineBreak,
@@ -86,8 +85,8 @@ pub fn first_line_since(
 }
 
 /// The complete lines of a part of a file, one after the other.
-struct Lines<'f> {
-    file: &'f File,
+struct Lines<'f, F> {
+    file: &'f F,
     line_break: LineBreak,
     end: u64,
     /// What has been read and not yet been passed: from `start` on, which is at `offset` in the file.
@@ -98,8 +97,8 @@ struct Lines<'f> {
     line: usize,
 }
 
-impl<'f> Lines<'f> {
-    fn new(file: &'f File, offset: u64, end: u64, line_break: LineBreak) -> Self {
+impl<'f, F: Readable> Lines<'f, F> {
+    fn new(file: &'f F, offset: u64, end: u64, line_break: LineBreak) -> Self {
         Self {
             file,
             line_break,

@@ -24,22 +24,22 @@ const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
 /// The layout, letter by letter that of the reference, so that either program can take the file over.
 const CREATE_VERSION: &str = "CREATE TABLE fail2banDb(version INTEGER)";
-const CREATE_JAILS: &str = "\
+pub(super) const CREATE_JAILS: &str = "\
 CREATE TABLE jails(name TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL DEFAULT 1);
 CREATE INDEX jails_name ON jails(name);";
-const CREATE_LOGS: &str = "\
+pub(super) const CREATE_LOGS: &str = "\
 CREATE TABLE logs(jail TEXT NOT NULL, path TEXT, firstlinemd5 TEXT, lastfilepos INTEGER DEFAULT 0, \
 FOREIGN KEY(jail) REFERENCES jails(name) ON DELETE CASCADE, \
 UNIQUE(jail, path),UNIQUE(jail, path, firstlinemd5));
 CREATE INDEX logs_path ON logs(path);
 CREATE INDEX logs_jail_path ON logs(jail, path);";
-const CREATE_BANS: &str = "\
+pub(super) const CREATE_BANS: &str = "\
 CREATE TABLE bans(jail TEXT NOT NULL, ip TEXT, timeofban INTEGER NOT NULL, bantime INTEGER NOT NULL, \
 bancount INTEGER NOT NULL default 1, data JSON, FOREIGN KEY(jail) REFERENCES jails(name) );
 CREATE INDEX bans_jail_timeofban_ip ON bans(jail, timeofban);
 CREATE INDEX bans_jail_ip ON bans(jail, ip);
 CREATE INDEX bans_ip ON bans(ip);";
-const CREATE_BIPS: &str = "\
+pub(super) const CREATE_BIPS: &str = "\
 CREATE TABLE bips(ip TEXT NOT NULL, jail TEXT NOT NULL, timeofban INTEGER NOT NULL, \
 bantime INTEGER NOT NULL, bancount INTEGER NOT NULL default 1, data JSON, PRIMARY KEY(ip, jail), \
 FOREIGN KEY(jail) REFERENCES jails(name) );
@@ -47,7 +47,7 @@ CREATE INDEX bips_timeofban ON bips(timeofban);
 CREATE INDEX bips_ip ON bips(ip);";
 
 /// The tables with their columns, referenced ones first, for what can be saved out of a damaged file.
-const TABLES: [(&str, &str, usize); 4] = [
+pub(super) const TABLES: [(&str, &str, usize); 4] = [
     ("jails", "name, enabled", 2),
     ("logs", "jail, path, firstlinemd5, lastfilepos", 4),
     ("bans", "jail, ip, timeofban, bantime, bancount, data", 6),

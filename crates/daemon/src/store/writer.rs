@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, params};
 use stockade_datetime::Timestamp;
 
+use super::aside::Aside;
 use super::schema::reason;
 use super::{BanRow, Report, bantime_seconds, history};
 use crate::growth::{Grown, Growth};
@@ -23,11 +24,11 @@ use crate::log::Level;
 
 /// How many tasks share a transaction at most: enough to make its cost vanish, few enough that a waiting
 /// caller waits some milliseconds.
-const BATCH: usize = 1000;
+pub(super) const BATCH: usize = 1000;
 
 /// How many tasks may wait. At about a kilobyte each this is what we are ready to hold in memory while a
 /// disk does not answer.
-const QUEUE_LIMIT: usize = 65_536;
+pub(super) const QUEUE_LIMIT: usize = 65_536;
 
 /// How long a full queue makes its caller wait, once until the writer moves again.
 const ROOM_LIMIT: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(5);
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often a transaction is tried again when the daemon is about to end.
-const LAST_TRIES: usize = 3;
+pub(super) const LAST_TRIES: usize = 3;
 
 /// A question to the database, with the way its answer goes back.
 pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
@@ -92,6 +93,29 @@ pub(super) enum Task {
     Ask(Cell<Option<Question>>),
 }
 
+impl Task {
+    /// Whether somebody waits for an answer.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let waits = |cell: &Cell<Option<Question>>| {
+            let question = cell.take();
+            let waits = question.is_some();
+            cell.set(question);
+            waits
+        };
+        match self {
+            Self::Ask(question) => waits(question),
+            Self::AddJail(_)
+            | Self::DisableJail(_)
+            | Self::Ban { .. }
+            | Self::GrowingBan { .. }
+            | Self::Forget { .. }
+            | Self::AddLog { .. }
+            | Self::SavePosition { .. }
+            | Self::Purge { .. } => false,
+        }
+    }
+}
+
 /// What the loop and the writer share.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -103,6 +127,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     tasks: VecDeque<Task>,
+    /// How many the writer has in hand.
+    held: usize,
     /// Tasks taken in, and tasks done with, since the beginning.
     handed: u64,
     done: u64,
@@ -115,18 +141,25 @@ struct State {
     finished: bool,
 }
 
+impl State {
+    /// How many tasks are not written yet.
+    fn waiting(&self) -> usize {
+        self.tasks.len() + self.held
+    }
+}
+
 impl Queue {
     /// Puts a task in; waits a little where there is no room, and then gives it up.
     pub(super) fn push(&self, task: Task) {
         let mut state = self.lock();
-        if state.tasks.len() >= QUEUE_LIMIT && !state.stalled {
+        if state.waiting() >= QUEUE_LIMIT && !state.stalled {
             state = self
                 .moved
-                .wait_timeout_while(state, ROOM_LIMIT, |state| state.tasks.len() >= QUEUE_LIMIT)
+                .wait_timeout_while(state, ROOM_LIMIT, |state| state.waiting() >= QUEUE_LIMIT)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        if state.tasks.len() >= QUEUE_LIMIT {
+        if state.waiting() >= QUEUE_LIMIT {
             state.stalled = true;
             state.dropped += 1;
             state.given_up += 1;
@@ -175,10 +208,7 @@ impl Queue {
 
 /// Runs until the queue is closed and empty.
 pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
-    let mut writer = Writer {
-        report,
-        trouble: None,
-    };
+    let mut writer = Writer::new(report);
     let mut in_log = 0;
     loop {
         let mut state = queue.lock();
@@ -210,7 +240,8 @@ pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
             break;
         }
         let count = state.tasks.len().min(BATCH);
-        let batch: Vec<Task> = state.tasks.drain(..count).collect();
+        let mut batch: Vec<Task> = state.tasks.drain(..count).collect();
+        state.held = count;
         let dropped = std::mem::take(&mut state.dropped);
         state.stalled = false;
         drop(state);
@@ -221,10 +252,11 @@ pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
                 &format!("Database is too slow: {dropped} changes were not recorded"),
             );
         }
-        writer.write(queue, &mut connection, &batch);
-        in_log += count;
+        writer.write(queue, &mut connection, &mut batch);
+        in_log += batch.len();
         let mut state = queue.lock();
-        state.done += u64::try_from(count).unwrap_or(u64::MAX);
+        state.done += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        state.held = 0;
         drop(state);
         queue.moved.notify_all();
         if in_log >= CHECKPOINT_TASKS {
@@ -247,20 +279,29 @@ pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
     queue.moved.notify_all();
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     report: &'a Report,
     /// The trouble that was reported last, and when.
     trouble: Option<(String, Instant)>,
 }
 
-impl Writer<'_> {
-    /// Writes a batch, again and again where the file is locked or the disk is full.
-    fn write(&mut self, queue: &Queue, connection: &mut Connection, batch: &[Task]) {
+impl<'a> Writer<'a> {
+    pub(super) const fn new(report: &'a Report) -> Self {
+        Self {
+            report,
+            trouble: None,
+        }
+    }
+
+    /// Writes a batch, again and again where the file is locked or the disk is full. What comes meanwhile becomes part
+    /// of it, and questions are answered as if all that waits had been written.
+    fn write(&mut self, queue: &Queue, connection: &mut Connection, batch: &mut Vec<Task>) {
+        let mut aside = Aside::default();
         let mut pause = RETRY_FIRST;
         let mut last_tries = LAST_TRIES;
         loop {
             let error = match self.try_write(connection, batch) {
-                Ok(()) => return,
+                Ok(()) => return aside.forget(connection),
                 Err(error) => error,
             };
             self.report_trouble(&format!("Database is not writable: {}", reason(&error)));
@@ -273,14 +314,50 @@ impl Writer<'_> {
                     Level::ERROR,
                     &format!("Database: {} changes were not recorded", batch.len()),
                 );
-                return;
+                return aside.forget(connection);
             }
-            std::thread::sleep(pause);
+            self.answer_meanwhile(queue, connection, batch, &mut aside, pause);
+            aside.forget(connection);
             pause = (pause * 2).min(RETRY_LONGEST);
         }
     }
 
-    fn try_write(&mut self, connection: &mut Connection, batch: &[Task]) -> rusqlite::Result<()> {
+    /// Takes in what comes during `pause`, and answers what is asked.
+    fn answer_meanwhile(
+        &mut self,
+        queue: &Queue,
+        connection: &Connection,
+        batch: &mut Vec<Task>,
+        aside: &mut Aside,
+        pause: Duration,
+    ) {
+        let end = Instant::now().checked_add(pause);
+        loop {
+            if let Err(error) = aside.answer(connection, batch.iter()) {
+                self.report_trouble(&format!("Database cannot be read: {}", reason(&error)));
+            }
+            let left = end.map_or(Duration::ZERO, |end| {
+                end.saturating_duration_since(Instant::now())
+            });
+            let state = queue.lock();
+            let (mut state, _) = queue
+                .arrived
+                .wait_timeout_while(state, left, |state| state.tasks.is_empty() && !state.closing)
+                .unwrap_or_else(PoisonError::into_inner);
+            batch.extend(state.tasks.drain(..));
+            state.held = batch.len();
+            if state.closing {
+                drop(state);
+                std::thread::sleep(left);
+                return;
+            }
+            if left.is_zero() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn try_write(&mut self, connection: &mut Connection, batch: &[Task]) -> rusqlite::Result<()> {
         // A question alone needs no lock on the file.
         if let [Task::Ask(question)] = batch {
             answer(question, connection);
@@ -329,7 +406,7 @@ impl Writer<'_> {
 }
 
 /// Whether the same may succeed later: the file is locked, the disk is full or away.
-fn can_pass(error: &rusqlite::Error) -> bool {
+pub(super) fn can_pass(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(
@@ -350,7 +427,7 @@ fn answer(question: &Cell<Option<Question>>, connection: &Connection) {
     }
 }
 
-fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()> {
     match task {
         Task::AddJail(jail) => add_jail(connection, jail),
         Task::DisableJail(jail) => connection

@@ -301,7 +301,14 @@ fn a_file_that_does_not_exist_is_waited_for_and_one_that_is_none_refused() {
     let path = place.path("directory");
     let error = place
         .files
-        .add_file(ONE, &path, FollowOptions::default(), &Start::Tail, &mut |_| None)
+        .add_file(
+            NOW,
+            ONE,
+            &path,
+            FollowOptions::default(),
+            &Start::Tail,
+            &mut |_| None,
+        )
         .expect_err("a directory");
     assert!(error.to_string().contains("not a regular file"), "{error}");
 }
@@ -315,6 +322,7 @@ fn patterns_find_files_that_come_later() {
     place
         .files
         .add(
+            NOW,
             ONE,
             &pattern,
             FollowOptions::default(),
@@ -511,10 +519,12 @@ impl Place {
             polling: self.polling,
         };
         let path = self.path(name);
-        let added = self.files.add_file(reader, &path, options, start, &mut |line| {
-            let text = std::str::from_utf8(line).ok()?;
-            text.split(' ').next()?.parse().ok().map(Timestamp::from_seconds)
-        });
+        let added = self
+            .files
+            .add_file(self.now, reader, &path, options, start, &mut |line| {
+                let text = std::str::from_utf8(line).ok()?;
+                text.split(' ').next()?.parse().ok().map(Timestamp::from_seconds)
+            });
         added.expect("a file to follow")
     }
 
