@@ -14,6 +14,7 @@ use crate::{
     model::{Model, Traced},
     ordered::Ordered,
     parse::Written,
+    stencil::Stencils,
     text::{join, truth, without_extension},
 };
 
@@ -42,9 +43,14 @@ pub(crate) enum Action {
     Files {
         name: String,
         at: Option<Span>,
-        evaluation: Box<Evaluation>,
-        standard: Ordered<Traced>,
-        surroundings: Box<Surroundings>,
+        evaluated: Box<Evaluated>,
+    },
+    /// Given by files, which this use shares with those of other jails.
+    Shared {
+        name: String,
+        at: Option<Span>,
+        /// The options as the daemon is sent them.
+        pairs: Vec<(String, Value)>,
     },
     /// A Python module; the reader passes its name and its parameters on.
     Python {
@@ -53,6 +59,66 @@ pub(crate) enum Action {
         path: String,
         parameters: String,
     },
+}
+
+/// An action in one jail before its tags are replaced.
+pub(crate) struct Evaluated {
+    pub(crate) evaluation: Evaluation,
+    standard: Ordered<Traced>,
+    pub(crate) surroundings: Surroundings,
+}
+
+impl Evaluated {
+    /// Evaluates an action; `listens` where it matters which options of the jail it asks for.
+    pub(crate) fn new(
+        sources: &Sources<'_>,
+        model: Rc<Model>,
+        parameters: Ordered<Traced>,
+        jail: &Ordered<Traced>,
+        listens: bool,
+    ) -> Result<Self, Error> {
+        let mut evaluation = Evaluation::new(model, parameters);
+        let mut surroundings = evaluation.surroundings(jail);
+        if listens {
+            surroundings.listen();
+        }
+        let standard = evaluation.read_standard(sources, OPTIONS.map(|(name, _)| name), &surroundings)?;
+        evaluation.read_init(sources, &surroundings)?;
+        Ok(Self {
+            evaluation,
+            standard,
+            surroundings,
+        })
+    }
+
+    /// The options and parameters with their tags replaced.
+    pub(crate) fn combined(&self, sources: &Sources<'_>) -> Result<Ordered<Traced>, Error> {
+        let mut combined = self.evaluation.overlaid(self.standard.clone());
+        self.evaluation
+            .resolve(sources, &mut combined, &AT_RUN_TIME, &self.surroundings)?;
+        Ok(combined)
+    }
+
+    /// The options of an action in their order: the resolved ones, then the parameters as they are.
+    pub(crate) fn resolved(&self, combined: &Ordered<Traced>) -> Vec<(String, Traced)> {
+        let resolved = combined
+            .iter()
+            .filter(|(name, _)| is_standard(name))
+            .map(|(name, option)| {
+                let option = match option.as_text().filter(|_| is_truth(name)) {
+                    Some(text) => option.with(truth(text)),
+                    None => option.clone(),
+                };
+                (name.to_owned(), option)
+            });
+        let raw = self
+            .evaluation
+            .init
+            .iter()
+            .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"))
+            .map(|(name, option)| (name.to_owned(), option.clone()));
+        resolved.chain(raw).collect()
+    }
 }
 
 impl Action {
@@ -89,43 +155,40 @@ impl Action {
         let at = source.and_then(|source| source.place_of(item));
         let mut parameters = parameters(sources, definition, item, source);
         let name = named(&mut parameters, &definition.name, jail, at.as_ref());
-        let mut evaluation = Evaluation::new(model, parameters);
-        let surroundings = evaluation.surroundings(jail_options);
-        let standard = evaluation.read_standard(sources, OPTIONS.map(|(name, _)| name), &surroundings)?;
-        evaluation.read_init(sources, &surroundings)?;
+        if let Some(pairs) = Stencils::fill(sources, &model, &parameters, jail_options)? {
+            return Ok(Self::Shared { name, at, pairs });
+        }
+        let evaluated = Evaluated::new(sources, model, parameters, jail_options, false)?;
         Ok(Self::Files {
             name,
             at,
-            evaluation: Box::new(evaluation),
-            standard,
-            surroundings: Box::new(surroundings),
+            evaluated: Box::new(evaluated),
         })
     }
 
     /// The parameters as they are written.
     pub(crate) fn parameters(&self) -> Vec<Rc<Written>> {
         match self {
-            Self::Files { evaluation, .. } => evaluation.parameters.clone(),
-            Self::Python { .. } => Vec::new(),
+            Self::Files { evaluated, .. } => evaluated.evaluation.parameters.clone(),
+            Self::Shared { .. } | Self::Python { .. } => Vec::new(),
         }
     }
 
     /// The name under which the jail knows it.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Files { name, .. } | Self::Python { name, .. } => name,
+            Self::Files { name, .. } | Self::Shared { name, .. } | Self::Python { name, .. } => name,
         }
     }
 
     /// What the daemon is told of an action from files.
     pub(crate) fn properties(&self, sources: &Sources<'_>) -> Result<Vec<(String, Traced)>, Error> {
         match self {
-            Self::Files {
-                evaluation,
-                standard,
-                surroundings,
-                ..
-            } => resolved(sources, evaluation, standard, surroundings),
+            Self::Files { evaluated, .. } => Ok(evaluated.resolved(&evaluated.combined(sources)?)),
+            Self::Shared { pairs, .. } => Ok(pairs
+                .iter()
+                .map(|(name, value)| (name.clone(), Traced::new(value.clone(), None)))
+                .collect()),
             Self::Python { .. } => Ok(Vec::new()),
         }
     }
@@ -161,51 +224,21 @@ impl Action {
                     .to_vec();
                 set("addaction", arguments, false, at);
             }
-            Self::Files {
-                name,
-                at,
-                evaluation,
-                standard,
-                surroundings,
-            } => {
-                let pairs = resolved(sources, evaluation, standard, surroundings)?
-                    .into_iter()
-                    .map(|(name, option)| Value::List(vec![name.into(), option.value.clone()]))
-                    .collect();
+            Self::Files { name, at, .. } | Self::Shared { name, at, .. } => {
+                let pair = |name: &str, value: &Value| Value::List(vec![name.into(), value.clone()]);
+                let pairs = match self {
+                    Self::Shared { pairs, .. } => pairs.iter().map(|(name, value)| pair(name, value)).collect(),
+                    Self::Files { .. } | Self::Python { .. } => {
+                        let properties = self.properties(sources)?.into_iter();
+                        properties.map(|(name, option)| pair(&name, &option.value)).collect()
+                    }
+                };
                 set("addaction", vec![name.as_str().into()], false, at);
                 set("action", vec![name.as_str().into(), Value::List(pairs)], true, at);
             }
         }
         Ok(())
     }
-}
-
-/// The options of an action in their order: the resolved ones, then the parameters as they are.
-pub(crate) fn resolved(
-    sources: &Sources<'_>,
-    evaluation: &Evaluation,
-    standard: &Ordered<Traced>,
-    surroundings: &Surroundings,
-) -> Result<Vec<(String, Traced)>, Error> {
-    let mut combined = evaluation.overlaid(standard.clone());
-    evaluation.resolve(sources, &mut combined, &AT_RUN_TIME, surroundings)?;
-    let resolved = combined
-        .iter()
-        .filter(|(name, _)| is_standard(name))
-        .map(|(name, option)| {
-            let is_truth = OPTIONS.contains(&(name, true));
-            let option = match option.as_text().filter(|_| is_truth) {
-                Some(text) => option.with(truth(text)),
-                None => option.clone(),
-            };
-            (name.to_owned(), option)
-        });
-    let raw = evaluation
-        .init
-        .iter()
-        .filter(|(name, _)| !is_standard(name) && !name.starts_with("known/"))
-        .map(|(name, option)| (name.to_owned(), option.clone()));
-    Ok(resolved.chain(raw).collect())
 }
 
 /// The options that the daemon is sent resolved.
@@ -216,6 +249,11 @@ pub(crate) fn option_names() -> Vec<&'static str> {
 /// Whether the daemon is sent this option resolved.
 pub(crate) fn is_standard(name: &str) -> bool {
     OPTIONS.iter().any(|(option, _)| *option == name)
+}
+
+/// Whether an option is true or false.
+pub(crate) fn is_truth(name: &str) -> bool {
+    OPTIONS.contains(&(name, true))
 }
 
 /// Completes the parameters by `name` and `actname` and returns the latter.

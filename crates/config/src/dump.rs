@@ -9,18 +9,14 @@ const WIDTH: usize = 1000;
 /// How far the elements of a list are indented.
 const INDENT: usize = 2;
 
-/// A command as one Python literal.
-#[must_use]
-pub fn dump(command: &Command) -> String {
-    command.to_value().repr()
-}
-
-/// The same, broken over several lines where it is longer than a thousand characters.
-#[must_use]
-pub fn dump_pretty(command: &Command) -> String {
-    let mut out = String::new();
-    pretty(&command.to_value(), 0, 0, &mut out);
-    out
+/// Writes a command as one Python literal; the pretty form is broken over several lines where it is longer than a
+/// thousand characters.
+pub(crate) fn dump(command: &Command, is_pretty: bool, out: &mut String) {
+    if is_pretty {
+        pretty(&command.to_value(), 0, 0, out);
+    } else {
+        command.write_repr(out);
+    }
 }
 
 /// Writes a value at a column; `trailing` characters follow it on its last line.

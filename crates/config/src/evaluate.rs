@@ -3,7 +3,7 @@
 //! In: the files of one filter or action, the parameters in the jail, and the options of the jail. Out: sets of
 //! options, expanded and with their tags replaced.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc};
 
 use stockade_protocol::{Value, definition::Definition};
 
@@ -17,7 +17,7 @@ use crate::{
     origin::Pieces,
     parse::Written,
     tags,
-    text::{head, is_space, tail},
+    text::{head, is_space, lower, tail},
 };
 
 pub(crate) const DEFINITION: &str = "Definition";
@@ -44,7 +44,22 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.exact.contains(name)
+        self.get(name).is_some()
+    }
+
+    fn get(&self, name: &str) -> Option<&Traced> {
+        self.variables.note(name);
+        self.exact.get(name)
+    }
+
+    /// From now on remembers what is asked for.
+    pub(crate) fn listen(&mut self) {
+        self.variables.listen();
+    }
+
+    /// The names that have been asked for, found or not.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.variables.asked()
     }
 }
 
@@ -126,11 +141,9 @@ impl Evaluation {
         let exact = self.overlaid(jail.clone());
         let mut variables = Variables::default();
         for (name, traced) in exact.shared() {
-            let is_lower = !name.chars().any(char::is_uppercase);
-            let name = if is_lower {
-                Rc::clone(name)
-            } else {
-                name.to_lowercase().into()
+            let name = match lower(name) {
+                Cow::Borrowed(_) => Rc::clone(name),
+                Cow::Owned(name) => name.into(),
             };
             let is_text = matches!(traced.value, Value::None | Value::Str(_));
             let text = if is_text {
@@ -195,7 +208,7 @@ impl Evaluation {
             self.init.insert(format!("known/{option}"), value.clone());
             // A plain parameter overrides what the file says under a condition, too.
             let value = base(option)
-                .and_then(|base| surroundings.exact.get(base))
+                .and_then(|base| surroundings.get(base))
                 .cloned()
                 .unwrap_or(value);
             if !self.init.contains(option) {
@@ -233,6 +246,11 @@ impl Evaluation {
             Ok(found)
         };
         tags::resolve(set, is_ignored, &mut fallback, sources)
+    }
+
+    /// The tags that have been looked for outside the set.
+    pub(crate) fn tags_outside(&self) -> Vec<String> {
+        self.found.borrow().keys().cloned().collect()
     }
 
     /// What a tag outside the set stands for.

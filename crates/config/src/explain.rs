@@ -9,8 +9,7 @@ use stockade_protocol::Value;
 
 use crate::{
     Error, Span, Step,
-    action::{self, Action},
-    evaluate::Evaluation,
+    action::Action,
     filter,
     interpolate::Scope,
     jail::{self, Jail},
@@ -171,15 +170,8 @@ fn of_filter(sources: &Sources<'_>, jail: &Jail, found: &mut Found) -> Result<()
 fn of_actions(sources: &Sources<'_>, jail: &Jail, found: &mut Found) -> Result<(), Error> {
     for action in &jail.actions {
         match action {
-            Action::Files {
-                name,
-                evaluation,
-                standard,
-                surroundings,
-                ..
-            } => {
-                let evaluation: &Evaluation = evaluation;
-                for (option, traced) in action::resolved(sources, evaluation, standard, surroundings)? {
+            Action::Files { name, .. } | Action::Shared { name, .. } => {
+                for (option, traced) in action.properties(sources)? {
                     found.push((Owner::Action(name.clone()), option, traced));
                 }
             }

@@ -4,6 +4,9 @@
 //!
 //! Invariant: expansion ends, at ten levels and within the budget, whatever refers to whatever.
 
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+
+use memchr::memchr;
 use stockade_protocol::Value;
 
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
     ordered::Ordered,
     origin::Rope,
     steps::Steps,
-    text::{head, is_word, tail},
+    text::{head, is_word, lower, tail},
 };
 
 /// What stands in a text for a reference that leads nowhere, where an inspection goes on behind it.
@@ -23,7 +26,43 @@ pub const HOLE: char = '\u{fffc}';
 const LEVELS: usize = 10;
 
 /// Values that win over those of the files, by lower-case name.
-pub(crate) type Variables = Ordered<Traced>;
+#[derive(Default)]
+pub(crate) struct Variables {
+    values: Ordered<Traced>,
+    /// The names that have been asked for, if somebody wants to know.
+    asked: Option<RefCell<BTreeSet<String>>>,
+}
+
+impl Variables {
+    pub(crate) fn insert(&mut self, name: Rc<str>, value: Traced) {
+        self.values.insert(name, value);
+    }
+
+    /// From now on remembers which names are asked for.
+    pub(crate) fn listen(&mut self) {
+        self.asked = Some(RefCell::default());
+    }
+
+    /// Notes that a decision depends on whether there is a value of this name, and on the value.
+    pub(crate) fn note(&self, name: &str) {
+        if let Some(asked) = &self.asked
+            && !asked.borrow().contains(name)
+        {
+            asked.borrow_mut().insert(name.to_owned());
+        }
+    }
+
+    /// The names that have been asked for, found or not.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let asked = self.asked.iter();
+        asked.flat_map(|asked| asked.borrow().clone()).collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&Traced> {
+        self.note(name);
+        self.values.get(name)
+    }
+}
 
 /// Where an option is read.
 #[derive(Clone, Copy)]
@@ -92,7 +131,7 @@ impl<'a> Scope<'a> {
 
     /// Reads an option and expands it; `None` where there is no such option.
     pub(crate) fn read(&self, option: &str) -> Result<Option<Traced>, Error> {
-        if let Some(raw) = self.direct(&option.to_lowercase()) {
+        if let Some(raw) = self.direct(&lower(option)) {
             raw.mark_used();
         }
         self.evaluate(option)
@@ -100,7 +139,7 @@ impl<'a> Scope<'a> {
 
     /// Reads an option for somebody who takes whatever there is; the option does not count as used.
     pub(crate) fn evaluate(&self, option: &str) -> Result<Option<Traced>, Error> {
-        let option = option.to_lowercase();
+        let option = lower(option);
         let Some(raw) = self.direct(&option) else {
             return Ok(None);
         };
@@ -205,7 +244,7 @@ impl<'a> Expansion<'a> {
             });
         }
         let mut from = 0;
-        while let Some(length) = tail(text, from).find('%') {
+        while let Some(length) = memchr(b'%', tail(text, from).as_bytes()) {
             let percent = from + length;
             self.push(head(tail(text, from), length), source, from)?;
             let reference = tail(text, percent);
@@ -226,7 +265,7 @@ impl<'a> Expansion<'a> {
                     from = percent + 2;
                     continue;
                 };
-                self.reference(&key.to_lowercase(), source, percent)?;
+                self.reference(&lower(key), source, percent)?;
                 from = text.len() - after.len();
             } else {
                 self.hole(Error::StrayPercent {

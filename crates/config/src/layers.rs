@@ -20,6 +20,7 @@ use crate::{
     log::{PARSER, READER},
     model::Model,
     parse::{Parsed, parse},
+    stencil::Stencils,
     text::{dirname, join, quote, without_extension},
 };
 
@@ -50,6 +51,7 @@ pub(crate) struct Sources<'a> {
     traces: Cell<bool>,
     parsed: RefCell<BTreeMap<String, Option<Rc<Parsed>>>>,
     models: RefCell<BTreeMap<String, Option<Rc<Model>>>>,
+    pub(crate) stencils: Stencils,
 }
 
 impl<'a> Sources<'a> {
@@ -69,6 +71,7 @@ impl<'a> Sources<'a> {
             traces: Cell::new(false),
             parsed: RefCell::default(),
             models: RefCell::default(),
+            stencils: Stencils::default(),
         }
     }
 

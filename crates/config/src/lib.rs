@@ -33,6 +33,7 @@ mod parse;
 mod reader;
 mod server;
 mod span;
+mod stencil;
 mod steps;
 mod suggest;
 mod tags;
@@ -40,7 +41,6 @@ mod text;
 mod trial;
 mod words;
 
-pub use dump::{dump, dump_pretty};
 pub use error::Error;
 pub use explain::{Explained, Explanation, Owner, Passage, Replaced};
 pub use files::{Content, Files, Kind};

@@ -189,22 +189,26 @@ pub(crate) struct Section {
 impl Model {
     /// Lays a file over what has been read before it.
     pub(crate) fn merge(&mut self, file: &Parsed) {
-        for (name, written) in file.defaults.iter() {
-            set_written(&mut self.defaults, name.to_owned(), written);
+        for (name, written) in file.defaults.shared() {
+            set_written(&mut self.defaults, Rc::clone(name), written);
         }
-        for (name, section) in file.sections.iter() {
-            let (name, condition) =
-                conditional(name).map_or((name, None), |(name, condition)| (name, Some(condition)));
-            let is_known = self.sections.contains(name);
-            let merged = self.sections.entry(name, || Section {
+        for (name, section) in file.sections.shared() {
+            let (name, condition) = match conditional(name) {
+                Some((name, condition)) => (Rc::from(name), Some(condition)),
+                None => (Rc::clone(name), None),
+            };
+            let is_known = self.sections.contains(&name);
+            let merged = self.sections.entry(&name, || Section {
                 at: Some(section.at.clone()),
                 options: Ordered::default(),
                 is_known,
             });
             merged.is_known = is_known;
-            for (option, written) in section.options.iter() {
-                let option =
-                    condition.map_or_else(|| option.to_owned(), |condition| format!("{option}?{condition}"));
+            for (option, written) in section.options.shared() {
+                let option = match condition {
+                    Some(condition) => format!("{option}?{condition}").into(),
+                    None => Rc::clone(option),
+                };
                 set_written(&mut merged.options, option, written);
             }
         }
@@ -267,7 +271,7 @@ fn put(options: &mut Options, name: &str, value: Traced) {
     }
 }
 
-fn set_written(options: &mut Options, name: String, written: &Rc<Written>) {
+fn set_written(options: &mut Options, name: Rc<str>, written: &Rc<Written>) {
     let value = Traced::written(written);
     match options.get_mut(&name) {
         Some(entry) => entry.earlier.push(std::mem::replace(&mut entry.current, value)),

@@ -96,6 +96,7 @@ pub(crate) fn read<'k>(
                     .map(|value| Traced::new(value, None))
             }
             Some(scope) => match sources.go_on(scope.read(option.name))?.flatten() {
+                Some(found) if option.kind == Type::Text => Some(found),
                 Some(found) => Some(found.with(typed(sources, section, option, &found))),
                 None => option.default_value().map(|value| Traced::new(value, None)),
             },

@@ -2,110 +2,83 @@
 //!
 //! Invariant: replacing a value keeps the position of its name; that order is visible in the list of commands.
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
-/// Up to how many names are looked through one by one, which is quicker than hashing them. Most maps stay below.
-const SMALL: usize = 16;
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 
+/// Names are shared, for whole maps are copied again and again. They come from the administrator's own files, so
+/// that their hashes need no secret.
 #[derive(Debug, Clone)]
-pub(crate) struct Ordered<V> {
-    /// Names are shared, for whole maps are copied again and again.
-    entries: Vec<(Rc<str>, V)>,
-    /// Where each name stands, once there are more than [`SMALL`].
-    index: HashMap<Rc<str>, usize>,
-}
+pub(crate) struct Ordered<V>(IndexMap<Rc<str>, V, FixedState>);
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            index: HashMap::new(),
-        }
+        Self(IndexMap::default())
     }
 }
 
 impl<V> Ordered<V> {
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
-        let at = self.position(name)?;
-        self.entries.get(at).map(|(_, value)| value)
+        self.0.get(name)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        let at = self.position(name)?;
-        self.entries.get_mut(at).map(|(_, value)| value)
+        self.0.get_mut(name)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.position(name).is_some()
-    }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        if self.entries.len() > SMALL {
-            return self.index.get(name).copied();
-        }
-        self.entries.iter().position(|(known, _)| **known == *name)
+        self.0.contains_key(name)
     }
 
     /// Sets a value; a name that is there keeps its position.
     pub(crate) fn insert(&mut self, name: impl AsRef<str> + Into<Rc<str>>, value: V) {
-        match self.get_mut(name.as_ref()) {
+        match self.0.get_mut(name.as_ref()) {
             Some(old) => *old = value,
             None => {
-                self.entries.push((name.into(), value));
-                // The one that is too many brings all others along.
-                let from = match self.entries.len() {
-                    count if count <= SMALL => count,
-                    count if count == SMALL + 1 => 0,
-                    count => count - 1,
-                };
-                for (at, (name, _)) in self.entries.iter().enumerate().skip(from) {
-                    self.index.insert(Rc::clone(name), at);
-                }
+                self.0.insert(name.into(), value);
             }
         }
     }
 
     /// The value of a name, made first where it is missing.
-    pub(crate) fn entry(&mut self, name: &str, make: impl FnOnce() -> V) -> &mut V {
-        if !self.contains(name) {
-            self.insert(name, make());
-        }
-        self.get_mut(name).expect("it was there or has just been added")
+    pub(crate) fn entry(&mut self, name: &Rc<str>, make: impl FnOnce() -> V) -> &mut V {
+        self.0.entry(Rc::clone(name)).or_insert_with(make)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.entries.iter().map(|(name, value)| (name.as_ref(), value))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
     /// The entries, with their names to be shared.
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&Rc<str>, &V)> {
-        self.entries.iter().map(|(name, value)| (name, value))
+        self.0.iter()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, _)| name.as_ref())
+        self.0.keys().map(AsRef::as_ref)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.0.len()
     }
 
     /// The entry at a position.
     pub(crate) fn at(&self, position: usize) -> Option<(&str, &V)> {
-        self.entries
-            .get(position)
+        self.0
+            .get_index(position)
             .map(|(name, value)| (name.as_ref(), value))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ordered, SMALL};
+    use super::Ordered;
 
     #[test]
     fn names_are_found_however_many_there_are() {
         let mut map = Ordered::default();
-        for number in 0..3 * SMALL {
+        for number in 0..48 {
             let name = format!("name{number}");
             assert_eq!(map.get(&name), None, "before {number}");
             map.insert(name.as_str(), number);

@@ -8,10 +8,12 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
+use memchr::{memchr, memchr2};
+
 use crate::{
     Error, Span,
     ordered::Ordered,
-    text::{head, is_space, strip, strip_end, strip_start, tail},
+    text::{head, is_space, lower, strip, strip_end, strip_start, tail},
 };
 
 /// The section whose options every other section falls back on.
@@ -47,7 +49,7 @@ pub(crate) struct Section {
 #[derive(Debug, PartialEq)]
 pub struct Written {
     /// The name, in lower case.
-    pub(crate) name: String,
+    pub(crate) name: Rc<str>,
     pub(crate) text: String,
     /// Where the value begins.
     pub(crate) at: Span,
@@ -71,9 +73,9 @@ struct Start {
 
 impl Written {
     /// A value that is written within another one, such as a parameter.
-    pub(crate) fn within(name: &str, text: &str, name_at: Span, at: Span) -> Self {
+    pub(crate) fn within(name: impl Into<Rc<str>>, text: &str, name_at: Span, at: Span) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             text: text.to_owned(),
             name_at,
             lines: Vec::new(),
@@ -199,7 +201,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         if rest.is_empty() {
             return None;
         }
-        let end = rest.find(['\n', '\r']);
+        let end = memchr2(b'\n', b'\r', rest.as_bytes());
         let (text, terminated) = (head(rest, end.unwrap_or(rest.len())), end.is_some());
         let ending = tail(rest, text.len());
         rest = ending.strip_prefix("\r\n").unwrap_or_else(|| tail(ending, 1));
@@ -220,6 +222,7 @@ impl Line<'_> {
 
     /// Where an inline comment begins: at a `;` in the first column or after white space.
     fn comment(self) -> Option<usize> {
+        memchr(b';', self.text.as_bytes())?;
         let mut before = ' ';
         self.text.char_indices().find_map(|(at, c)| {
             let begins = c == ';' && is_space(before);
@@ -238,11 +241,21 @@ enum Place {
 
 /// An option to which further lines may belong.
 struct Open {
-    name: String,
-    lines: Vec<String>,
-    starts: Vec<(u32, u32)>,
+    name: Rc<str>,
+    text: String,
+    lines: Vec<Start>,
     at: Span,
     name_at: Span,
+}
+
+impl Open {
+    /// Adds a line to the value.
+    fn go_on(&mut self, text: &str, line: u32, column: u32) {
+        self.text.push('\n');
+        let byte = self.text.len();
+        self.lines.push(Start { line, column, byte });
+        self.text.push_str(text);
+    }
 }
 
 struct Parser<'a> {
@@ -268,8 +281,7 @@ impl Parser<'_> {
         let value = strip(head(line.text, comment.unwrap_or(line.text.len())));
         if value.is_empty() {
             if let (None, Some(open)) = (comment, &mut self.open) {
-                open.lines.push(String::new());
-                open.starts.push((number, 1));
+                open.go_on("", number, 1);
             }
             return;
         }
@@ -278,8 +290,7 @@ impl Parser<'_> {
         if let Some(open) = &mut self.open
             && indentation > self.indentation
         {
-            open.lines.push(value.to_owned());
-            open.starts.push((number, at.column));
+            open.go_on(value, number, at.column);
             return;
         }
         self.indentation = indentation;
@@ -301,11 +312,11 @@ impl Parser<'_> {
             }
             return;
         }
-        let Some(delimiter) = value.find(['=', ':']) else {
+        let Some(delimiter) = memchr2(b'=', b':', value.as_bytes()) else {
             self.bad.push((number, line.raw()));
             return;
         };
-        let name = strip_end(head(value, delimiter)).to_lowercase();
+        let name = lower(strip_end(head(value, delimiter)));
         let rest = tail(value, delimiter + 1);
         let text = strip_start(rest);
         if name.is_empty() {
@@ -314,7 +325,7 @@ impl Parser<'_> {
         let skipped = head(value, value.len() - text.len()).chars().count();
         self.close();
         self.option(
-            name,
+            name.into(),
             text,
             at,
             self.span(number, indentation.saturating_add(skipped)),
@@ -345,63 +356,60 @@ impl Parser<'_> {
         );
     }
 
-    fn option(&mut self, name: String, text: &str, name_at: Span, at: Span) {
-        let (section, options) = match &self.section {
-            Place::Section(section) => (
-                section.as_str(),
-                self.parsed.sections.get_mut(section).map(|it| &mut it.options),
-            ),
-            Place::Default | Place::Nowhere => (DEFAULT, None),
-        };
-        let options = options.unwrap_or(&mut self.parsed.defaults);
-        if let Some(first) = options.get(&name) {
-            let mistake = Error::DuplicateOption {
-                at: name_at.clone(),
-                first: first.name_at.clone(),
-                section: section.to_owned(),
-                option: name.clone(),
-            };
-            self.parsed.mistakes.push(mistake);
+    fn option(&mut self, name: Rc<str>, text: &str, name_at: Span, at: Span) {
+        let first = self.options().get(&name).map(|first| first.name_at.clone());
+        self.parsed.mistakes.extend(first.map(|first| Error::DuplicateOption {
+            at: name_at.clone(),
+            first,
+            section: match &self.section {
+                Place::Section(section) => section.clone(),
+                Place::Default | Place::Nowhere => DEFAULT.to_owned(),
+            },
+            option: name.to_string(),
+        }));
+        if name.is_empty() {
+            // That is a mistake, and nothing continues it.
+            let nothing = Written::within(Rc::clone(&name), "", name_at, at);
+            self.options().insert(name, Rc::new(nothing));
+            return;
         }
-        // The place is taken now, so that options keep their order and a second one is seen.
-        let placeholder = Written::within(&name, "", name_at.clone(), at.clone());
-        options.insert(name.as_str(), Rc::new(placeholder));
-        // An option without a name is a mistake, and nothing continues it.
-        self.open = (!name.is_empty()).then(|| Open {
+        self.open = Some(Open {
             name,
-            lines: vec![text.to_owned()],
-            starts: vec![(at.line, at.column)],
+            text: text.to_owned(),
+            lines: vec![Start {
+                line: at.line,
+                column: at.column,
+                byte: 0,
+            }],
             at,
             name_at,
         });
     }
 
-    /// The option that was open has all its lines now.
-    fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        let options = match &self.section {
-            Place::Section(section) => self.parsed.sections.get_mut(section).map(|it| &mut it.options),
+    /// The options of the section that is open.
+    fn options(&mut self) -> &mut Ordered<Rc<Written>> {
+        let section = match &self.section {
+            Place::Section(section) => self.parsed.sections.get_mut(section),
             Place::Default | Place::Nowhere => None,
         };
-        let options = options.unwrap_or(&mut self.parsed.defaults);
-        let text = strip_end(&open.lines.join("\n")).to_owned();
-        let mut byte = 0;
-        let starts = open.lines.iter().zip(open.starts).map(|(text, (line, column))| {
-            let start = Start { line, column, byte };
-            byte += text.len() + 1;
-            start
-        });
-        let starts = starts.collect();
+        section.map_or(&mut self.parsed.defaults, |section| &mut section.options)
+    }
+
+    /// The option that was open has all its lines now.
+    fn close(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        open.text.truncate(strip_end(&open.text).len());
+        let name = Rc::clone(&open.name);
         let written = Written {
-            text,
+            text: open.text,
             at: open.at,
             name_at: open.name_at,
-            lines: starts,
+            lines: open.lines,
             used: Cell::new(false),
             counts: Cell::new(false),
-            name: open.name.clone(),
+            name: open.name,
         };
-        options.insert(open.name, Rc::new(written));
+        self.options().insert(name, Rc::new(written));
     }
 
     fn finish(mut self) -> Parsed {

@@ -8,7 +8,7 @@ use stockade_protocol::Command;
 
 use crate::{
     EarlySettings, Error, Explanation, Files, Level, Located, Overrides, Record,
-    dump::{dump, dump_pretty},
+    dump::dump,
     explain::explain,
     jail::{self, Section},
     layers::Sources,
@@ -92,12 +92,7 @@ impl Stream {
                 text.push_str("ERROR: The configuration stream failed because of the invalid syntax.\n");
             }
             for command in &self.commands {
-                let line = if is_pretty {
-                    dump_pretty(&command.value)
-                } else {
-                    dump(&command.value)
-                };
-                text.push_str(&line);
+                dump(&command.value, is_pretty, &mut text);
                 text.push('\n');
             }
         }

@@ -1,5 +1,7 @@
 //! The rules of Python for white space, words, numbers and truth, which the configuration inherits.
 
+use std::borrow::Cow;
+
 use stockade_protocol::Value;
 
 /// White space as Python's `str.strip` has it: Unicode's, and the four separators from U+001C.
@@ -22,6 +24,15 @@ pub(crate) fn strip_start(text: &str) -> &str {
 /// A character of a word, as in `\w`.
 pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
+}
+
+/// In lower case; most names are.
+pub(crate) fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(name.to_lowercase())
+    }
 }
 
 /// What stands from byte `at` on; empty past the end.

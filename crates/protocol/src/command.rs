@@ -6,6 +6,9 @@
 //! Here it is decided whether a command exists and has the words it needs, in the reference's order: an unknown
 //! property or a missing word is reported before an unknown jail. What a value means is the daemon's to say.
 
+use std::borrow::Cow;
+
+use crate::value::write_items;
 use crate::{Failure, Value};
 
 /// A command to the daemon, from the configuration or from the control socket.
@@ -228,14 +231,23 @@ impl Command {
     /// The list of words that [`Command::from_value`] understands as this command.
     #[must_use]
     pub fn to_value(&self) -> Value {
+        Value::List(self.words().into_iter().map(Cow::into_owned).collect())
+    }
+
+    /// Writes the list of words as Python's `repr` does.
+    pub fn write_repr(&self, out: &mut String) {
+        write_items(self.words().iter().map(AsRef::as_ref), "[", "]", out);
+    }
+
+    fn words(&self) -> Vec<Cow<'_, Value>> {
         let mut words = Vec::new();
-        let mut word = |value: Value| words.push(value);
+        let mut word = |value: Value| words.push(Cow::Owned(value));
         match self {
             Self::Ping => word("ping".into()),
             Self::Version => word("version".into()),
             Self::Echo(rest) => {
                 word("echo".into());
-                words.extend_from_slice(rest);
+                words.extend(rest.iter().map(Cow::Borrowed));
             }
             Self::Sleep(seconds) => {
                 word("sleep".into());
@@ -255,18 +267,18 @@ impl Command {
                 word("status".into());
                 if *all {
                     word("--all".into());
-                    words.extend(flavor.iter().map(Into::into));
+                    words.extend(flavor.iter().map(|flavor| Cow::Owned(flavor.into())));
                 }
             }
             Self::JailStatus { jail, flavor } => {
                 word("status".into());
                 word(jail.into());
-                words.extend(flavor.iter().map(Into::into));
+                words.extend(flavor.iter().map(|flavor| Cow::Owned(flavor.into())));
             }
             Self::Statistics => word("stats".into()),
             Self::Banned(ids) => {
                 word("banned".into());
-                words.extend(ids.iter().map(Into::into));
+                words.extend(ids.iter().map(|id| Cow::Owned(id.into())));
             }
             Self::UnbanAll => {
                 word("unban".into());
@@ -274,7 +286,7 @@ impl Command {
             }
             Self::Unban(ids) => {
                 word("unban".into());
-                words.extend(ids.iter().map(Into::into));
+                words.extend(ids.iter().map(|id| Cow::Owned(id.into())));
             }
             Self::Stop => word("stop".into()),
             Self::StopJails => {
@@ -322,7 +334,7 @@ impl Command {
                 word(if *multi { "multi-set" } else { "set" }.into());
                 word(jail.into());
                 word(property.into());
-                words.extend_from_slice(arguments);
+                words.extend(arguments.iter().map(Cow::Borrowed));
             }
             Self::GetJail {
                 jail,
@@ -332,10 +344,10 @@ impl Command {
                 word("get".into());
                 word(jail.into());
                 word(property.into());
-                words.extend_from_slice(arguments);
+                words.extend(arguments.iter().map(Cow::Borrowed));
             }
         }
-        Value::List(words)
+        words
     }
 }
 

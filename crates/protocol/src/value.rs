@@ -197,7 +197,8 @@ impl Value {
         }
     }
 
-    fn write_repr(&self, out: &mut String) {
+    /// Writes what [`Value::repr`] returns.
+    pub fn write_repr(&self, out: &mut String) {
         match self {
             Self::None => out.push_str("None"),
             Self::Bool(true) => out.push_str("True"),
@@ -229,9 +230,14 @@ impl Value {
     }
 }
 
-fn write_items(items: &[Value], open: &str, close: &str, out: &mut String) {
+pub(crate) fn write_items<'v>(
+    items: impl IntoIterator<Item = &'v Value>,
+    open: &str,
+    close: &str,
+    out: &mut String,
+) {
     out.push_str(open);
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
