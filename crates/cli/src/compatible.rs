@@ -6,6 +6,7 @@
 //! itself, the server starts.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use stockade_config::{EarlySettings, Mode, Reader};
@@ -71,7 +72,8 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
 fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
     let log = terminal::log(options.verbosity);
     let files = ConfigurationFiles::new(options.directory.as_deref());
-    let reader = reader(&files, options);
+    // It lives as long as the program.
+    let reader = ManuallyDrop::new(reader(&files, options));
     let Some(early) = early(&reader, options, &log) else {
         // A test has said what there is to say.
         if program == Program::Client && !(options.test && command.is_empty()) {
@@ -152,5 +154,7 @@ fn examine(session: &Session<'_>, mode: Mode, dump: Dump) -> u8 {
     let stream = session.read(mode, None);
     let (text, status) = stream.report(dump == Dump::Pretty);
     terminal::prompt(&text);
+    // The program is about to end; to give all of it back bit by bit would take longer than to print it.
+    std::mem::forget(stream);
     status
 }

@@ -82,8 +82,10 @@ pub fn variables() -> Vec<(String, String)> {
 
 /// What is at a path, unless it is too long; a device such as `/dev/zero` has no length that could be asked for.
 fn read_limited(path: &str) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    let length = file.metadata()?.len().min(MAX_LENGTH);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+    file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_LENGTH);
     Ok(fits.then_some(bytes))
 }
@@ -117,9 +119,12 @@ impl Files for ConfigurationFiles {
     }
 
     fn names(&self, directory: &str) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(directory)
-            .into_iter()
-            .flatten()
+        let entries = match fs::read_dir(directory) {
+            // What it has is hidden, and may hide our own.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Vec::new(),
+            entries => entries.into_iter().flatten(),
+        };
+        let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
         if let Some(own) = self.own_directory(directory) {

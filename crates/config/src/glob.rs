@@ -5,7 +5,7 @@
 
 use crate::{
     Error, Files, Kind,
-    text::{head, join, tail},
+    text::{basename, dirname, head, join, tail},
 };
 
 /// The longest path of the system; a longer pattern names nothing.
@@ -87,8 +87,7 @@ fn is_directory(files: &dyn Files, path: &str) -> bool {
 
 /// A path as directory and name, as `os.path.split` has it.
 fn split(path: &str) -> (&str, &str) {
-    let name = path.rfind('/').map_or(0, |slash| slash + 1);
-    (crate::text::dirname(path), tail(path, name))
+    (dirname(path), basename(path))
 }
 
 /// Whether a name fits a pattern.

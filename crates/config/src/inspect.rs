@@ -698,7 +698,10 @@ fn texts_of(options: Vec<(String, Traced)>) -> Vec<(String, Text)> {
 }
 
 fn source_file(path: String, parsed: &Parsed) -> SourceFile {
-    let of = |options: &Ordered<Rc<Written>>| options.iter().map(|(_, written)| Rc::clone(written)).collect();
+    let of = |options: &Ordered<Traced>| {
+        let written = options.iter().filter_map(|(_, value)| value.written.clone());
+        written.collect()
+    };
     let defaults = SourceSection {
         name: DEFAULT.to_owned(),
         at: None,

@@ -290,8 +290,9 @@ impl<'a> Expansion<'a> {
             return self.limit();
         }
         // Other sections are found only under a name that is written in lower case, here or on the way here.
-        let written = format!("%({key})s");
+        let written = || format!("%({key})s");
         let elsewhere = || {
+            let written = written();
             self.levels
                 .iter()
                 .any(|text| text.contains(&written))
@@ -309,7 +310,7 @@ impl<'a> Expansion<'a> {
         };
         let depth = self.levels.len().saturating_sub(1);
         if scope.sources.is_tracing() {
-            self.via.add(written, found.at.as_ref(), depth, &found.via);
+            self.via.add(written(), found.at.as_ref(), depth, &found.via);
         }
         found.mark_used();
         match found.as_text() {

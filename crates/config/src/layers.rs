@@ -5,8 +5,8 @@
 //! Invariant: a file is read once, whoever includes it, and including always ends.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
+    cell::{Cell, OnceCell, RefCell},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
     sync::Arc,
 };
@@ -21,7 +21,7 @@ use crate::{
     model::Model,
     parse::{Parsed, parse},
     stencil::Stencils,
-    text::{dirname, join, quote, without_extension},
+    text::{basename, dirname, join, quote, without_extension},
 };
 
 /// A file in the order of reading.
@@ -32,7 +32,14 @@ struct Read {
     parsed: Rc<Parsed>,
 }
 
-/// What `before` or `after` names.
+/// What `before` and `after` name.
+#[derive(Default)]
+struct Includes {
+    before: Include,
+    after: Include,
+}
+
+/// What one of them names.
 #[derive(Default)]
 struct Include {
     files: Vec<String>,
@@ -51,6 +58,11 @@ pub(crate) struct Sources<'a> {
     traces: Cell<bool>,
     parsed: RefCell<BTreeMap<String, Option<Rc<Parsed>>>>,
     models: RefCell<BTreeMap<String, Option<Rc<Model>>>>,
+    /// What the files that have been read include.
+    includes: RefCell<HashMap<String, Rc<Includes>>>,
+    /// What is in the directories that files have been looked for in, where that can be read.
+    listings: RefCell<HashMap<String, Option<HashSet<String>>>>,
+    base_exists: OnceCell<bool>,
     pub(crate) stencils: Stencils,
 }
 
@@ -71,6 +83,9 @@ impl<'a> Sources<'a> {
             traces: Cell::new(false),
             parsed: RefCell::default(),
             models: RefCell::default(),
+            includes: RefCell::default(),
+            listings: RefCell::default(),
+            base_exists: OnceCell::new(),
             stencils: Stencils::default(),
         }
     }
@@ -161,7 +176,7 @@ impl<'a> Sources<'a> {
     }
 
     fn read_model(&self, name: &str) -> Result<Option<Model>, Error> {
-        if !self.exists(&self.base) {
+        if !*self.base_exists.get_or_init(|| self.is_there(&self.base)) {
             return Err(Error::NoBase {
                 base: self.base.clone(),
             });
@@ -235,15 +250,34 @@ impl<'a> Sources<'a> {
         let mut layers = Vec::new();
         for extension in ["conf", "local"] {
             layers.push(format!("{path}.{extension}"));
-            let mut parts = glob::expand(self.files, &format!("{path}.d/*.{extension}"))?;
-            parts.sort_unstable();
-            layers.append(&mut parts);
+            if self.exists(&format!("{path}.d")) {
+                let mut parts = glob::expand(self.files, &format!("{path}.d/*.{extension}"))?;
+                parts.sort_unstable();
+                layers.append(&mut parts);
+            }
         }
         layers.retain(|layer| self.exists(layer));
         Ok(layers)
     }
 
+    /// Whether there is a file of the configuration. Most that are looked for are not there, which one look into
+    /// their directory tells for all of them.
     fn exists(&self, path: &str) -> bool {
+        let (directory, name) = (dirname(path), basename(path));
+        if directory.is_empty() || [".", "..", ""].contains(&name) {
+            return self.is_there(path);
+        }
+        if let Some(listing) = self.listings.borrow().get(directory) {
+            let may_exist = listing.as_ref().is_none_or(|names| names.contains(name));
+            return may_exist && self.is_there(path);
+        }
+        let names: HashSet<String> = self.files.names(directory).into_iter().collect();
+        let listing = (!names.is_empty()).then_some(names);
+        self.listings.borrow_mut().insert(directory.to_owned(), listing);
+        self.exists(path)
+    }
+
+    fn is_there(&self, path: &str) -> bool {
         match self.files.kind(path) {
             Kind::File | Kind::Directory => true,
             Kind::Missing | Kind::DanglingLink => false,
@@ -293,7 +327,8 @@ impl<'a> Sources<'a> {
                 limit: 10_000,
             });
         }
-        let (before, after) = self.includes(path, &parsed)?;
+        let includes = self.includes(path, &parsed)?;
+        let Includes { before, after } = &*includes;
         chain.push(path.to_owned());
         self.read_list(&before.files, before.at.as_ref(), chain, order)?;
         order.push(Read {
@@ -307,15 +342,26 @@ impl<'a> Sources<'a> {
     }
 
     /// The files that a file wants read before and after itself.
-    fn includes(&self, path: &str, parsed: &Parsed) -> Result<(Include, Include), Error> {
+    fn includes(&self, path: &str, parsed: &Parsed) -> Result<Rc<Includes>, Error> {
+        if let Some(known) = self.includes.borrow().get(path) {
+            return Ok(Rc::clone(known));
+        }
+        let includes = Rc::new(self.find_includes(path, parsed)?);
+        self.includes
+            .borrow_mut()
+            .insert(path.to_owned(), Rc::clone(&includes));
+        Ok(includes)
+    }
+
+    fn find_includes(&self, path: &str, parsed: &Parsed) -> Result<Includes, Error> {
         const INCLUDES: &str = "INCLUDES";
         if !parsed.sections.contains(INCLUDES) {
-            return Ok(Default::default());
+            return Ok(Includes::default());
         }
         let mut alone = Model::default();
         alone.merge(parsed);
         let Some(scope) = Scope::new(&alone, INCLUDES, None, self) else {
-            return Ok(Default::default());
+            return Ok(Includes::default());
         };
         let list = |option: &str| -> Result<Include, Error> {
             let names = self.go_on(scope.read(option))?.flatten();
@@ -340,7 +386,10 @@ impl<'a> Sources<'a> {
             }
             Ok(include)
         };
-        Ok((list("before")?, list("after")?))
+        Ok(Includes {
+            before: list("before")?,
+            after: list("after")?,
+        })
     }
 
     /// Reads one file; `None` where it is missing or unusable, which is the caller's to judge.

@@ -53,9 +53,9 @@ impl Traced {
     }
 
     /// The value of an option as it is written.
-    pub(crate) fn written(written: &Rc<Written>) -> Self {
+    pub(crate) fn written(written: Written) -> Self {
         let value = written.text.as_str().into();
-        Self::of(value, Some(written.at.clone()), Some(Rc::clone(written)), None)
+        Self::of(value, Some(written.at.clone()), Some(Rc::new(written)), None)
     }
 
     /// A value that stands at a place, or whose parts stand at several.
@@ -189,8 +189,8 @@ pub(crate) struct Section {
 impl Model {
     /// Lays a file over what has been read before it.
     pub(crate) fn merge(&mut self, file: &Parsed) {
-        for (name, written) in file.defaults.shared() {
-            set_written(&mut self.defaults, Rc::clone(name), written);
+        for (name, value) in file.defaults.shared() {
+            add_layer(&mut self.defaults, Rc::clone(name), value);
         }
         for (name, section) in file.sections.shared() {
             let (name, condition) = match conditional(name) {
@@ -204,12 +204,12 @@ impl Model {
                 is_known,
             });
             merged.is_known = is_known;
-            for (option, written) in section.options.shared() {
+            for (option, value) in section.options.shared() {
                 let option = match condition {
                     Some(condition) => format!("{option}?{condition}").into(),
                     None => Rc::clone(option),
                 };
-                set_written(&mut merged.options, option, written);
+                add_layer(&mut merged.options, option, value);
             }
         }
     }
@@ -271,8 +271,8 @@ fn put(options: &mut Options, name: &str, value: Traced) {
     }
 }
 
-fn set_written(options: &mut Options, name: Rc<str>, written: &Rc<Written>) {
-    let value = Traced::written(written);
+fn add_layer(options: &mut Options, name: Rc<str>, value: &Traced) {
+    let value = value.clone();
     match options.get_mut(&name) {
         Some(entry) => entry.earlier.push(std::mem::replace(&mut entry.current, value)),
         None => options.insert(

@@ -7,7 +7,7 @@
 
 use std::{ops::Range, rc::Rc};
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use crate::{Span, model::Traced, parse::Written};
 
@@ -89,6 +89,14 @@ impl Pieces {
     }
 }
 
+/// Where a tag stands in a text: `<`, its name, `>`.
+pub(crate) fn occurrences(text: &str, tag: &str) -> impl Iterator<Item = usize> {
+    memchr_iter(b'<', text.as_bytes()).filter(move |at| {
+        let behind = text.get(at + 1..).and_then(|inside| inside.strip_prefix(tag));
+        behind.is_some_and(|behind| behind.starts_with('>'))
+    })
+}
+
 /// A text under construction, with its parts where somebody wants to know them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rope {
@@ -123,27 +131,28 @@ impl Rope {
         self.text.push_str(text);
     }
 
-    /// Replaces every occurrence of `needle`.
-    pub(crate) fn replace(&mut self, needle: &str, value: &Traced, by: &str) {
+    /// Replaces a tag wherever it stands.
+    pub(crate) fn replace_tag(&mut self, tag: &str, value: &Traced, by: &str) {
+        let length = tag.len() + 2;
         if let Some(old) = &self.pieces {
             let mut pieces = Pieces::default();
             let (mut from, mut at) = (0, 0);
-            for (found, _) in self.text.match_indices(needle) {
+            for found in occurrences(&self.text, tag) {
                 pieces.add_part(at, old, from..found);
                 at += found - from;
                 pieces.add(at, value, 0..by.len());
                 at += by.len();
-                from = found + needle.len();
+                from = found + length;
             }
             pieces.add_part(at, old, from..self.text.len());
             self.pieces = Some(pieces);
         }
         let mut text = String::with_capacity(self.text.len() + by.len());
         let mut from = 0;
-        for found in memmem::find_iter(self.text.as_bytes(), needle) {
+        for found in occurrences(&self.text, tag) {
             text.push_str(self.text.get(from..found).unwrap_or_default());
             text.push_str(by);
-            from = found + needle.len();
+            from = found + length;
         }
         text.push_str(self.text.get(from..).unwrap_or_default());
         self.text = text;

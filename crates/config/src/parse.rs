@@ -12,6 +12,7 @@ use memchr::{memchr, memchr2};
 
 use crate::{
     Error, Span,
+    model::Traced,
     ordered::Ordered,
     text::{head, is_space, lower, strip, strip_end, strip_start, tail},
 };
@@ -22,7 +23,7 @@ pub(crate) const DEFAULT: &str = "DEFAULT";
 /// What one file says.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    pub(crate) defaults: Ordered<Rc<Written>>,
+    pub(crate) defaults: Ordered<Traced>,
     pub(crate) sections: Ordered<Section>,
     /// In the order in which the reference would report them, were it to go on.
     pub(crate) mistakes: Vec<Error>,
@@ -34,7 +35,7 @@ impl Parsed {
         let sections = self.sections.iter().map(|(_, section)| &section.options);
         std::iter::once(&self.defaults)
             .chain(sections)
-            .flat_map(|options| options.iter().map(|(_, written)| written))
+            .flat_map(|options| options.iter().filter_map(|(_, value)| value.written.as_ref()))
     }
 }
 
@@ -42,7 +43,7 @@ impl Parsed {
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) at: Span,
-    pub(crate) options: Ordered<Rc<Written>>,
+    pub(crate) options: Ordered<Traced>,
 }
 
 /// An option as it is written, the lines of its value joined.
@@ -357,7 +358,8 @@ impl Parser<'_> {
     }
 
     fn option(&mut self, name: Rc<str>, text: &str, name_at: Span, at: Span) {
-        let first = self.options().get(&name).map(|first| first.name_at.clone());
+        let first = self.options().get(&name).and_then(|first| first.written.as_ref());
+        let first = first.map(|first| first.name_at.clone());
         self.parsed.mistakes.extend(first.map(|first| Error::DuplicateOption {
             at: name_at.clone(),
             first,
@@ -370,7 +372,7 @@ impl Parser<'_> {
         if name.is_empty() {
             // That is a mistake, and nothing continues it.
             let nothing = Written::within(Rc::clone(&name), "", name_at, at);
-            self.options().insert(name, Rc::new(nothing));
+            self.options().insert(name, Traced::written(nothing));
             return;
         }
         self.open = Some(Open {
@@ -387,7 +389,7 @@ impl Parser<'_> {
     }
 
     /// The options of the section that is open.
-    fn options(&mut self) -> &mut Ordered<Rc<Written>> {
+    fn options(&mut self) -> &mut Ordered<Traced> {
         let section = match &self.section {
             Place::Section(section) => self.parsed.sections.get_mut(section),
             Place::Default | Place::Nowhere => None,
@@ -409,7 +411,7 @@ impl Parser<'_> {
             counts: Cell::new(false),
             name: open.name,
         };
-        self.options().insert(name, Rc::new(written));
+        self.options().insert(name, Traced::written(written));
     }
 
     fn finish(mut self) -> Parsed {

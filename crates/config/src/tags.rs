@@ -5,14 +5,14 @@
 //!
 //! Invariant: a tag is replaced at most 26 times within one option, and no option outgrows its limit.
 
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr3};
 
 use crate::{
     Error,
     layers::Sources,
     model::Traced,
     ordered::Ordered,
-    origin::Rope,
+    origin::{Rope, occurrences},
     steps::Steps,
     text::{head, tail},
 };
@@ -149,11 +149,11 @@ impl Resolution<'_> {
                 continue;
             };
             found.mark_used();
-            let written = format!("<{tag}>");
             if sources.is_tracing() {
-                self.via.add(written.clone(), found.at.as_ref(), 0, &found.via);
+                self.via
+                    .add(format!("<{tag}>"), found.at.as_ref(), 0, &found.via);
             }
-            let grown = memmem::find_iter(self.text.text.as_bytes(), &written)
+            let grown = occurrences(&self.text.text, &tag)
                 .count()
                 .saturating_mul(value.len())
                 .saturating_add(self.text.text.len());
@@ -162,7 +162,7 @@ impl Resolution<'_> {
                 // Only what leads to itself grows like this; the reference would go on until its count is up.
                 return Err(self.recursion(tag, start));
             }
-            self.text.replace(&written, found, value);
+            self.text.replace_tag(&tag, found, value);
             match self.counts.iter_mut().find(|(name, _)| *name == tag) {
                 Some((_, count)) => *count += 1,
                 None => self.counts.push((tag, 1)),

@@ -182,6 +182,11 @@ pub(crate) fn dirname(path: &str) -> &str {
     if trimmed.is_empty() { directory } else { trimmed }
 }
 
+/// The last part of a path, as `os.path.basename` has it.
+pub(crate) fn basename(path: &str) -> &str {
+    tail(path, path.rfind('/').map_or(0, |slash| slash + 1))
+}
+
 /// A path without its extension, as `os.path.splitext` has it.
 pub(crate) fn without_extension(path: &str) -> &str {
     let name = path.rfind('/').map_or(0, |slash| slash + 1);

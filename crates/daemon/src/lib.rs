@@ -30,6 +30,7 @@ pub mod start;
 mod status;
 pub mod store;
 pub mod world;
+pub mod zone;
 
 pub use start::{Start, StartError, run};
 

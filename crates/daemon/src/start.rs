@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Zoned;
-use jiff::tz::TimeZone;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_datetime::Timestamp;
@@ -25,6 +24,7 @@ use crate::log::{Level, Log, TargetError, UnknownLevel};
 use crate::outside::Outside;
 use crate::server::{Placed, Server};
 use crate::world::World;
+use crate::zone::local_zone;
 
 const SERVER: &str = "fail2ban.server";
 
@@ -128,7 +128,7 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     instance::write_pid(&start.pidfile)?;
     place.pidfile = Some(start.pidfile.clone());
     let (firewall, observes) = open_firewall(&log, start.observe);
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let zone = local_zone();
     let outside = Outside::open(Arc::clone(&log), listener, firewall, observes, zone.clone())
         .map_err(StartError::System)?;
     let start_year = Zoned::now().with_time_zone(zone.clone()).year();

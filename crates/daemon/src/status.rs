@@ -9,6 +9,7 @@ use stockade_protocol::{Reply, Value};
 use crate::jails::Jails;
 use crate::log::Level;
 use crate::world::{Sources, World};
+use crate::zone::local_zone;
 
 /// The flavors of a jail's status.
 const FLAVORS: [&str; 4] = ["short", "basic", "stats", "cymru"];
@@ -96,7 +97,7 @@ pub(crate) fn bans(jail: &Jail, property: &str, arguments: &[Value]) -> Reply {
     let words: Vec<String> = arguments.iter().map(Value::text).collect();
     if property == "banip" {
         let with_time = words.first().is_some_and(|word| word == "--with-time");
-        let zone = TimeZone::system();
+        let zone = local_zone();
         let shown = jail.bans_by_end().into_iter().map(|ban| {
             if with_time {
                 let (start, end) = (local_time(&zone, ban.time), local_time(&zone, ban.end));

@@ -253,16 +253,20 @@ fn quote_for(single: bool, double: bool) -> char {
 
 fn write_str_repr(text: &str, out: &mut String) {
     let quote = quote_for(text.contains('\''), text.contains('"'));
+    let quote_byte = if quote == '"' { b'"' } else { b'\'' };
     out.push(quote);
-    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\' && char::from(*byte) != quote;
     let mut rest = text;
     while !rest.is_empty() {
-        // Nearly all texts are plain to their end.
-        let plain = rest
-            .bytes()
-            .position(|byte| !is_plain(&byte))
-            .unwrap_or(rest.len());
-        let (before, from) = rest.split_at(plain);
+        // Nearly all texts are plain to their end, which is seen many bytes at a time.
+        let is_plain =
+            |byte: &u8| (*byte >= b' ') & (*byte <= b'~') & (*byte != b'\\') & (*byte != quote_byte);
+        let (chunks, _) = rest.as_bytes().as_chunks::<32>();
+        let whole = chunks
+            .iter()
+            .take_while(|chunk| chunk.iter().fold(true, |plain, byte| plain & is_plain(byte)));
+        let from = 32 * whole.count();
+        let behind = rest.bytes().skip(from).take_while(|byte| is_plain(byte)).count();
+        let (before, from) = rest.split_at(from + behind);
         out.push_str(before);
         let mut characters = from.chars();
         if let Some(character) = characters.next() {

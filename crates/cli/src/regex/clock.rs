@@ -7,7 +7,7 @@ use stockade_datetime::{Clock, Timestamp};
 
 /// The local zone.
 pub(crate) fn zone() -> TimeZone {
-    TimeZone::system()
+    stockade_daemon::zone::local_zone()
 }
 
 /// The wall clock.

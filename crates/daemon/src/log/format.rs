@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
 
 use super::Level;
+use crate::zone::local_zone;
 
 /// The parts that the records of a target have.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +30,7 @@ pub(super) struct Layout {
 /// What the clock says in the words of the log; it remembers the last second, for many records share it.
 pub(super) struct Moment {
     start: Timestamp,
-    /// A fixed zone; without one, that of the system.
+    /// That of the machine where none is given; it is looked for when it is first needed.
     zone: Option<TimeZone>,
     second: i64,
     text: String,
@@ -48,7 +49,7 @@ impl Moment {
     /// Local time with milliseconds: `2026-11-21 23:29:28,260`.
     fn text(&mut self, now: Timestamp) -> String {
         if self.second != now.seconds() {
-            let zone = self.zone.clone().unwrap_or_else(TimeZone::system);
+            let zone = self.zone.get_or_insert_with(local_zone).clone();
             let at = jiff::Timestamp::from_second(now.seconds()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
             self.text = at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string();
             self.second = now.seconds();
