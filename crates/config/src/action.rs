@@ -14,7 +14,7 @@ use crate::{
     model::{Model, Traced},
     ordered::Ordered,
     parse::Written,
-    stencil::Stencils,
+    stencil::{Filled, Stencils},
     text::{join, truth, without_extension},
 };
 
@@ -49,8 +49,7 @@ pub(crate) enum Action {
     Shared {
         name: String,
         at: Option<Span>,
-        /// The options as the daemon is sent them.
-        pairs: Vec<(String, Value)>,
+        filled: Filled,
     },
     /// A Python module; the reader passes its name and its parameters on.
     Python {
@@ -155,8 +154,9 @@ impl Action {
         let at = source.and_then(|source| source.place_of(item));
         let mut parameters = parameters(sources, definition, item, source);
         let name = named(&mut parameters, &definition.name, jail, at.as_ref());
-        if let Some(pairs) = Stencils::fill(sources, &model, &parameters, jail_options)? {
-            return Ok(Self::Shared { name, at, pairs });
+        if let Some(drawn) = Stencils::find(sources, &model, &parameters, jail_options) {
+            let filled = Filled::new(drawn, parameters, jail_options);
+            return Ok(Self::Shared { name, at, filled });
         }
         let evaluated = Evaluated::new(sources, model, parameters, jail_options, false)?;
         Ok(Self::Files {
@@ -185,10 +185,10 @@ impl Action {
     pub(crate) fn properties(&self, sources: &Sources<'_>) -> Result<Vec<(String, Traced)>, Error> {
         match self {
             Self::Files { evaluated, .. } => Ok(evaluated.resolved(&evaluated.combined(sources)?)),
-            Self::Shared { pairs, .. } => Ok(pairs
-                .iter()
-                .map(|(name, value)| (name.clone(), Traced::new(value.clone(), None)))
-                .collect()),
+            Self::Shared { filled, .. } => {
+                let pairs = filled.pairs(sources)?.into_iter();
+                Ok(pairs.map(|(name, value)| (name, Traced::new(value, None))).collect())
+            }
             Self::Python { .. } => Ok(Vec::new()),
         }
     }
@@ -225,12 +225,17 @@ impl Action {
                 set("addaction", arguments, false, at);
             }
             Self::Files { name, at, .. } | Self::Shared { name, at, .. } => {
-                let pair = |name: &str, value: &Value| Value::List(vec![name.into(), value.clone()]);
+                let pair = |name: String, value| Value::List(vec![name.into(), value]);
                 let pairs = match self {
-                    Self::Shared { pairs, .. } => pairs.iter().map(|(name, value)| pair(name, value)).collect(),
+                    Self::Shared { filled, .. } => {
+                        let pairs = filled.pairs(sources)?.into_iter();
+                        pairs.map(|(name, value)| pair(name, value)).collect()
+                    }
                     Self::Files { .. } | Self::Python { .. } => {
                         let properties = self.properties(sources)?.into_iter();
-                        properties.map(|(name, option)| pair(&name, &option.value)).collect()
+                        properties
+                            .map(|(name, option)| pair(name, option.value.clone()))
+                            .collect()
                     }
                 };
                 set("addaction", vec![name.as_str().into()], false, at);

@@ -3,7 +3,7 @@
 //! In: the files of one filter or action, the parameters in the jail, and the options of the jail. Out: sets of
 //! options, expanded and with their tags replaced.
 
-use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use stockade_protocol::{Value, definition::Definition};
 
@@ -17,7 +17,7 @@ use crate::{
     origin::Pieces,
     parse::Written,
     tags,
-    text::{head, is_space, lower, tail},
+    text::{head, is_space, tail},
 };
 
 pub(crate) const DEFINITION: &str = "Definition";
@@ -31,7 +31,7 @@ pub(crate) struct Evaluation {
     /// The parameters that are written.
     pub(crate) parameters: Vec<Rc<Written>>,
     /// What a tag outside the set stands for, once it has been looked up.
-    found: RefCell<HashMap<String, Option<Traced>>>,
+    found: RefCell<Ordered<Option<Traced>>>,
 }
 
 /// The options of the jail and the init map, which win over what the files say.
@@ -139,20 +139,7 @@ impl Evaluation {
     /// The options of the jail, overlaid by what the init map has by now.
     pub(crate) fn surroundings(&self, jail: &Ordered<Traced>) -> Surroundings {
         let exact = self.overlaid(jail.clone());
-        let mut variables = Variables::default();
-        for (name, traced) in exact.shared() {
-            let name = match lower(name) {
-                Cow::Borrowed(_) => Rc::clone(name),
-                Cow::Owned(name) => name.into(),
-            };
-            let is_text = matches!(traced.value, Value::None | Value::Str(_));
-            let text = if is_text {
-                traced.clone()
-            } else {
-                traced.with(traced.value.text())
-            };
-            variables.insert(name, text);
-        }
+        let variables = Variables::of(&exact);
         Surroundings { exact, variables }
     }
 
@@ -242,7 +229,7 @@ impl Evaluation {
                 return Ok(found.clone());
             }
             let found = self.look_up(sources, name, surroundings)?;
-            self.found.borrow_mut().insert(name.to_owned(), found.clone());
+            self.found.borrow_mut().insert(name, found.clone());
             Ok(found)
         };
         tags::resolve(set, is_ignored, &mut fallback, sources)
@@ -250,7 +237,7 @@ impl Evaluation {
 
     /// The tags that have been looked for outside the set.
     pub(crate) fn tags_outside(&self) -> Vec<String> {
-        self.found.borrow().keys().cloned().collect()
+        self.found.borrow().names().map(str::to_owned).collect()
     }
 
     /// What a tag outside the set stands for.

@@ -4,7 +4,7 @@
 //!
 //! Invariant: expansion ends, at ten levels and within the budget, whatever refers to whatever.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use memchr::memchr;
 use stockade_protocol::Value;
@@ -26,7 +26,6 @@ pub const HOLE: char = '\u{fffc}';
 const LEVELS: usize = 10;
 
 /// Values that win over those of the files, by lower-case name.
-#[derive(Default)]
 pub(crate) struct Variables {
     values: Ordered<Traced>,
     /// The names that have been asked for, if somebody wants to know.
@@ -34,8 +33,23 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    pub(crate) fn insert(&mut self, name: Rc<str>, value: Traced) {
-        self.values.insert(name, value);
+    /// The options of a jail as `%(name)s` sees them: as text under lower-case names.
+    pub(crate) fn of(options: &Ordered<Traced>) -> Self {
+        let mut values = Ordered::with_capacity(options.len());
+        for (name, option) in options.shared() {
+            let name = match lower(name) {
+                Cow::Borrowed(_) => Rc::clone(name),
+                Cow::Owned(name) => name.into(),
+            };
+            let is_text = matches!(option.value, Value::None | Value::Str(_));
+            let text = if is_text {
+                option.clone()
+            } else {
+                option.with(option.value.text())
+            };
+            values.insert(name, text);
+        }
+        Self { values, asked: None }
     }
 
     /// From now on remembers which names are asked for.
@@ -131,32 +145,36 @@ impl<'a> Scope<'a> {
 
     /// Reads an option and expands it; `None` where there is no such option.
     pub(crate) fn read(&self, option: &str) -> Result<Option<Traced>, Error> {
-        if let Some(raw) = self.direct(&lower(option)) {
-            raw.mark_used();
-        }
-        self.evaluate(option)
+        let option = lower(option);
+        let Some(raw) = self.direct(&option) else {
+            return Ok(None);
+        };
+        raw.mark_used();
+        self.expanded(&option, raw).map(Some)
     }
 
     /// Reads an option for somebody who takes whatever there is; the option does not count as used.
     pub(crate) fn evaluate(&self, option: &str) -> Result<Option<Traced>, Error> {
         let option = lower(option);
-        let Some(raw) = self.direct(&option) else {
-            return Ok(None);
-        };
+        let raw = self.direct(&option);
+        raw.map(|raw| self.expanded(&option, raw)).transpose()
+    }
+
+    fn expanded(&self, option: &str, raw: &'a Traced) -> Result<Traced, Error> {
         self.sources.budget.spend(0)?;
         if raw.value == Value::None {
-            return Ok(Some(raw.clone()));
+            return Ok(raw.clone());
         }
         let Some(text) = raw.as_text() else {
             return Err(not_text(&raw.value, raw.at.as_ref(), None));
         };
-        if !text.contains('%') {
+        if memchr(b'%', text.as_bytes()).is_none() {
             self.sources.budget.value(text.len())?;
-            return Ok(Some(raw.clone()));
+            return Ok(raw.clone());
         }
         let mut expansion = Expansion {
             scope: *self,
-            option: &option,
+            option,
             raw: text,
             at: raw.at.as_ref(),
             levels: Vec::new(),
@@ -165,7 +183,7 @@ impl<'a> Scope<'a> {
         };
         expansion.expand(raw, text)?;
         let via = expansion.via;
-        Ok(Some(raw.with_text(expansion.out, via)))
+        Ok(raw.with_text(expansion.out, via))
     }
 
     /// The raw value under exactly this name: variables, then the section, then `[DEFAULT]`.

@@ -125,7 +125,12 @@ impl Traced {
 
     /// Where a part of the text stands in a file; the place of the whole where it is no part.
     pub(crate) fn place_of(&self, part: &str) -> Option<Span> {
-        match self.as_text().and_then(|text| text.find(part)) {
+        let found = self.as_text().and_then(|text| {
+            // Most often it is all of it.
+            let begins = text.starts_with(part);
+            begins.then_some(0).or_else(|| text.find(part))
+        });
+        match found {
             Some(byte) => self.place(byte),
             None => self.at.clone(),
         }

@@ -19,6 +19,10 @@ impl<V> Default for Ordered<V> {
 }
 
 impl<V> Ordered<V> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(IndexMap::with_capacity_and_hasher(capacity, FixedState::default()))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
         self.0.get(name)
     }

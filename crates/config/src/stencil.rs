@@ -35,19 +35,26 @@ const VARIANTS: usize = 32;
 
 /// What has been drawn so far.
 #[derive(Default)]
-pub(crate) struct Stencils(RefCell<HashMap<Key, Vec<Drawn>>>);
+pub(crate) struct Stencils(RefCell<HashMap<Key, Vec<Rc<Drawn>>>>);
+
+/// A stencil with what goes into its holes.
+pub(crate) struct Filled {
+    drawn: Rc<Drawn>,
+    parameters: Ordered<Traced>,
+    jail: Vec<Option<Traced>>,
+}
 
 /// The files of an action, which live as long as the sources do, and the names of its parameters.
 type Key = (*const Model, Vec<Rc<str>>);
 
 /// What came of one attempt.
-struct Drawn {
+pub(crate) struct Drawn {
     /// What the parameters must be, in their order.
     given: Vec<Given>,
     /// What the options of the jail must be that have been asked for; nothing where there must be none.
     asked: Vec<(String, Option<Given>)>,
-    /// The options of the jail, whose holes follow those of the parameters.
-    options: Vec<Rc<str>>,
+    /// The options of the jail that have been asked for; their holes follow those of the parameters.
+    options: Vec<Option<Rc<str>>>,
     /// Nothing where such a use has to be evaluated by itself.
     pairs: Option<Vec<(String, Part)>>,
 }
@@ -69,46 +76,59 @@ enum Part {
 }
 
 impl Stencils {
-    /// The options of an action as the daemon is sent them, in their order.
-    pub(crate) fn fill(
+    /// The stencil for one use of an action, where it has one.
+    pub(crate) fn find(
         sources: &Sources<'_>,
         model: &Rc<Model>,
         parameters: &Ordered<Traced>,
         jail: &Ordered<Traced>,
-    ) -> Result<Option<Vec<(String, Value)>>, Error> {
+    ) -> Option<Rc<Drawn>> {
         // Whoever asks for the way of a value wants it of this very use.
         if sources.is_tracing() || parameters.len() + jail.len() > HOLES {
-            return Ok(None);
+            return None;
         }
         let key = (Rc::as_ptr(model), parameters.shared().map(|(name, _)| Rc::clone(name)).collect());
         let mut all = sources.stencils.0.borrow_mut();
         let variants = all.entry(key).or_default();
-        let position = variants.iter().position(|drawn| drawn.fits(parameters, jail));
-        let position = match position {
-            Some(position) => position,
-            None if variants.len() >= VARIANTS => return Ok(None),
+        let drawn = match variants.iter().find(|drawn| drawn.fits(parameters, jail)) {
+            Some(drawn) => Rc::clone(drawn),
+            None if variants.len() >= VARIANTS => return None,
             None => {
-                variants.push(Drawn::draw(sources, model, parameters, jail));
-                variants.len() - 1
+                let drawn = Rc::new(Drawn::draw(sources, model, parameters, jail));
+                variants.push(Rc::clone(&drawn));
+                drawn
             }
         };
-        let Some((drawn, pairs)) = variants.get(position).and_then(|drawn| Some((drawn, drawn.pairs.as_ref()?)))
-        else {
-            return Ok(None);
-        };
+        drawn.pairs.is_some().then_some(drawn)
+    }
+}
+
+impl Filled {
+    pub(crate) fn new(drawn: Rc<Drawn>, parameters: Ordered<Traced>, jail: &Ordered<Traced>) -> Self {
+        let options = drawn.options.iter().map(|name| jail.get(name.as_ref()?).cloned());
+        Self {
+            jail: options.collect(),
+            drawn,
+            parameters,
+        }
+    }
+
+    /// The options of the action as the daemon is sent them, in their order.
+    pub(crate) fn pairs(&self, sources: &Sources<'_>) -> Result<Vec<(String, Value)>, Error> {
         let value = |hole: usize| {
-            let found = match parameters.at(hole) {
+            let found = match self.parameters.at(hole) {
                 Some((_, parameter)) => Some(parameter),
-                None => jail.get(drawn.options.get(hole - parameters.len())?),
+                None => self.jail.get(hole - self.parameters.len())?.as_ref(),
             };
             found?.as_text()
         };
-        let filled = pairs.iter().map(|(name, part)| {
+        let pairs = self.drawn.pairs.iter().flatten();
+        let filled = pairs.map(|(name, part)| {
             let value = part.filled(value);
             sources.budget.spend(value.as_str().map_or(0, str::len))?;
             Ok((name.clone(), value))
         });
-        filled.collect::<Result<_, Error>>().map(Some)
+        filled.collect()
     }
 }
 
@@ -130,14 +150,20 @@ impl Drawn {
         // Only now all has been asked.
         let asked = evaluated.iter().flat_map(|evaluated| evaluated.surroundings.asked());
         let mut known: HashMap<&str, Given> = jail.names().zip(known).collect();
-        let asked = asked.map(|name| {
-            let given = known.remove(name.as_str());
-            (name, given)
+        let asked: Vec<_> = asked
+            .map(|name| {
+                let given = known.remove(name.as_str());
+                (name, given)
+            })
+            .collect();
+        let options = jail.shared().map(|(name, _)| {
+            let is_asked = asked.iter().any(|(asked, _)| **asked == **name);
+            is_asked.then(|| Rc::clone(name))
         });
         Self {
             given,
-            asked: asked.collect(),
-            options: jail.shared().map(|(name, _)| Rc::clone(name)).collect(),
+            options: options.collect(),
+            asked,
             pairs,
         }
     }

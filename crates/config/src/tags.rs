@@ -126,7 +126,7 @@ impl Resolution<'_> {
         let budget = &sources.budget;
         let mut from = 0;
         while let Some((start, end)) = find(&self.text.text, from) {
-            let tag = tail(head(&self.text.text, end - 1), start + 1).to_owned();
+            let tag = tail(head(&self.text.text, end - 1), start + 1);
             budget.spend(0)?;
             let count = self
                 .counts
@@ -134,20 +134,21 @@ impl Resolution<'_> {
                 .find(|(name, _)| *name == tag)
                 .map_or(0, |(_, count)| *count);
             if tag == self.name || count >= REPLACEMENTS {
-                return Err(self.recursion(tag, start));
+                return Err(self.recursion(tag.to_owned(), start));
             }
-            let found = if ignored(&tag) {
+            let found = if ignored(tag) {
                 None
-            } else if let Some(option) = set.get(&tag) {
+            } else if let Some(option) = set.get(tag) {
                 Some(option.clone())
             } else {
-                sources.go_on(fallback(&tag))?.flatten()
+                sources.go_on(fallback(tag))?.flatten()
             };
             let Some((found, value)) = found.as_ref().and_then(|found| Some((found, found.as_text()?)))
             else {
                 from = end;
                 continue;
             };
+            let tag = tag.to_owned();
             found.mark_used();
             if sources.is_tracing() {
                 self.via
