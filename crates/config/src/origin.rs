@@ -7,8 +7,6 @@
 
 use std::{ops::Range, rc::Rc};
 
-use memchr::memchr_iter;
-
 use crate::{Span, model::Traced, parse::Written};
 
 /// A part of a text, and the written value it has come from.
@@ -89,14 +87,6 @@ impl Pieces {
     }
 }
 
-/// Where a tag stands in a text: `<`, its name, `>`.
-pub(crate) fn occurrences(text: &str, tag: &str) -> impl Iterator<Item = usize> {
-    memchr_iter(b'<', text.as_bytes()).filter(move |at| {
-        let behind = text.get(at + 1..).and_then(|inside| inside.strip_prefix(tag));
-        behind.is_some_and(|behind| behind.starts_with('>'))
-    })
-}
-
 /// A text under construction, with its parts where somebody wants to know them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rope {
@@ -131,14 +121,13 @@ impl Rope {
         self.text.push_str(text);
     }
 
-    /// Replaces a tag wherever it stands.
-    pub(crate) fn replace_tag(&mut self, tag: &str, value: &Traced, by: &str) {
-        let length = tag.len() + 2;
+    /// Replaces what stands at these places, which all have one length.
+    pub(crate) fn replace(&mut self, places: &[usize], length: usize, value: &Traced, by: &str) {
         if let Some(old) = &self.pieces {
             let mut pieces = Pieces::default();
             let (mut from, mut at) = (0, 0);
-            for found in occurrences(&self.text, tag) {
-                pieces.add_part(at, old, from..found);
+            for found in places {
+                pieces.add_part(at, old, from..*found);
                 at += found - from;
                 pieces.add(at, value, 0..by.len());
                 at += by.len();
@@ -147,10 +136,10 @@ impl Rope {
             pieces.add_part(at, old, from..self.text.len());
             self.pieces = Some(pieces);
         }
-        let mut text = String::with_capacity(self.text.len() + by.len());
+        let mut text = String::with_capacity(self.text.len() + by.len() * places.len());
         let mut from = 0;
-        for found in occurrences(&self.text, tag) {
-            text.push_str(self.text.get(from..found).unwrap_or_default());
+        for found in places {
+            text.push_str(self.text.get(from..*found).unwrap_or_default());
             text.push_str(by);
             from = found + length;
         }

@@ -5,14 +5,14 @@
 //!
 //! Invariant: a tag is replaced at most 26 times within one option, and no option outgrows its limit.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 
 use crate::{
     Error,
     layers::Sources,
     model::Traced,
     ordered::Ordered,
-    origin::{Rope, occurrences},
+    origin::Rope,
     steps::Steps,
     text::{head, tail},
 };
@@ -59,6 +59,7 @@ pub(crate) fn resolve(
                 at: &option.at,
                 via: option.via.clone(),
                 counts: Vec::new(),
+                places: Vec::new(),
             };
             let replaced = resolution.run(set, &ignored, fallback, sources);
             match sources.go_on(replaced)? {
@@ -112,6 +113,8 @@ struct Resolution<'a> {
     at: &'a Option<crate::Span>,
     via: Steps,
     counts: Vec<(String, u32)>,
+    /// Where the tag stands that is replaced.
+    places: Vec<usize>,
 }
 
 impl Resolution<'_> {
@@ -154,8 +157,11 @@ impl Resolution<'_> {
                 self.via
                     .add(format!("<{tag}>"), found.at.as_ref(), 0, &found.via);
             }
-            let grown = occurrences(&self.text.text, &tag)
-                .count()
+            self.places.clear();
+            self.places.extend(occurrences(&self.text.text, &tag, start));
+            let grown = self
+                .places
+                .len()
                 .saturating_mul(value.len())
                 .saturating_add(self.text.text.len());
             budget.spend(grown)?;
@@ -163,7 +169,7 @@ impl Resolution<'_> {
                 // Only what leads to itself grows like this; the reference would go on until its count is up.
                 return Err(self.recursion(tag, start));
             }
-            self.text.replace_tag(&tag, found, value);
+            self.text.replace(&self.places, tag.len() + 2, found, value);
             match self.counts.iter_mut().find(|(name, _)| *name == tag) {
                 Some((_, count)) => *count += 1,
                 None => self.counts.push((tag, 1)),
@@ -193,6 +199,16 @@ impl Resolution<'_> {
             value: value.into(),
         }
     }
+}
+
+/// Where a tag stands in a text from a position on; what is before has no tag that means anything.
+fn occurrences(text: &str, tag: &str, from: usize) -> impl Iterator<Item = usize> {
+    memchr_iter(b'<', tail(text, from).as_bytes())
+        .map(move |at| from + at)
+        .filter(move |at| {
+            let behind = tail(text, at + 1).strip_prefix(tag);
+            behind.is_some_and(|behind| behind.starts_with('>'))
+        })
 }
 
 /// The first tag from a position on: where it begins and where it ends.

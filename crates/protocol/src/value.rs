@@ -251,22 +251,38 @@ fn quote_for(single: bool, double: bool) -> char {
     if single && !double { '"' } else { '\'' }
 }
 
+/// Which bytes are written as they are between such quotes.
+const fn plain_within(quote: u8) -> [bool; 256] {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < plain.len() {
+        #[expect(clippy::indexing_slicing, reason = "the loop ends before the table does")]
+        #[expect(clippy::cast_possible_truncation, reason = "it counts to 255")]
+        {
+            plain[byte] = matches!(byte as u8, b' '..=b'~') && byte as u8 != b'\\' && byte as u8 != quote;
+        }
+        byte += 1;
+    }
+    plain
+}
+
+static WITHIN_SINGLE: [bool; 256] = plain_within(b'\'');
+static WITHIN_DOUBLE: [bool; 256] = plain_within(b'"');
+
 fn write_str_repr(text: &str, out: &mut String) {
     let quote = quote_for(text.contains('\''), text.contains('"'));
-    let quote_byte = if quote == '"' { b'"' } else { b'\'' };
+    let plain = if quote == '"' {
+        &WITHIN_DOUBLE
+    } else {
+        &WITHIN_SINGLE
+    };
+    out.reserve(text.len() + 2);
     out.push(quote);
     let mut rest = text;
     while !rest.is_empty() {
-        // Nearly all texts are plain to their end, which is seen many bytes at a time.
-        let is_plain =
-            |byte: &u8| (*byte >= b' ') & (*byte <= b'~') & (*byte != b'\\') & (*byte != quote_byte);
-        let (chunks, _) = rest.as_bytes().as_chunks::<32>();
-        let whole = chunks
-            .iter()
-            .take_while(|chunk| chunk.iter().fold(true, |plain, byte| plain & is_plain(byte)));
-        let from = 32 * whole.count();
-        let behind = rest.bytes().skip(from).take_while(|byte| is_plain(byte)).count();
-        let (before, from) = rest.split_at(from + behind);
+        let escaped = |byte: &u8| plain.get(usize::from(*byte)) != Some(&true);
+        let plain = rest.as_bytes().iter().position(escaped).unwrap_or(rest.len());
+        let (before, from) = rest.split_at(plain);
         out.push_str(before);
         let mut characters = from.chars();
         if let Some(character) = characters.next() {
