@@ -18,6 +18,9 @@ use crate::options::CONFIGURATION;
 /// How long a file of the configuration may be, in bytes. The longest stock one has 25 kB.
 const MAX_LENGTH: u64 = 16 << 20;
 
+/// Room for nearly all of them, so that nobody has to ask how long a file is.
+const USUAL_LENGTH: usize = 32 << 10;
+
 static OWN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../config");
 
 /// The files on disk, with or without our own below.
@@ -82,10 +85,9 @@ pub fn variables() -> Vec<(String, String)> {
 
 /// What is at a path, unless it is too long; a device such as `/dev/zero` has no length that could be asked for.
 fn read_limited(path: &str) -> std::io::Result<Option<Vec<u8>>> {
-    let file = File::open(path)?;
-    let length = file.metadata()?.len().min(MAX_LENGTH);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
-    file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(USUAL_LENGTH);
+    File::open(path)?.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+    bytes.shrink_to_fit();
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_LENGTH);
     Ok(fits.then_some(bytes))
 }

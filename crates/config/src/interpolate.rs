@@ -4,7 +4,7 @@
 //!
 //! Invariant: expansion ends, at ten levels and within the budget, whatever refers to whatever.
 
-use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet};
 
 use memchr::memchr;
 use stockade_protocol::Value;
@@ -35,19 +35,20 @@ pub(crate) struct Variables {
 impl Variables {
     /// The options of a jail as `%(name)s` sees them: as text under lower-case names.
     pub(crate) fn of(options: &Ordered<Traced>) -> Self {
-        let mut values = Ordered::with_capacity(options.len());
-        for (name, option) in options.shared() {
-            let name = match lower(name) {
-                Cow::Borrowed(_) => Rc::clone(name),
-                Cow::Owned(name) => name.into(),
-            };
-            let is_text = matches!(option.value, Value::None | Value::Str(_));
-            let text = if is_text {
-                option.clone()
-            } else {
-                option.with(option.value.text())
-            };
-            values.insert(name, text);
+        let is_lower = |name| matches!(lower(name), Cow::Borrowed(_));
+        let mut values = if options.names().all(is_lower) {
+            options.clone()
+        } else {
+            let mut values = Ordered::default();
+            for (name, option) in options.iter() {
+                values.insert(&*lower(name), option.clone());
+            }
+            values
+        };
+        for option in values.iter_mut() {
+            if !matches!(option.value, Value::None | Value::Str(_)) {
+                *option = option.with(option.value.text());
+            }
         }
         Self { values, asked: None }
     }

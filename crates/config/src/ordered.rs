@@ -19,10 +19,6 @@ impl<V> Default for Ordered<V> {
 }
 
 impl<V> Ordered<V> {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(IndexMap::with_capacity_and_hasher(capacity, FixedState::default()))
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
         self.0.get(name)
     }
@@ -52,6 +48,10 @@ impl<V> Ordered<V> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.values_mut()
     }
 
     /// The entries, with their names to be shared.

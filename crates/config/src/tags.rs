@@ -35,20 +35,19 @@ pub(crate) fn resolve(
     fallback: Fallback<'_>,
     sources: &Sources<'_>,
 ) -> Result<(), Error> {
-    // What is wrong is left as it is, where the mistakes are collected.
-    let mut wrong: Vec<String> = Vec::new();
-    loop {
-        let mut again = false;
-        for position in 0..set.len() {
+    // Replacing within a tag may make another one of it, `<a-<b>>`, which is the next round's. A text that has
+    // nothing to replace never will: what a tag stands for does not change.
+    let mut unsettled: Vec<usize> = (0..set.len()).collect();
+    while !unsettled.is_empty() {
+        let mut next = Vec::new();
+        for position in unsettled {
             let Some((name, option)) = set.at(position) else {
                 continue;
             };
-            let Some(text) = option.as_text().filter(|text| {
-                text.contains('<') && !ignored(name) && !wrong.iter().any(|wrong| wrong == name)
-            }) else {
+            let has_tags = |text: &&str| memchr(b'<', text.as_bytes()).is_some() && !ignored(name);
+            let Some(text) = option.as_text().filter(has_tags) else {
                 continue;
             };
-            // Most texts hold nothing any more that could be replaced, and are left where they are.
             if !may_change(name, text, set, &ignored, fallback, sources) {
                 continue;
             }
@@ -62,20 +61,18 @@ pub(crate) fn resolve(
                 places: Vec::new(),
             };
             let replaced = resolution.run(set, &ignored, fallback, sources);
-            match sources.go_on(replaced)? {
-                Some(false) => {}
-                Some(true) => {
-                    again |= find(&resolution.text.text, 0).is_some();
-                    let text = option.with_text(resolution.text, resolution.via);
-                    set.insert(name, text);
+            // What is wrong is left as it is, where the mistakes are collected.
+            if sources.go_on(replaced)? == Some(true) {
+                if find(&resolution.text.text, 0).is_some() {
+                    next.push(position);
                 }
-                None => wrong.push(name),
+                let text = option.with_text(resolution.text, resolution.via);
+                set.insert(name, text);
             }
         }
-        if !again {
-            return Ok(());
-        }
+        unsettled = next;
     }
+    Ok(())
 }
 
 /// Whether resolving a text would replace anything in it, or fail.
@@ -158,7 +155,7 @@ impl Resolution<'_> {
                     .add(format!("<{tag}>"), found.at.as_ref(), 0, &found.via);
             }
             self.places.clear();
-            self.places.extend(occurrences(&self.text.text, &tag, start));
+            self.places.extend(occurrences(&self.text.text, &tag));
             let grown = self
                 .places
                 .len()
@@ -201,14 +198,12 @@ impl Resolution<'_> {
     }
 }
 
-/// Where a tag stands in a text from a position on; what is before has no tag that means anything.
-fn occurrences(text: &str, tag: &str, from: usize) -> impl Iterator<Item = usize> {
-    memchr_iter(b'<', tail(text, from).as_bytes())
-        .map(move |at| from + at)
-        .filter(move |at| {
-            let behind = tail(text, at + 1).strip_prefix(tag);
-            behind.is_some_and(|behind| behind.starts_with('>'))
-        })
+/// Where a tag stands in a text.
+fn occurrences(text: &str, tag: &str) -> impl Iterator<Item = usize> {
+    memchr_iter(b'<', text.as_bytes()).filter(move |at| {
+        let behind = tail(text, at + 1).strip_prefix(tag);
+        behind.is_some_and(|behind| behind.starts_with('>'))
+    })
 }
 
 /// The first tag from a position on: where it begins and where it ends.
