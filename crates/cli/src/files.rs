@@ -19,7 +19,7 @@ use crate::options::CONFIGURATION;
 const MAX_LENGTH: u64 = 16 << 20;
 
 /// Room for nearly all of them, so that nobody has to ask how long a file is.
-const USUAL_LENGTH: usize = 32 << 10;
+const USUAL_LENGTH: usize = 8 << 10;
 
 static OWN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../config");
 
@@ -85,9 +85,11 @@ pub fn variables() -> Vec<(String, String)> {
 
 /// What is at a path, unless it is too long; a device such as `/dev/zero` has no length that could be asked for.
 fn read_limited(path: &str) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(USUAL_LENGTH);
-    File::open(path)?.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
-    bytes.shrink_to_fit();
+    let mut file = File::open(path)?.take(MAX_LENGTH + 1);
+    let mut beginning = [0; USUAL_LENGTH];
+    let length = file.read(&mut beginning)?;
+    let mut bytes = beginning.get(..length).unwrap_or_default().to_vec();
+    file.read_to_end(&mut bytes)?;
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_LENGTH);
     Ok(fits.then_some(bytes))
 }

@@ -18,7 +18,7 @@ use crate::{
     origin::{Pieces, Rope},
     parse::{Parsed, Written},
     steps::Steps,
-    text::is_word,
+    text::{is_word, strip_start},
 };
 
 /// A value and where it comes from; shared, for one value is handed from map to map.
@@ -141,7 +141,14 @@ impl Traced {
         let text = self.as_text().unwrap_or_default();
         let mut from = 0;
         let mut place = |part: &str| {
-            let byte = from + text.get(from..)?.find(part)?;
+            let rest = text.get(from..)?;
+            // Most often there are only blanks before it.
+            let blanks = rest.len() - strip_start(rest).len();
+            let found = match rest.get(blanks..)?.starts_with(part) {
+                true => blanks,
+                false => rest.find(part)?,
+            };
+            let byte = from + found;
             from = byte + part.len();
             self.place(byte)
         };
