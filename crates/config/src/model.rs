@@ -177,7 +177,61 @@ pub(crate) struct Entry {
     pub(crate) earlier: Vec<Traced>,
 }
 
-pub(crate) type Options = Ordered<Entry>;
+impl Entry {
+    fn of(current: Traced) -> Self {
+        let earlier = Vec::new();
+        Self { current, earlier }
+    }
+}
+
+/// The options of a section.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// Those of the files; shared, for whoever sets further ones needs a model of its own.
+    written: Rc<Ordered<Entry>>,
+    /// Those that the reader has set and no file has.
+    set: Ordered<Entry>,
+}
+
+impl Options {
+    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
+        self.written.get(name).or_else(|| self.set.get(name))
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.written.iter().chain(self.set.iter())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    /// Lays what a file says over what the files before it have said.
+    fn add_layer(&mut self, name: Rc<str>, value: &Traced) {
+        let written = Rc::make_mut(&mut self.written);
+        match written.get_mut(&name) {
+            Some(entry) => {
+                let earlier = std::mem::replace(&mut entry.current, value.clone());
+                entry.earlier.push(earlier);
+            }
+            None => written.insert(name, Entry::of(value.clone())),
+        }
+    }
+
+    /// Sets an option, as the reader itself does; that is not a layer.
+    fn set(&mut self, name: &str, value: Traced) {
+        if self.written.contains(name) {
+            let entry = Rc::make_mut(&mut self.written).get_mut(name);
+            entry.expect("it contains it").current = value;
+        } else {
+            self.set.insert(name, Entry::of(value));
+        }
+    }
+}
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Model {
@@ -202,7 +256,7 @@ impl Model {
     /// Lays a file over what has been read before it.
     pub(crate) fn merge(&mut self, file: &Parsed) {
         for (name, value) in file.defaults.shared() {
-            add_layer(&mut self.defaults, Rc::clone(name), value);
+            self.defaults.add_layer(Rc::clone(name), value);
         }
         for (name, section) in file.sections.shared() {
             let (name, condition) = match conditional(name) {
@@ -212,7 +266,7 @@ impl Model {
             let is_known = self.sections.contains(&name);
             let merged = self.sections.entry(&name, || Section {
                 at: Some(section.at.clone()),
-                options: Ordered::default(),
+                options: Options::default(),
                 is_known,
             });
             merged.is_known = is_known;
@@ -221,7 +275,7 @@ impl Model {
                     Some(condition) => format!("{option}?{condition}").into(),
                     None => Rc::clone(option),
                 };
-                add_layer(&mut merged.options, option, value);
+                merged.options.add_layer(option, value);
             }
         }
     }
@@ -257,43 +311,16 @@ impl Model {
         self.sections.get(section).is_some_and(|section| section.is_known)
     }
 
-    /// Sets an option of a section that exists, as the reader itself does; that is not a layer.
+    /// Sets an option of a section that exists.
     pub(crate) fn set(&mut self, section: &str, option: &str, value: Traced) {
         if let Some(section) = self.sections.get_mut(section) {
-            put(&mut section.options, option, value);
+            section.options.set(option, value);
         }
     }
 
-    /// Sets a default, as the reader itself does.
+    /// Sets a default.
     pub(crate) fn set_default(&mut self, option: &str, value: Traced) {
-        put(&mut self.defaults, option, value);
-    }
-}
-
-fn put(options: &mut Options, name: &str, value: Traced) {
-    match options.get_mut(name) {
-        Some(entry) => entry.current = value,
-        None => options.insert(
-            name,
-            Entry {
-                current: value,
-                earlier: Vec::new(),
-            },
-        ),
-    }
-}
-
-fn add_layer(options: &mut Options, name: Rc<str>, value: &Traced) {
-    let value = value.clone();
-    match options.get_mut(&name) {
-        Some(entry) => entry.earlier.push(std::mem::replace(&mut entry.current, value)),
-        None => options.insert(
-            name,
-            Entry {
-                current: value,
-                earlier: Vec::new(),
-            },
-        ),
+        self.defaults.set(option, value);
     }
 }
 
