@@ -187,7 +187,9 @@ impl Action {
             Self::Files { evaluated, .. } => Ok(evaluated.resolved(&evaluated.combined(sources)?)),
             Self::Shared { filled, .. } => {
                 let pairs = filled.pairs(sources)?.into_iter();
-                Ok(pairs.map(|(name, value)| (name, Traced::new(value, None))).collect())
+                Ok(pairs
+                    .map(|(name, value)| (name, Traced::new(value, None)))
+                    .collect())
             }
             Self::Python { .. } => Ok(Vec::new()),
         }

@@ -360,15 +360,17 @@ impl Parser<'_> {
     fn option(&mut self, name: Rc<str>, text: &str, name_at: Span, at: Span) {
         let first = self.options().get(&name).and_then(|first| first.written.as_ref());
         let first = first.map(|first| first.name_at.clone());
-        self.parsed.mistakes.extend(first.map(|first| Error::DuplicateOption {
-            at: name_at.clone(),
-            first,
-            section: match &self.section {
-                Place::Section(section) => section.clone(),
-                Place::Default | Place::Nowhere => DEFAULT.to_owned(),
-            },
-            option: name.to_string(),
-        }));
+        self.parsed
+            .mistakes
+            .extend(first.map(|first| Error::DuplicateOption {
+                at: name_at.clone(),
+                first,
+                section: match &self.section {
+                    Place::Section(section) => section.clone(),
+                    Place::Default | Place::Nowhere => DEFAULT.to_owned(),
+                },
+                option: name.to_string(),
+            }));
         if name.is_empty() {
             // That is a mistake, and nothing continues it.
             let nothing = Written::within(Rc::clone(&name), "", name_at, at);

@@ -87,7 +87,10 @@ impl Stencils {
         if sources.is_tracing() || parameters.len() + jail.len() > HOLES {
             return None;
         }
-        let key = (Rc::as_ptr(model), parameters.shared().map(|(name, _)| Rc::clone(name)).collect());
+        let key = (
+            Rc::as_ptr(model),
+            parameters.shared().map(|(name, _)| Rc::clone(name)).collect(),
+        );
         let mut all = sources.stencils.0.borrow_mut();
         let variants = all.entry(key).or_default();
         let drawn = match variants.iter().find(|drawn| drawn.fits(parameters, jail)) {
@@ -148,7 +151,9 @@ impl Drawn {
             .flatten();
         let pairs = evaluated.as_ref().and_then(|evaluated| pairs(sources, evaluated));
         // Only now all has been asked.
-        let asked = evaluated.iter().flat_map(|evaluated| evaluated.surroundings.asked());
+        let asked = evaluated
+            .iter()
+            .flat_map(|evaluated| evaluated.surroundings.asked());
         let mut known: HashMap<&str, Given> = jail.names().zip(known).collect();
         let asked: Vec<_> = asked
             .map(|name| {
@@ -172,11 +177,14 @@ impl Drawn {
     fn fits(&self, parameters: &Ordered<Traced>, jail: &Ordered<Traced>) -> bool {
         let mut parameters = self.given.iter().zip(parameters.iter());
         parameters.all(|(given, (_, value))| given.fits(value))
-            && self.asked.iter().all(|(name, given)| match (given, jail.get(name)) {
-                (Some(given), Some(value)) => given.fits(value),
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            })
+            && self
+                .asked
+                .iter()
+                .all(|(name, given)| match (given, jail.get(name)) {
+                    (Some(given), Some(value)) => given.fits(value),
+                    (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                })
     }
 }
 
@@ -240,7 +248,9 @@ fn pairs(sources: &Sources<'_>, evaluated: &Evaluated) -> Option<Vec<(String, Pa
 /// Whether an action can be drawn: it has options, and no text looks as if it had holes.
 fn is_clean<'g>(model: &Model, given: impl Iterator<Item = &'g Given>) -> bool {
     let sections = model.sections.iter().map(|(_, section)| &section.options);
-    let options = sections.chain([&model.defaults]).flat_map(|options| options.iter());
+    let options = sections
+        .chain([&model.defaults])
+        .flat_map(|options| options.iter());
     let written = options.flat_map(|(_, entry)| entry.earlier.iter().chain([&entry.current]));
     let fixed = given.filter_map(|given| match given {
         Given::Hole => None,

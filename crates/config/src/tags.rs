@@ -151,8 +151,7 @@ impl Resolution<'_> {
             let tag = tag.to_owned();
             found.mark_used();
             if sources.is_tracing() {
-                self.via
-                    .add(format!("<{tag}>"), found.at.as_ref(), 0, &found.via);
+                self.via.add(format!("<{tag}>"), found.at.as_ref(), 0, &found.via);
             }
             self.places.clear();
             self.places.extend(occurrences(&self.text.text, &tag));

@@ -28,7 +28,10 @@ pub(crate) fn is_word(c: char) -> bool {
 
 /// In lower case; most names are.
 pub(crate) fn lower(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    if name
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
         Cow::Borrowed(name)
     } else {
         Cow::Owned(name.to_lowercase())

@@ -11,7 +11,8 @@ mod support;
 use std::{fs, io::ErrorKind, path::PathBuf};
 
 use serde_json::Value;
-use stockade_config::{Content, Files, Kind};
+use stockade_config::{Content, Files, Kind, Mode, Overrides, Reader, Stream};
+use stockade_protocol::Command;
 use support::{Called, Memory, client};
 
 fn examples() -> PathBuf {
@@ -72,20 +73,61 @@ fn replays_every_example() {
     );
 }
 
+fn generated() -> Vec<(Value, Memory)> {
+    let text = fs::read_to_string(examples().join("random.jsonl")).expect("the examples are there");
+    let case = |line| {
+        let case: Value = serde_json::from_str(line).expect("it is JSON");
+        let files = case.get("files").and_then(Value::as_object);
+        let files = files.expect("files by path").iter();
+        let files = files.map(|(path, content)| (path.clone(), text_of(content).into_bytes()));
+        let files = Memory(files.collect());
+        (case, files)
+    };
+    text.lines().map(case).collect()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Actions that several jails use alike are evaluated once; that must not be seen.
+#[test]
+fn a_jail_among_others_is_what_it_is_alone() {
+    let mut jails = 0;
+    for (case, files) in generated() {
+        let read = |only: Option<&str>| {
+            let reader = Reader::new(&files, "conf", "1.1.1", &[]);
+            let early = reader.early(&Overrides::default()).ok()?;
+            Some(reader.read(&early, Mode::Dump, only))
+        };
+        let Some(all) = read(None).filter(Stream::is_usable) else {
+            continue;
+        };
+        for start in &all.commands {
+            let Command::Start(jail) = &start.value else {
+                continue;
+            };
+            let Some(alone) = read(Some(jail.as_str())).filter(Stream::is_usable) else {
+                continue;
+            };
+            let of_jail = |stream: &Stream| -> Vec<Command> {
+                let commands = stream.commands.iter().map(|command| &command.value);
+                commands
+                    .filter(|command| command.jail() == Some(jail))
+                    .cloned()
+                    .collect()
+            };
+            assert_eq!(of_jail(&all), of_jail(&alone), "{} {jail}", case["id"]);
+            jails += 1;
+        }
+    }
+    assert!(jails > 300, "only {jails} jails");
+}
+
 #[test]
 fn replays_every_generated_configuration() {
-    let text = fs::read_to_string(examples().join("random.jsonl")).expect("the examples are there");
     let (mut runs, mut differing) = (0, Vec::new());
-    for line in text.lines() {
-        let case: Value = serde_json::from_str(line).expect("it is JSON");
-        let files = case["files"].as_object().expect("files by path");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let files = Memory(
-            files
-                .iter()
-                .map(|(path, content)| (path.clone(), text(content).into_bytes()))
-                .collect(),
-        );
+    for (case, files) in generated() {
         let found = client(&files, &["-c", "conf", "-d"]);
         let fatal = found
             .stderr
@@ -98,11 +140,11 @@ fn replays_every_generated_configuration() {
         runs += 1;
         let expected = (
             case["rc"].as_u64(),
-            text(&case["stdout"]),
+            text_of(&case["stdout"]),
             case["fatal"].as_str().map(str::to_owned),
         );
         if (Some(u64::from(found.status)), found.stdout.clone(), fatal.clone()) != expected {
-            let id = text(&case["id"]);
+            let id = text_of(&case["id"]);
             differing.push(format!(
                 "{id}\n- {}\n+ {}\n- {:?}\n+ {fatal:?}",
                 expected.1, found.stdout, expected.2
