@@ -79,6 +79,9 @@ fn pair((maxlines, prefregex, failregex, ignoreregex, datepattern): &Row<'_>) ->
     for source in *ignoreregex {
         filter.add_ignoreregex(source).expect("an ignoreregex");
     }
+    // What is made for the first line is made once.
+    let clock = Clock::new(Timestamp::from_seconds(NOW), TimeZone::UTC);
+    filter.process(Entry::Text(""), &clock, true, &mut Output::default());
     let mut open = filter.clone();
     open.set_gated(false);
     (filter, open)

@@ -12,6 +12,7 @@ mod filters;
 mod gate;
 mod increments;
 mod killed;
+mod limits;
 mod mutations;
 mod places;
 mod random;

@@ -58,6 +58,8 @@ pub(crate) struct Cell {
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
     waiting: Vec<(String, Found)>,
+    /// How many could not wait since too many did.
+    pub(crate) names_dropped: u64,
     /// Names in `ignoreip` that have no address, which the log knows.
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
@@ -111,6 +113,7 @@ impl Cell {
             is_new: true,
             actions,
             waiting,
+            names_dropped: 0,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
             retry: None,
@@ -638,7 +641,7 @@ impl Cell {
                 Who::Host(host) => match world.resolve(now, host) {
                     Some(answer) => self.fail(world, now, found, &answer),
                     None if self.waiting.len() < WAITING => self.waiting.push((host.clone(), found)),
-                    None => {}
+                    None => self.names_dropped += 1,
                 },
                 Who::Id(..) | Who::Pending => self.count(world, now, found, &[]),
             }

@@ -469,6 +469,30 @@ impl Jails {
             .ok_or_else(|| Failure::unknown_jail(name))
     }
 
+    /// How often each limit of a jail was reached, of those that were.
+    #[must_use]
+    pub fn limits_reached(&self, name: &str) -> Vec<(&'static str, u64)> {
+        let Some(cell) = self.cell(name) else {
+            return Vec::new();
+        };
+        // Where another jail's filter works for this one, its own remembers nothing.
+        let leader = cell.leader.as_deref().and_then(|leader| self.cell(leader));
+        let filter = leader.unwrap_or(cell).filter.losses();
+        let jail = cell.jail.losses();
+        let all = [
+            ("sessions forgotten", filter.sessions),
+            ("lines forgotten", filter.lines),
+            ("users forgotten", filter.users),
+            ("searches given up", filter.searches),
+            ("names not looked up", cell.names_dropped),
+            ("failures forgotten", jail.failures_evicted),
+            ("bans ended early", jail.bans_displaced),
+            ("evidence not kept", jail.evidence_dropped),
+            ("failures dropped", jail.candidates_dropped),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     fn cell(&self, name: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.blueprint.name == name)
     }

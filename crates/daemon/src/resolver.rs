@@ -52,15 +52,24 @@ impl Resolver {
     /// # Errors
     /// Where the system gives no more threads.
     pub fn start(wake: impl Fn() + Clone + Send + 'static) -> io::Result<Self> {
+        Self::with(look_up, wake)
+    }
+
+    /// The same, with another way of looking a name up.
+    fn with(
+        look_up: impl Fn(String) -> Answer + Clone + Send + 'static,
+        wake: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let (questions, waiting) = sync_channel::<String>(QUEUE);
         let (found, answers) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..THREADS {
             let (waiting, found, wake) = (Arc::clone(&waiting), found.clone(), wake.clone());
+            let look_up = look_up.clone();
             thread::Builder::new()
                 .name("stockade/dns".to_owned())
                 .spawn(move || {
-                    look_up_all(&waiting, &found, &wake);
+                    look_up_all(&waiting, &found, &look_up, &wake);
                 })?;
         }
         Ok(Self {
@@ -128,7 +137,12 @@ impl Resolver {
     }
 }
 
-fn look_up_all(waiting: &Mutex<Receiver<String>>, found: &Sender<Answer>, wake: &impl Fn()) {
+fn look_up_all(
+    waiting: &Mutex<Receiver<String>>,
+    found: &Sender<Answer>,
+    look_up: &impl Fn(String) -> Answer,
+    wake: &impl Fn(),
+) {
     loop {
         let question = match waiting.lock() {
             Ok(waiting) => waiting.recv(),
@@ -146,20 +160,23 @@ fn look_up_all(waiting: &Mutex<Receiver<String>>, found: &Sender<Answer>, wake: 
 #[must_use]
 pub fn look_up(name: String) -> Answer {
     match (name.as_str(), 0_u16).to_socket_addrs() {
-        Ok(sockets) => {
-            let addresses: BTreeSet<IpAddr> = sockets.map(|socket| socket.ip().to_canonical()).collect();
-            Answer {
-                name,
-                addresses: addresses.into_iter().take(ADDRESSES).collect(),
-                error: None,
-            }
-        }
+        Ok(sockets) => Answer {
+            name,
+            addresses: some_of(sockets.map(|socket| socket.ip())),
+            error: None,
+        },
         Err(error) => Answer {
             name,
             addresses: Vec::new(),
             error: Some(error.to_string()),
         },
     }
+}
+
+/// As many different addresses as count, always the same ones of the same.
+fn some_of(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let addresses: BTreeSet<IpAddr> = addresses.map(|address| address.to_canonical()).collect();
+    addresses.into_iter().take(ADDRESSES).collect()
 }
 
 #[cfg(test)]
@@ -191,6 +208,59 @@ mod tests {
             resolver.ask(now.plus_seconds(301), "192.0.2.7"),
             None,
             "kept for five minutes"
+        );
+    }
+
+    #[test]
+    fn a_slow_name_server_delays_its_own_answers_and_a_flood_of_names_is_refused() {
+        let (answer, slow) = channel::<()>();
+        let slow = Arc::new(Mutex::new(slow));
+        let look_up = move |name: String| {
+            // It answers when the test lets go.
+            let _ended = slow.lock().unwrap().recv();
+            Answer {
+                name,
+                addresses: Vec::new(),
+                error: None,
+            }
+        };
+        let (wake, woken) = channel();
+        let mut resolver = Resolver::with(look_up, move || wake.send(()).unwrap()).unwrap();
+        let now = Timestamp::from_seconds(1_000);
+        let mut refused = 0;
+        for number in 0..5 * QUEUE {
+            if let Some(answer) = resolver.ask(now, &format!("host{number}.example")) {
+                assert!(answer.error.is_some() && answer.addresses.is_empty());
+                refused += 1;
+            }
+        }
+        assert!(
+            (4 * QUEUE - THREADS..=4 * QUEUE).contains(&refused),
+            "{refused} refused"
+        );
+        assert_eq!(resolver.ask(now, "host0.example"), None, "it is still under way");
+        assert_eq!(resolver.answers(now), []);
+        drop(answer);
+        let asked = 5 * QUEUE - refused;
+        for _ in 0..asked {
+            woken.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        assert_eq!(resolver.answers(now).len(), asked);
+        assert!(resolver.known.len() <= CACHE && resolver.asked.is_empty());
+    }
+
+    #[test]
+    fn of_a_thousand_addresses_some_count() {
+        let addresses = || {
+            (0..1000_u32)
+                .rev()
+                .map(|number| IpAddr::from((0xC612_0000 + number).to_be_bytes()))
+        };
+        let some = some_of(addresses().chain(addresses()));
+        assert_eq!(some.len(), ADDRESSES);
+        assert_eq!(
+            some.first().map(ToString::to_string).as_deref(),
+            Some("198.18.0.0")
         );
     }
 }

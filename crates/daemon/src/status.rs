@@ -27,10 +27,9 @@ pub(crate) fn server(jails: &Jails, world: &impl World, all: bool, flavor: Optio
     if all {
         let each = names.iter().filter_map(|name| {
             let jail = jails.jail(name).ok()?;
-            Some((
-                Value::from(*name),
-                one(jail, world, name, flavor.unwrap_or("basic")),
-            ))
+            let reached = jails.limits_reached(name);
+            let status = one((jail, &reached), world, name, flavor.unwrap_or("basic"));
+            Some((Value::from(*name), status))
         });
         parts.push(Value::Dict(each.collect()));
     }
@@ -52,14 +51,14 @@ pub(crate) fn jail(jails: &Jails, world: &mut impl World, name: &str, flavor: Op
             format_args!("Unsupported extended jail status flavor '{flavor}'. Supported: {supported}"),
         );
     }
-    Ok(one(jail, world, name, flavor))
+    Ok(one((jail, &jails.limits_reached(name)), world, name, flavor))
 }
 
 /// `stats`: backend and counts of each jail.
 pub(crate) fn statistics(jails: &Jails, world: &impl World) -> Value {
     let each = sorted(jails).into_iter().filter_map(|name| {
         let jail = jails.jail(name).ok()?;
-        Some((Value::from(name), one(jail, world, name, "stats")))
+        Some((Value::from(name), one((jail, &[]), world, name, "stats")))
     });
     Value::Dict(each.collect())
 }
@@ -133,7 +132,12 @@ pub(crate) fn local_time(zone: &TimeZone, time: Timestamp) -> String {
     }
 }
 
-fn one(jail: &Jail, world: &impl World, name: &str, flavor: &str) -> Value {
+fn one(
+    (jail, reached): (&Jail, &[(&'static str, u64)]),
+    world: &impl World,
+    name: &str,
+    flavor: &str,
+) -> Value {
     let counts = jail.status();
     let source = world.sources(name);
     if flavor == "stats" {
@@ -147,7 +151,7 @@ fn one(jail: &Jail, world: &impl World, name: &str, flavor: &str) -> Value {
             Value::pair(counts.currently_banned, counts.total_banned),
         ]);
     }
-    let filter = vec![
+    let mut filter = vec![
         Value::pair("Currently failed", counts.currently_failed),
         Value::pair("Total failed", counts.total_failed),
         match source {
@@ -155,6 +159,12 @@ fn one(jail: &Jail, world: &impl World, name: &str, flavor: &str) -> Value {
             Sources::Journal(matches) => Value::pair("Journal matches", Value::list([matches])),
         },
     ];
+    // What readers of the reference's status know stands before it, and as a rule there is nothing to tell.
+    if !reached.is_empty() {
+        let reached = reached.iter().map(|(what, count)| format!("{what}: {count}"));
+        let reached: Vec<String> = reached.collect();
+        filter.push(Value::pair("Limits reached", reached.join(", ")));
+    }
     let mut actions = vec![
         Value::pair("Currently banned", counts.currently_banned),
         Value::pair("Total banned", counts.total_banned),

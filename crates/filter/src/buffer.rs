@@ -1,26 +1,49 @@
 //! The last lines of a log, for expressions that span several.
 //!
 //! In: lines, each cut at its date. Out: the text of all of them, and which lines a match took.
-//! Invariant: no more than `maxlines` lines are kept; a matched line is gone, what was skipped stays.
+//! Invariant: no more than `maxlines` lines and [`MAX_BUFFER_BYTES`] are kept; a matched line is gone, what was skipped
+//! stays.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use crate::MatchedLine;
 
+/// How many bytes the lines have together, but for the newest. All of them are searched for every line that comes.
+pub const MAX_BUFFER_BYTES: usize = 1024 * 1024;
+
 /// The last lines of a log.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Buffer {
     lines: VecDeque<MatchedLine>,
+    bytes: usize,
+    /// How many lines were dropped for their bytes alone.
+    dropped: u64,
 }
 
 impl Buffer {
     /// Adds a line; surplus ones fall off at the front.
     pub(crate) fn push(&mut self, line: MatchedLine, maxlines: usize) {
+        self.bytes += line.len();
         self.lines.push_back(line);
         while self.lines.len() > maxlines {
-            self.lines.pop_front();
+            self.drop_first();
         }
+        while self.bytes > MAX_BUFFER_BYTES && self.lines.len() > 1 {
+            self.drop_first();
+            self.dropped += 1;
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(line) = self.lines.pop_front() {
+            self.bytes -= line.len();
+        }
+    }
+
+    /// How many lines were dropped to make room for longer ones.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Puts the text of all lines into `text`, without their dates, each with LF behind it.
@@ -61,6 +84,7 @@ impl Buffer {
     /// Forgets all lines.
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
+        self.bytes = 0;
     }
 
     /// Takes the lines at these places out, which are in order.
@@ -71,6 +95,7 @@ impl Buffer {
             .filter_map(|&place| self.lines.remove(place))
             .collect();
         taken.reverse();
+        self.bytes -= taken.iter().map(MatchedLine::len).sum::<usize>();
         taken
     }
 }

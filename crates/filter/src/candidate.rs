@@ -38,6 +38,13 @@ pub struct MatchedLine {
     pub after: String,
 }
 
+impl MatchedLine {
+    /// How many bytes the line has.
+    pub(crate) const fn len(&self) -> usize {
+        self.before.len() + self.date.len() + self.after.len()
+    }
+}
+
 impl fmt::Display for MatchedLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}{}", self.before, self.date, self.after)

@@ -14,7 +14,7 @@ use crate::note::{Note, Notes};
 use crate::regex::{Match, Regex, RegexError};
 use crate::sessions::Sessions;
 use crate::times::{Check, CutLine, Date, Timed, Times};
-use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine, Step};
+use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
 
 /// One thing that was logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -712,6 +712,17 @@ impl Filter {
     /// and without, so that this is only good for showing just that.
     pub const fn set_gated(&mut self, is_gated: bool) {
         self.is_gated = is_gated;
+    }
+
+    /// How often a limit was reached.
+    #[must_use]
+    pub const fn losses(&self) -> Losses {
+        self.sessions.losses().plus(Losses {
+            sessions: 0,
+            lines: self.buffer.dropped(),
+            users: 0,
+            searches: self.notes.searches_given_up(),
+        })
     }
 
     /// Whether the other filter would make the same of everything from now on.

@@ -51,6 +51,7 @@ pub(crate) struct Notes {
     gave_up: BTreeMap<String, Daily>,
     errors_since: Option<Timestamp>,
     errors: u32,
+    searches_given_up: u64,
 }
 
 /// When a kind of note was last made.
@@ -178,8 +179,14 @@ impl Notes {
         self.error(now, || format!("No group found in '{text}' using '{regex}'"))
     }
 
+    /// How often a search was given up.
+    pub(crate) const fn searches_given_up(&self) -> u64 {
+        self.searches_given_up
+    }
+
     /// An expression was given up on a line.
     pub(crate) fn gave_up(&mut self, now: Timestamp, regex: &str) -> Option<Note> {
+        self.searches_given_up += 1;
         if !self.gave_up.contains_key(regex) {
             if self.gave_up.len() >= MAX_FILES {
                 self.gave_up.clear();

@@ -2,13 +2,13 @@
 //!
 //! In: what a line captured, with the lines it matched. Out: the same, together with what the session knows.
 //! Invariant: no more than [`MAX_SESSIONS`] sessions of [`MAX_LINES`] lines are kept, none longer than
-//! [`SESSION_SECONDS`].
+//! [`SESSION_SECONDS`]; what has to make room is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_datetime::Timestamp;
 
-use crate::{Captured, Data, MatchedLine};
+use crate::{Captured, Data, Losses, MatchedLine};
 
 /// How many sessions are remembered; the oldest makes room.
 pub const MAX_SESSIONS: usize = 100;
@@ -19,14 +19,21 @@ pub const SESSION_SECONDS: i64 = 300;
 /// How many lines of a session wait to be reported; the oldest is dropped. A session has a handful.
 pub const MAX_LINES: usize = 200;
 
+/// How many bytes these lines have together, but for the newest, which is kept whatever it has.
+pub const MAX_SESSION_BYTES: usize = 256 * 1024;
+
 /// How many users of a session are remembered; two are enough to decide by.
 pub const MAX_USERS: usize = 100;
+
+/// How many bytes the users have together, but for the first two.
+pub const MAX_USER_BYTES: usize = 16 * 1024;
 
 /// The sessions of one jail.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Sessions {
     known: BTreeMap<String, Session>,
     begun: u64,
+    losses: Losses,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +92,7 @@ impl Sessions {
 
         let mut session = match self.take(now, id) {
             Some(mut session) => {
-                add_user(&mut session.data, user);
+                self.losses.users += u64::from(!add_user(&mut session.data, user));
                 let after_helper = has(&session.data, "nofail") || has(&session.data, "mlfgained");
                 session.data.remove("nofail");
                 session.data.remove("mlfgained");
@@ -101,7 +108,7 @@ impl Sessions {
             None => {
                 self.begun += 1;
                 if !forget {
-                    add_user(&mut data, user);
+                    self.losses.users += u64::from(!add_user(&mut data, user));
                 }
                 Session {
                     number: self.begun,
@@ -124,11 +131,11 @@ impl Sessions {
             let mut matches = std::mem::take(&mut session.helpers);
             matches.append(&mut session.matches);
             matches.extend(lines);
-            keep_newest(&mut matches);
+            self.losses.lines += keep_newest(&mut matches);
             session.matches = matches;
         } else if !forget {
             session.helpers.extend(lines);
-            keep_newest(&mut session.helpers);
+            self.losses.lines += keep_newest(&mut session.helpers);
         }
         let merged = if nofail && !tells_all {
             Merged {
@@ -172,8 +179,14 @@ impl Sessions {
             let oldest = self.known.iter().min_by_key(|(_, session)| session.number);
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
                 self.known.remove(&oldest);
+                self.losses.sessions += 1;
             }
         }
+    }
+
+    /// How often a limit was reached.
+    pub(crate) const fn losses(&self) -> Losses {
+        self.losses
     }
 }
 
@@ -186,21 +199,36 @@ fn has(data: &Captured, name: &str) -> bool {
     }
 }
 
-fn add_user(data: &mut Captured, user: Option<String>) {
+/// Adds a user to those of a session; `false` where there is no room.
+fn add_user(data: &mut Captured, user: Option<String>) -> bool {
     let Some(user) = user else {
-        return;
+        return true;
     };
     let mut users = match data.get("users") {
         Some(Data::Set(users)) => users.clone(),
         Some(Data::Text(_) | Data::Tuple(_)) | None => BTreeSet::new(),
     };
-    if users.len() < MAX_USERS {
+    let bytes: usize = users.iter().map(String::len).sum();
+    let has_room = users.len() < 2 || users.len() < MAX_USERS && bytes + user.len() <= MAX_USER_BYTES;
+    let is_kept = has_room || users.contains(&user);
+    if has_room {
         users.insert(user);
     }
     data.insert("users", Data::Set(users));
+    is_kept
 }
 
-fn keep_newest(lines: &mut Vec<MatchedLine>) {
-    let surplus = lines.len().saturating_sub(MAX_LINES);
+/// Drops the oldest lines that there is no room for, and says how many.
+fn keep_newest(lines: &mut Vec<MatchedLine>) -> u64 {
+    let (mut kept, mut bytes) = (0, 0);
+    for line in lines.iter().rev() {
+        bytes += line.len();
+        if kept == MAX_LINES || kept > 0 && bytes > MAX_SESSION_BYTES {
+            break;
+        }
+        kept += 1;
+    }
+    let surplus = lines.len() - kept;
     lines.drain(..surplus);
+    u64::try_from(surplus).unwrap_or(u64::MAX)
 }

@@ -178,9 +178,8 @@ fn folded_class(items: &[ClassItem], fold: Fold) -> CharSet {
     let add_lowered = |first: u32, last: u32, lowered: &mut Vec<(u32, u32)>| {
         // What does not change when lowered is itself; the rest is added one by one.
         lowered.push((first, last));
-        for code in changed_in(first, last, fold) {
-            lowered.push((lower(code, fold), lower(code, fold)));
-        }
+        let lows = changed_in(first, last, fold).iter().map(|(_, low)| (*low, *low));
+        lowered.extend(lows);
     };
     for item in items {
         match item {
@@ -198,9 +197,10 @@ fn folded_class(items: &[ClassItem], fold: Fold) -> CharSet {
                 let end = (*last).min(MAP_END);
                 if *first <= end {
                     add_lowered(*first, end, &mut lowered);
+                    let changed = changed_in(*first, end, fold);
                     for entry in EXTRA_CASES.iter().filter(|_| fold == Fold::Unicode) {
                         let from_range = *first <= entry.0 && entry.0 <= end
-                            || changed_in(*first, end, fold).any(|code| lower(code, fold) == entry.0);
+                            || changed.iter().any(|(_, low)| *low == entry.0);
                         if from_range {
                             lowered.extend(entry.1.iter().map(|&code| (code, code)));
                         }
@@ -223,16 +223,35 @@ fn folded_class(items: &[ClassItem], fold: Fold) -> CharSet {
     with_lower_in(&CharSet::new(lowered), fold)
 }
 
-/// The characters from `first` to `last` that have another lower case.
-fn changed_in(first: u32, last: u32, fold: Fold) -> impl Iterator<Item = u32> {
-    let ascii = (0x41..=0x5A).filter(move |_| fold == Fold::Ascii);
-    let all = LOWER
-        .iter()
-        .filter(move |_| fold == Fold::Unicode)
-        .flat_map(codes);
-    ascii
-        .chain(all)
-        .filter(move |code| first <= *code && *code <= last)
+/// The characters that have another lower case, with that, in order.
+struct Changed {
+    pairs: Vec<(u32, u32)>,
+    codes: CharSet,
+}
+
+impl Changed {
+    fn new(codes: impl Iterator<Item = u32>, fold: Fold) -> Self {
+        let mut pairs: Vec<(u32, u32)> = codes.map(|code| (code, lower(code, fold))).collect();
+        pairs.sort_unstable();
+        let codes = CharSet::new(pairs.iter().map(|(code, _)| (*code, *code)));
+        Self { pairs, codes }
+    }
+}
+
+static CHANGED: LazyLock<Changed> =
+    LazyLock::new(|| Changed::new(LOWER.iter().flat_map(codes), Fold::Unicode));
+static CHANGED_ASCII: LazyLock<Changed> = LazyLock::new(|| Changed::new(0x41..=0x5A, Fold::Ascii));
+
+/// The characters from `first` to `last` that have another lower case, with that.
+fn changed_in(first: u32, last: u32, fold: Fold) -> &'static [(u32, u32)] {
+    let pairs = match fold {
+        Fold::None => &[],
+        Fold::Ascii => CHANGED_ASCII.pairs.as_slice(),
+        Fold::Unicode => CHANGED.pairs.as_slice(),
+    };
+    let start = pairs.partition_point(|(code, _)| *code < first);
+    let end = pairs.partition_point(|(code, _)| *code <= last);
+    pairs.get(start..end).unwrap_or_default()
 }
 
 /// The characters whose upper case lies from `first` to `last`.
@@ -255,11 +274,16 @@ fn codes(run: &(u32, u32, u32, i32)) -> impl Iterator<Item = u32> + use<> {
 
 /// The characters whose lower case is in `lowered`.
 fn with_lower_in(lowered: &CharSet, fold: Fold) -> CharSet {
-    let changed: Vec<u32> = changed_in(0, 0x10_FFFF, fold).collect();
-    let unchanged = lowered.minus(&CharSet::new(changed.iter().map(|&code| (code, code))));
+    let changed = match fold {
+        Fold::None => return lowered.clone(),
+        Fold::Ascii => &*CHANGED_ASCII,
+        Fold::Unicode => &*CHANGED,
+    };
+    let unchanged = lowered.minus(&changed.codes);
     let gained = changed
-        .into_iter()
-        .filter(|&code| char::from_u32(lower(code, fold)).is_some_and(|low| lowered.contains(low)))
-        .map(|code| (code, code));
+        .pairs
+        .iter()
+        .filter(|(_, low)| char::from_u32(*low).is_some_and(|low| lowered.contains(low)))
+        .map(|(code, _)| (*code, *code));
     CharSet::new(unchanged.ranges().iter().copied().chain(gained))
 }
