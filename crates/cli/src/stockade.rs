@@ -197,8 +197,8 @@ Examples:
   stockade test --filter 'sshd[mode=aggressive]' -
   stockade test --failregex '^ login from <HOST> failed$' --line '2024-01-02 03:04:05 login from 192.0.2.1 failed'
 
-The exit status is 0 if any line matched, 1 if none did, and 2 where nothing could be tried. Nothing is banned, and
-no ignorecommand is run.";
+The exit status is 0 if any line matched, 1 if none did, and 2 where nothing could be tried. Nothing is banned;
+an ignorecommand is asked as ever.";
 
 #[derive(Debug, Args)]
 struct Explain {

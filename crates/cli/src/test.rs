@@ -8,6 +8,7 @@
 //! Time is that of the log: each line is looked at as if it were read when it was written, so that a log of last year
 //! can be tried. With `at_start` it is now, as when the daemon starts and finds the log.
 
+mod nearest;
 mod report;
 mod setup;
 mod verdict;
@@ -16,16 +17,19 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
+use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_daemon::blueprint::Blueprint;
-use stockade_daemon::machine;
 use stockade_daemon::source::{JournalMatch, JournalOptions, Matches};
+use stockade_daemon::{judge, machine};
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{Encoding, Entry, Filter, Found, Output, Who};
-use stockade_jail::{Answer, Effect, Id, Input, Jail, ListFile, Question, Source};
+use stockade_jail::{Answer, Effect, Id, Input, Jail, ListFile, Question, Source, Ticket};
 use stockade_protocol::definition;
 
 use crate::regex::names::{self, Names};
 use crate::regex::{clock, log};
+use crate::terminal::complain;
+use nearest::Search;
 use report::Report;
 pub(crate) use setup::SetupError;
 use verdict::{End, Failure, Verdict};
@@ -121,6 +125,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, Trouble> {
         at_start: options.at_start,
         is_dated: false,
         bans: 0,
+        search: Search::default(),
+        has_told: false,
     };
     let mut each = |entry: Entry<'_>, text: &str| trial.line(entry, text);
     match lines {
@@ -236,6 +242,9 @@ struct Trial<W> {
     /// A line has told the time.
     is_dated: bool,
     bans: usize,
+    search: Search,
+    /// That the `ignorecommand` cannot be asked.
+    has_told: bool,
 }
 
 impl<W: io::Write> Trial<W> {
@@ -258,7 +267,8 @@ impl<W: io::Write> Trial<W> {
             Entry::Bytes(..) | Entry::Journal { .. } => text,
         };
         let findtime_seconds = self.jail.settings().findtime_micros / 1_000_000;
-        let verdict = Verdict::of(line, &output.steps, failures, &self.filter, findtime_seconds);
+        let of = (&self.filter, findtime_seconds);
+        let verdict = Verdict::of(line, &output.steps, failures, of, &mut self.search);
         Ok(self.report.add(text, &verdict)?)
     }
 
@@ -305,7 +315,7 @@ impl<W: io::Write> Trial<W> {
         }
     }
 
-    /// Answers at once what the daemon asks beside its loop; commands are not run.
+    /// Answers at once what the daemon asks beside its loop.
     fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Resolve(name) => {
@@ -320,7 +330,36 @@ impl<W: io::Write> Trial<W> {
                 Answer::Read(path, file)
             }
             Question::History { number, .. } => Answer::History(number, None),
-            Question::Command { number, .. } => Answer::Command(number, false),
+            Question::Command { number, ticket } => Answer::Command(number, self.ask(number, *ticket)),
+        }
+    }
+
+    /// Whether the `ignorecommand` says that somebody is to be ignored.
+    fn ask(&mut self, number: u64, ticket: Ticket) -> bool {
+        let (counts, settings) = (self.jail.status(), self.jail.settings());
+        let facts = BanFacts {
+            ticket,
+            jail: JailFacts {
+                name: self.jail.name().to_owned(),
+                bantime: settings.bantime,
+                banned: counts.currently_banned,
+                banned_total: counts.total_banned,
+                found: counts.currently_failed,
+                found_total: counts.total_failed,
+            },
+        };
+        let command = settings.ignorecommand.clone().unwrap_or_default();
+        match judge::ask_now(&command, &facts, &machine::host_names(), number) {
+            Ok(ignored) => ignored,
+            Err(reasons) => {
+                if !std::mem::replace(&mut self.has_told, true) {
+                    complain(&format!(
+                        "the ignorecommand failed, so it spares nobody: {}",
+                        reasons.join("; ")
+                    ));
+                }
+                false
+            }
         }
     }
 

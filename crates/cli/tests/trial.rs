@@ -61,11 +61,25 @@ const FILES: [(&str, &str); 7] = [
 ];
 
 /// The name of a case, and its words.
-const CASES: [(&str, &[&str]); 25] = [
+const CASES: [(&str, &[&str]); 27] = [
     ("jail", &["web", "web.log"]),
     ("jail-json", &["web", "web.log", "--json"]),
     ("jail-quiet", &["web", "web.log", "-q"]),
     ("logs-of-the-jail", &["web", "-q"]),
+    (
+        "ignorecommand",
+        &["web", "web.log", "--set", "ignorecommand=test <ip> = 192.0.2.2"],
+    ),
+    (
+        "ignorecommand-fails",
+        &[
+            "web",
+            "web.log",
+            "-q",
+            "--set",
+            "ignorecommand=echo no such list >&2; exit 3",
+        ],
+    ),
     ("at-start", &["web", "web.log", "--at-start", "-q"]),
     ("other-maxretry", &["web", "web.log", "-q", "--set", "maxretry=9"]),
     ("filter", &["--filter", "session", "session.log"]),

@@ -116,6 +116,21 @@ impl Judge {
     }
 }
 
+/// Asks a command in the thread of the caller, for as long as it may take.
+///
+/// # Errors
+/// Where it cannot be run, or ends with another status than 0 and 1: what the log would say.
+pub fn ask_now(command: &str, facts: &BanFacts, host: &HostNames, number: u64) -> Result<bool, Vec<String>> {
+    let text = Properties::default()
+        .resolve(command, facts.family(), host)
+        .map_err(|error| vec![error.to_string()])?;
+    let run = shell::run(&Script::new(&text, facts), TIMEOUT, number);
+    if run.ok || run.code == Some(1) {
+        return Ok(run.ok);
+    }
+    Err(run.records.into_iter().map(|(_, text)| text).collect())
+}
+
 fn ask(question: &Question, host: &HostNames, log: &Log, places: &Registry) -> bool {
     let place = || places.get(&question.jail, "ignorecommand", "");
     let text = match Properties::default().resolve(&question.command, question.facts.family(), host) {

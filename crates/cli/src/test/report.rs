@@ -81,6 +81,11 @@ impl<W: Write> Report<W> {
             "prefregex": verdict.prefregex,
             "failregex": verdict.failregex,
             "ignoreregex": verdict.ignoreregex,
+            "nearest": verdict.nearest.as_ref().map(|nearest| json!({
+                "failregex": nearest.number,
+                "matched": nearest.matched,
+                "wanted": nearest.wanted,
+            })),
             "failures": verdict.failures.iter().map(failure).collect::<Vec<_>>(),
         })
     }

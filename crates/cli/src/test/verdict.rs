@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use stockade_datetime::{Timestamp, duration};
-use stockade_filter::{Filter, Regex, Step};
+use stockade_filter::{Filter, Regex, Step, UseDns};
+
+use super::nearest::{Nearest, Search};
 
 /// Where the way of a line ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,8 @@ pub(super) struct Verdict {
     pub(super) ignoreregex: Option<usize>,
     /// What was made of each id.
     pub(super) failures: Vec<Failure>,
+    /// The failregex that comes nearest, where none matches.
+    pub(super) nearest: Option<Nearest>,
 }
 
 /// What was made of one id.
@@ -129,7 +133,7 @@ impl End {
             Self::Unresolved => "a host name without an address",
             Self::Helper => "remembered for its session, no failure by itself",
             Self::Pending => "a failure whose session has no address yet",
-            Self::Ignored => "never banned: ignoreip, ignoreself",
+            Self::Ignored => "never banned: ignoreip, ignoreself, ignorecommand",
             Self::Counted => "counted",
             Self::Banned => "led to a ban",
             Self::AlreadyBanned => "of an id that is banned already",
@@ -163,8 +167,8 @@ impl Verdict {
         line: &str,
         steps: &[Step],
         failures: Vec<Failure>,
-        filter: &Filter,
-        findtime_seconds: i64,
+        (filter, findtime_seconds): (&Filter, i64),
+        search: &mut Search,
     ) -> Self {
         let mut verdict = Self {
             end: End::Failregex,
@@ -176,13 +180,16 @@ impl Verdict {
             failregex: None,
             ignoreregex: None,
             failures,
+            nearest: None,
         };
         let mut content = None;
+        let mut undated = line.to_owned();
         let mut drop = None;
         for step in steps {
             match step {
                 Step::Date { place, template, .. } => {
                     let text = line.get(place.clone()).unwrap_or_default().to_owned();
+                    undated.replace_range(place.clone(), "");
                     let name = filter
                         .detector()
                         .map(|detector| detector.name(*template).to_owned());
@@ -222,6 +229,11 @@ impl Verdict {
                 // It matched, and its name has no address.
                 (Some(true) | None, Some(_)) => End::Unresolved,
             });
+        if verdict.end == End::Failregex && filter.maxlines() == 1 {
+            let text = format!("{}\n", content.as_deref().unwrap_or(&undated));
+            let dns = filter.usedns() != UseDns::No;
+            verdict.nearest = search.nearest(filter.failregex(), &text, dns);
+        }
         verdict.why = verdict.reason(filter, content.as_deref(), findtime_seconds);
         verdict
     }
@@ -247,9 +259,12 @@ impl Verdict {
                     1 => "the failregex does not match".to_owned(),
                     _ => format!("none of the {count} failregexes matches"),
                 };
+                let nearest = self.by_nearest(count);
                 match content {
-                    Some(content) => format!("the prefregex matches, but {none} what it leaves: `{content}`"),
-                    None => format!("{none}{}", self.undated()),
+                    Some(content) => {
+                        format!("the prefregex matches, but {none} what it leaves: `{content}`{nearest}")
+                    }
+                    None => format!("{none}{}{nearest}", self.undated()),
                 }
             }
             End::Ignoreregex => format!(
@@ -271,6 +286,22 @@ impl Verdict {
         self.failregex
             .map(|number| format!(" (failregex {number})"))
             .unwrap_or_default()
+    }
+
+    fn by_nearest(&self, count: usize) -> String {
+        let Some(Nearest {
+            number,
+            matched,
+            wanted,
+        }) = &self.nearest
+        else {
+            return String::new();
+        };
+        let which = match count {
+            1 => "it comes".to_owned(),
+            _ => format!("failregex {number} comes nearest,"),
+        };
+        format!("; {which} as far as `{matched}` and then wants `{wanted}`")
     }
 
     const fn undated(&self) -> &'static str {
