@@ -22,16 +22,22 @@ fn main() -> ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
         Some("config") => config::run(),
         Some("filter") => {
-            let alone = more.iter().any(|word| word == "--alone");
-            let only = more.iter().find(|word| *word != "--alone");
-            filter::run(alone, only.map(String::as_str))
+            let has = |option: &str| more.iter().any(|word| word == option);
+            let only = more.iter().find(|word| !word.starts_with("--"));
+            let effort = if has("--once") {
+                filter::Effort::Once
+            } else {
+                filter::Effort::Full
+            };
+            filter::run(effort, has("--alone"), only.map(String::as_str))
         }
         Some("firewall") => firewall::run(),
         Some("latency") => latency::run(),
         Some("reload") => reload::run(),
         Some("restore") => restore::run(),
         Some(_) | None => Err(
-            "usage: stockade-bench config|firewall|latency|reload|restore|filter [--alone] [SCENE]".into(),
+            "usage: stockade-bench config|firewall|latency|reload|restore|filter [--alone] [--once] [SCENE]"
+                .into(),
         ),
     };
     match done {

@@ -46,7 +46,8 @@ impl World for QuietWorld {
         let written = writeln!(self.log, "{text}");
         debug_assert!(written.is_ok(), "a string takes everything");
         let record = self.log.get(start..).unwrap_or_default();
-        if logger == "fail2ban.filter" && record.contains("] Found ") {
+        let behind_name = record.find(']').and_then(|at| record.get(at..));
+        if logger == "fail2ban.filter" && behind_name.is_some_and(|text| text.starts_with("] Found ")) {
             self.failures += 1;
         }
     }

@@ -67,6 +67,8 @@ pub(crate) struct Cell {
     /// When the firewall is tried again that has refused a change, and how long after that once more.
     retry: Option<(Timestamp, i64)>,
     zone: TimeZone,
+    /// The second that the log was last told of, as it was told; failures come many in a second.
+    told_time: Option<(i64, String)>,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,7 @@ impl Cell {
             prolongs: Vec::new(),
             retry: None,
             zone,
+            told_time: None,
         };
         cell.check_memory(world);
         let restored = cell.restore(world, now);
@@ -305,14 +308,14 @@ impl Cell {
                     world.log(
                         Level::INFO,
                         FILTER,
-                        format_args!("[{name}] Found {} - {}", id, local_time(&self.zone, time)),
+                        format_args!("[{name}] Found {} - {}", id, self.time_text(time)),
                     );
                 }
                 Effect::Attempt { id, time } => {
                     world.log(
                         Level::INFO,
                         FILTER,
-                        format_args!("[{name}] Attempt {} - {}", id, local_time(&self.zone, time)),
+                        format_args!("[{name}] Attempt {} - {}", id, self.time_text(time)),
                     );
                 }
                 Effect::KnownOffender {
@@ -376,6 +379,18 @@ impl Cell {
                 Effect::Ask(question) => self.ask(world, now, question),
             }
         }
+    }
+
+    /// A time as the log has it.
+    fn time_text(&mut self, time: Timestamp) -> &str {
+        let seconds = time.seconds();
+        if self.told_time.as_ref().is_none_or(|(told, _)| *told != seconds) {
+            self.told_time = None;
+        }
+        let (_, text) = self
+            .told_time
+            .get_or_insert_with(|| (seconds, local_time(&self.zone, time)));
+        text
     }
 
     /// Brings the firewall in line with what was decided, in as few steps as its order allows.

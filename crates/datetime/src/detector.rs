@@ -85,6 +85,8 @@ pub struct Detector {
     candidate_captures: Vec<(usize, usize)>,
     /// The date of the line before, for the next one mostly has the same.
     same: Option<Same>,
+    /// Whether the date of the line before is that one.
+    is_by_hand: bool,
 }
 
 /// A date that was read by hand, and all that was looked at for it.
@@ -164,6 +166,7 @@ impl Detector {
             scratch: Scratch::default(),
             candidate_captures: Vec::new(),
             same: None,
+            is_by_hand: false,
         };
         detector.set_templates(defaults::layouts(datepattern.unwrap_or_default())?)?;
         Ok(detector)
@@ -246,8 +249,10 @@ impl Detector {
             self.set_templates(layouts)
                 .expect("the default formats are supported");
         }
-        if let Some(found) = self.find_by_hand(line, clock) {
-            return Some(found);
+        let by_hand = self.find_by_hand(line, clock);
+        self.is_by_hand = by_hand.is_some() && self.same.is_some();
+        if by_hand.is_some() {
+            return by_hand;
         }
         let hit = self.choose(line)?;
         let template = self.order.get(hit.index)?.template;
@@ -268,23 +273,47 @@ impl Detector {
         })
     }
 
-    /// The common case in short: the format of the line before once more, where it is one that is tied to
-    /// the line's start and read by hand.
-    fn find_by_hand(&mut self, line: &str, clock: &Clock) -> Option<Found> {
+    /// Whether `line` has its date where the last line that was read by hand had the same date, and that is all
+    /// there is to be found in it; then what that tells of the log is remembered, as by [`Self::find`].
+    ///
+    /// `line` may have its end.
+    #[inline]
+    pub fn finds_same(&mut self, line: &str, clock: &Clock) -> bool {
+        self.same_again(line, clock).is_some()
+    }
+
+    /// Whether the line before was read by hand, or had the date of one that was.
+    #[must_use]
+    pub fn reads_by_hand(&self) -> bool {
+        self.is_by_hand
+    }
+
+    #[inline]
+    fn same_again(&mut self, line: &str, clock: &Clock) -> Option<&Found> {
         let last = self.last.filter(|last| last.surroundings.is_none())?;
         let used = self.order.get_mut(last.index)?;
-        if let Some(same) = &self.same
-            && same.template == used.template
+        let same = self.same.as_ref()?;
+        let is_same = same.template == used.template
             && same.now == clock.now()
             && same.zone == self.zone
-            && line.as_bytes().get(..same.length) == same.begin.get(..same.length)
-        {
+            && line.as_bytes().get(..same.length) == same.begin.get(..same.length);
+        is_same.then(|| {
             used.hits += 1;
             used.last_used = Some(same.now);
             used.distance = Some(0);
             self.last_distance = 0;
-            return Some(same.found.clone());
+            &same.found
+        })
+    }
+
+    /// The common case in short: the format of the line before once more, where it is one that is tied to
+    /// the line's start and read by hand.
+    fn find_by_hand(&mut self, line: &str, clock: &Clock) -> Option<Found> {
+        if let Some(found) = self.same_again(line, clock) {
+            return Some(found.clone());
         }
+        let last = self.last.filter(|last| last.surroundings.is_none())?;
+        let used = self.order.get_mut(last.index)?;
         let date = self.templates.get(used.template)?.quick?.read(line, 0)?;
         let moment = date.numbers.moment(self.zone, clock, &mut self.days);
         used.hits += 1;

@@ -1,7 +1,6 @@
 //! What is counted and banned: addresses, networks, and any other text.
 
-use std::fmt;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A mask that is no prefix, such as `255.0.255.0`.
@@ -166,7 +165,22 @@ impl fmt::Display for Address {
                 let [.., a, b, c, d] = ip.octets();
                 write!(f, "::{}", Ipv4Addr::new(a, b, c, d))?;
             }
-            IpAddr::V4(_) | IpAddr::V6(_) => write!(f, "{}", self.ip)?,
+            IpAddr::V6(ip) => write!(f, "{ip}")?,
+            // Every failure is logged with one, so it is written without detours.
+            IpAddr::V4(ip) => {
+                for (number, octet) in ip.octets().into_iter().enumerate() {
+                    if number > 0 {
+                        f.write_char('.')?;
+                    }
+                    if octet >= 100 {
+                        f.write_char(char::from(b'0' + octet / 100))?;
+                    }
+                    if octet >= 10 {
+                        f.write_char(char::from(b'0' + octet / 10 % 10))?;
+                    }
+                    f.write_char(char::from(b'0' + octet % 10))?;
+                }
+            }
         }
         if self.is_single() || self.prefix == 0 {
             return Ok(());

@@ -50,8 +50,8 @@ impl Buffer {
     pub(crate) fn write(&self, text: &mut String) {
         text.clear();
         for line in &self.lines {
-            text.push_str(&line.before);
-            text.push_str(&line.after);
+            text.push_str(line.before());
+            text.push_str(line.after());
             text.push('\n');
         }
     }
@@ -65,7 +65,7 @@ impl Buffer {
         let texts: Vec<(String, usize)> = (first..=last)
             .filter_map(|index| {
                 let line = self.lines.get(index)?;
-                Some((format!("{}{}", line.before, line.after), index))
+                Some((format!("{}{}", line.before(), line.after()), index))
             })
             .collect();
         let places: BTreeSet<(&str, usize)> = texts.iter().map(|(text, index)| (&**text, *index)).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use stockade_datetime::Timestamp;
@@ -27,27 +28,65 @@ pub struct Candidate {
     pub captured: Captured,
 }
 
-/// One line kept as evidence, cut where its date stands; the three parts together are the whole line.
+/// One line kept as evidence, cut where its date stands; the three parts together are the whole line. Copies share it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MatchedLine {
-    /// What stands before the date.
-    pub before: String,
-    /// The text of the date, as the line has it.
-    pub date: String,
-    /// What stands after the date.
-    pub after: String,
+    text: Arc<str>,
+    /// Where the date begins and where it ends.
+    date: (usize, usize),
 }
 
 impl MatchedLine {
+    /// The line of these parts.
+    #[must_use]
+    pub fn new(before: &str, date: &str, after: &str) -> Self {
+        Self {
+            text: [before, date, after].concat().into(),
+            date: (before.len(), before.len() + date.len()),
+        }
+    }
+
+    /// A line whose date stands at these places.
+    pub(crate) fn of(line: &str, date: Range<usize>) -> Self {
+        Self {
+            text: line.into(),
+            date: (date.start, date.end),
+        }
+    }
+
+    /// What stands before the date.
+    #[must_use]
+    pub fn before(&self) -> &str {
+        self.text.get(..self.date.0).unwrap_or_default()
+    }
+
+    /// The text of the date, as the line has it.
+    #[must_use]
+    pub fn date(&self) -> &str {
+        self.text.get(self.date.0..self.date.1).unwrap_or_default()
+    }
+
+    /// What stands after the date.
+    #[must_use]
+    pub fn after(&self) -> &str {
+        self.text.get(self.date.1..).unwrap_or_default()
+    }
+
     /// How many bytes the line has.
-    pub(crate) const fn len(&self) -> usize {
-        self.before.len() + self.date.len() + self.after.len()
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The whole line.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
 impl fmt::Display for MatchedLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.before, self.date, self.after)
+        f.write_str(&self.text)
     }
 }
 
@@ -85,6 +124,20 @@ impl Captured {
         Self(None)
     }
 
+    /// Nothing captured, with room for so many groups.
+    pub(crate) fn with_room_for(groups: usize) -> Self {
+        let mut captured = Self::new();
+        captured.make_room_for(groups);
+        captured
+    }
+
+    /// Makes room for so many groups more.
+    pub(crate) fn make_room_for(&mut self, groups: usize) {
+        if groups > 0 {
+            self.list_mut().reserve(groups);
+        }
+    }
+
     /// What was captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Data> {
@@ -115,7 +168,8 @@ impl Captured {
     /// As [`Self::insert`], without making the name anew.
     pub(crate) fn insert_shared(&mut self, name: &Arc<str>, data: Data) {
         let list = self.list_mut();
-        match list.iter_mut().find(|(known, _)| *known == *name) {
+        let is_same = |known: &Arc<str>| Arc::ptr_eq(known, name) || *known == *name;
+        match list.iter_mut().find(|(known, _)| is_same(known)) {
             Some((_, old)) => *old = Some(data),
             None => list.push((Arc::clone(name), Some(data))),
         }

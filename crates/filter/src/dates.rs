@@ -50,6 +50,20 @@ impl Dates {
         }
     }
 
+    /// Whether nothing but the date of the line before, which stood at its beginning, is to be found in this one;
+    /// then that is done with.
+    #[inline]
+    pub(crate) fn find_same(&mut self, line: &str, clock: &Clock) -> bool {
+        self.detector
+            .as_mut()
+            .is_some_and(|detector| detector.finds_same(line, clock))
+    }
+
+    /// Whether the line before had a date for [`Self::find_same`].
+    pub(crate) fn can_be_same(&self) -> bool {
+        self.detector.as_ref().is_some_and(Detector::reads_by_hand)
+    }
+
     /// Whether the other one would find the same in every line from now on.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
         let detectors = match (&self.detector, &other.detector) {

@@ -11,7 +11,7 @@ use crate::choice::{Choice, UseDns, choose, count_host};
 use crate::dates::Dates;
 use crate::gate::Gates;
 use crate::note::{Note, Notes};
-use crate::regex::{Match, Regex, RegexError};
+use crate::regex::{Regex, RegexError};
 use crate::sessions::Sessions;
 use crate::times::{Check, CutLine, Date, Timed, Times};
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
@@ -153,11 +153,16 @@ pub struct Filter {
     is_gated: bool,
     dates: Dates,
     times: Times,
+    /// What the time of the line before was checked against, where another line that is no match and has the same
+    /// date changes nothing any more.
+    steady: Option<Check>,
     buffer: Buffer,
     sessions: Sessions,
     notes: Notes,
-    /// The text that expressions are searched in; kept for its room.
+    /// The text that expressions are searched in, and where the last matches were; kept for their room.
     text: String,
+    prefix_captures: Captures,
+    captures: Captures,
 }
 
 /// `maxlines` below 1.
@@ -186,10 +191,13 @@ impl Filter {
             is_gated: true,
             dates: Dates::new(start_year),
             times: Times::default(),
+            steady: None,
             buffer: Buffer::default(),
             sessions: Sessions::default(),
             notes: Notes::default(),
             text: String::new(),
+            prefix_captures: Captures::default(),
+            captures: Captures::default(),
         }
     }
 
@@ -202,12 +210,18 @@ impl Filter {
         let gates = gates.as_deref();
         match entry {
             Entry::Journal { time, iso, text } => {
+                self.steady = None;
                 let entry = (time, iso, text);
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
                 self.tell(|| Step::JournalTime(time), out);
-                self.search_unless_old(timed, check.now, gates, out);
+                if self.may_match(text, gates) {
+                    self.search_unless_old(timed, check.now, gates, out);
+                }
             }
-            Entry::Text(line) => self.line(line, (gates, true), clock, check, out),
+            Entry::Text(line) => {
+                let passes = self.may_match(line, gates);
+                self.line(line, (gates, passes), clock, check, out);
+            }
             Entry::Bytes(bytes, file) => {
                 let (line, clean) = self.encoding.decode(bytes);
                 if !clean {
@@ -215,9 +229,15 @@ impl Filter {
                     out.notes
                         .extend(self.notes.undecodable(check.now, file, name, bytes));
                 }
-                self.line(&line, (gates, true), clock, check, out);
+                let passes = self.may_match(&line, gates);
+                self.line(&line, (gates, passes), clock, check, out);
             }
         }
+    }
+
+    /// Whether a text is worth being searched; whoever asks why wants to know even where it is not.
+    fn may_match(&self, text: &str, gates: Option<&Gates>) -> bool {
+        self.mode.explain || gates.is_none_or(|gates| gates.may_match(text))
     }
 
     /// Looks at lines of a file, and appends what came of each to `out`, the number of the line with it. Lines of
@@ -260,8 +280,7 @@ impl Filter {
             let place_in_text = place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start);
             match text.and_then(|text| text.get(place_in_text)) {
                 Some(line) => {
-                    let line = line.trim_end_matches(['\r', '\n']);
-                    self.line(line, (gates, passes), clock, check, &mut output);
+                    self.line(without_end(line), (gates, passes), clock, check, &mut output);
                 }
                 None => {
                     let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
@@ -308,7 +327,13 @@ impl Filter {
         check: Check,
         out: &mut Output,
     ) {
+        if !passes && self.steady == Some(check) && self.dates.find_same(line, clock) {
+            return;
+        }
         let date = self.dates.find(line, clock);
+        let is_first = matches!(&date, Date::At { span, .. } if span.start == 0);
+        let is_steady = is_first && !self.mode.explain && self.dates.can_be_same();
+        self.steady = is_steady.then_some(check);
         // What no expression finds in the line may come about where its date is cut out.
         let passes = passes
             || match &date {
@@ -385,7 +410,7 @@ impl Filter {
                 now,
             };
             if let Some(prefix) = self.prefix(&text, now, out) {
-                self.match_all(&line, prefix, candidates, &mut text, out);
+                self.match_all(&line, prefix, (gates, candidates), &mut text, out);
             }
         }
         self.text = text;
@@ -399,26 +424,25 @@ impl Filter {
                 content: Content::All,
             });
         };
-        let found = settle(prefregex.captures(text), prefregex, now, &mut self.notes, out).flatten();
+        let mut captures = std::mem::take(&mut self.prefix_captures);
+        let searched = prefregex.captures_into(text, &mut captures);
+        let found = settle(searched, prefregex, now, &mut self.notes, out).unwrap_or(false);
         let explain = self.mode.explain;
         self.tell(
-            || {
-                Step::Prefregex(
-                    found
-                        .as_ref()
-                        .map(|found| prefregex.read(text, found, explain).data),
-                )
-            },
+            || Step::Prefregex(found.then(|| prefregex.read(text, &captures, explain))),
             out,
         );
-        let captures = found?;
-        let content = match captures.name("content") {
+        if !found {
+            self.prefix_captures = captures;
+            return None;
+        }
+        let content = match prefregex.content(&captures) {
             // The content and one LF is what the text ends with, as a rule.
             Some(span) if !span.is_empty() && text.get(span.end..) == Some("\n") => Content::From(span.start),
             Some(span) if !span.is_empty() => {
                 Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
             }
-            Some(_) | None => match prefregex.read(text, &captures, false).data.text("content") {
+            Some(_) | None => match prefregex.read(text, &captures, false).text("content") {
                 Some(content) if !content.is_empty() => Content::Text(content.to_owned() + "\n"),
                 Some(_) | None => Content::All,
             },
@@ -434,37 +458,35 @@ impl Filter {
         &mut self,
         line: &Line<'_>,
         prefix: Prefix,
-        candidates: Candidates,
+        (gates, candidates): (Option<&Gates>, Candidates),
         text: &mut String,
         out: &mut Output,
     ) {
         let Prefix { captures, content } = prefix;
+        let candidates =
+            candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(content.of(text))));
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
         let mut base_read: Option<Captured> = None;
-        for index in (0..self.failregex.len()).filter(|index| candidates.contains(*index)) {
+        let mut found = std::mem::take(&mut self.captures);
+        let mut next = 0;
+        while let Some(index) = candidates.next(next) {
+            next = index + 1;
             let Some(regex) = self.failregex.get(index) else {
                 break;
             };
-            let subject = match &content {
-                Content::All => text.as_str(),
-                Content::From(start) => text.get(*start..).unwrap_or_default(),
-                Content::Text(content) => content,
-            };
+            let subject = content.of(text);
             let absent = self.mode.explain;
-            let found = settle(regex.find(subject, absent), regex, line.now, &mut self.notes, out);
-            let Some(Some(found)) = found else {
+            let searched = regex.captures_into(subject, &mut found);
+            if settle(searched, regex, line.now, &mut self.notes, out) != Some(true) {
                 continue;
-            };
+            }
             // Most lines pass the prefregex and match no failregex, so what it captured is not read before.
             let base = base_read.get_or_insert_with(|| {
-                let mut data = match (&self.prefregex, &captures) {
-                    (Some(prefregex), Some(captures)) => {
-                        prefregex.read_but(text, captures, absent, "content").data
-                    }
-                    (Some(_) | None, _) => Captured::new(),
-                };
-                data.remove("content");
+                let mut data = Captured::with_room_for(USUAL_GROUPS);
+                if let (Some(prefregex), Some(captures)) = (&self.prefregex, &captures) {
+                    prefregex.read_prefix_onto(&mut data, text, captures, absent);
+                }
                 data
             });
             let base = if self.mode.check_all {
@@ -473,14 +495,15 @@ impl Filter {
                 std::mem::take(base)
             };
             let evidence = several.then(|| {
-                let places = self.buffer.taken(subject, found.span.clone(), &found.skipped);
+                let skipped = regex.skipped(subject, &found);
+                let places = self.buffer.taken(subject, found.whole(), &skipped);
                 self.buffer.take(&places)
             });
             if self.maxlines > 1 && !several {
                 self.buffer.clear();
             }
             self.tell(|| Step::Failregex(index), out);
-            let go_on = self.matched(line, base, subject, (index, found, evidence), out);
+            let go_on = self.matched(line, base, subject, (index, &found, evidence), out);
             if !go_on && !self.mode.check_all {
                 break;
             }
@@ -492,6 +515,8 @@ impl Filter {
                 self.buffer.write(text);
             }
         }
+        self.captures = found;
+        self.prefix_captures = captures.unwrap_or_default();
     }
 
     /// Judges one match; returns whether the line can still be another's.
@@ -500,7 +525,7 @@ impl Filter {
         line: &Line<'_>,
         base: Captured,
         subject: &str,
-        (index, found, evidence): (usize, Match, Option<Vec<MatchedLine>>),
+        (index, found, evidence): (usize, &Captures, Option<Vec<MatchedLine>>),
         out: &mut Output,
     ) -> bool {
         let ignored = match &evidence {
@@ -508,7 +533,7 @@ impl Filter {
             Some(lines) => {
                 let mut text = String::new();
                 for line in lines {
-                    text.extend([&line.before, &line.after, "\n"]);
+                    text.extend([line.before(), line.after(), "\n"]);
                 }
                 self.is_ignored(&text, line.now, out)
             }
@@ -533,7 +558,9 @@ impl Filter {
 
         let mut merged = !base.is_empty();
         let mut data = base;
-        data.take_over(found.data);
+        if let Some(regex) = self.failregex.get(index) {
+            regex.read_onto(&mut data, subject, found, self.mode.explain);
+        }
         let counts_host = [self.failregex.get(index), self.prefregex.as_ref()]
             .into_iter()
             .flatten()
@@ -628,6 +655,17 @@ enum Content {
     Text(String),
 }
 
+impl Content {
+    /// What the failregexes are searched in, where `text` is what the prefregex was searched in.
+    fn of<'a>(&'a self, text: &'a str) -> &'a str {
+        match self {
+            Self::All => text,
+            Self::From(start) => text.get(*start..).unwrap_or_default(),
+            Self::Text(content) => content,
+        }
+    }
+}
+
 /// What is known about the line that is searched.
 #[derive(Debug, Clone, Copy)]
 struct Line<'a> {
@@ -636,6 +674,15 @@ struct Line<'a> {
     is_whole: bool,
     no_date: bool,
     now: Timestamp,
+}
+
+/// A line without its end.
+#[inline]
+fn without_end(mut line: &str) -> &str {
+    while let Some(rest) = line.strip_suffix('\n').or_else(|| line.strip_suffix('\r')) {
+        line = rest;
+    }
+    line
 }
 
 /// A search that was given up is no match, and is told.
@@ -818,6 +865,7 @@ impl Filter {
 
     /// When a line was written, where it says so; for whoever looks for the place from which to read a log.
     pub fn date_of(&mut self, line: &[u8], clock: &Clock) -> Option<Timestamp> {
+        self.steady = None;
         let (line, _) = self.encoding.decode(line);
         self.dates.time_of(&line, clock)
     }
@@ -910,6 +958,9 @@ impl Filter {
         !matches!(self.usedns, UseDns::No)
     }
 }
+
+/// How many groups are captured as a rule, those that sessions add included.
+const USUAL_GROUPS: usize = 8;
 
 /// The most lines that are kept; more would make every line a search of megabytes.
 pub const MAX_MAXLINES: usize = 1000;

@@ -19,17 +19,19 @@ pub(crate) struct Gates {
     failregex: Option<Gate>,
     /// The failregexes that do not.
     always: Candidates,
+    /// Where all failregexes begin where the text does: those that may match a text that begins with a byte.
+    by_first_byte: Option<Box<[Candidates; 256]>>,
 }
 
 impl Gates {
     /// The gate for these expressions; nothing where every line could match.
-    pub(crate) fn of(prefregex: Option<&Regex>, failregex: &[Arc<Regex>]) -> Option<Self> {
+    pub(crate) fn of(prefregex: Option<&Regex>, expressions: &[Arc<Regex>]) -> Option<Self> {
         let gate_of = |regexes: &mut dyn Iterator<Item = (usize, &'_ Literals)>| Gate::new(regexes);
         let prefix = prefregex.and_then(|regex| regex.pattern().literals());
         let prefregex = prefix.and_then(|literals| gate_of(&mut std::iter::once((0, literals))));
         let mut always = Candidates::NONE;
         let mut asking = Vec::new();
-        for (number, regex) in failregex.iter().enumerate() {
+        for (number, regex) in expressions.iter().enumerate() {
             match regex.pattern().literals() {
                 Some(literals) => asking.push((number, literals)),
                 None => always = always.union(Candidates::one(number)),
@@ -43,6 +45,7 @@ impl Gates {
             prefregex,
             failregex,
             always,
+            by_first_byte: by_first_byte(expressions),
         })
     }
 
@@ -78,8 +81,16 @@ impl Gates {
         gate.next(&seam, 0).is_some()
     }
 
-    /// The failregexes that could match in a text.
+    /// Whether a text could match at all.
+    pub(crate) fn may_match(&self, text: &str) -> bool {
+        self.next(text.as_bytes(), 0).is_some()
+    }
+
+    /// The failregexes that could match in what the prefregex leaves of a text, told by the text.
     pub(crate) fn candidates(&self, text: &str) -> Candidates {
+        if self.by_first_byte.is_some() {
+            return Candidates::ALL;
+        }
         let text = text.as_bytes();
         let found = match &self.failregex {
             Some(gate) => gate.candidates(text).union(self.always),
@@ -90,4 +101,24 @@ impl Gates {
             Some(_) | None => found,
         }
     }
+
+    /// The failregexes that could match in what the prefregex has left of a text.
+    pub(crate) fn candidates_at(&self, subject: &str) -> Candidates {
+        let first = subject.as_bytes().first();
+        let known = self.by_first_byte.as_ref().zip(first);
+        let known = known.and_then(|(table, first)| table.get(usize::from(*first)));
+        known.copied().unwrap_or(Candidates::ALL)
+    }
+}
+
+/// The expressions by the byte that a text begins with; nothing where one of them may match anywhere.
+fn by_first_byte(expressions: &[Arc<Regex>]) -> Option<Box<[Candidates; 256]>> {
+    let mut table = Box::new([Candidates::NONE; 256]);
+    for (number, regex) in expressions.iter().enumerate() {
+        let bytes = regex.pattern().first_bytes()?;
+        for (place, _) in table.iter_mut().zip(bytes).filter(|(_, may)| *may) {
+            *place = place.union(Candidates::one(number));
+        }
+    }
+    Some(table)
 }

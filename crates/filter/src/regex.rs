@@ -46,18 +46,9 @@ pub struct Regex {
     groups: Groups,
     /// The named groups with their numbers.
     names: Vec<(Arc<str>, usize)>,
+    /// The number of the group that the failregexes are searched in.
+    content: Option<usize>,
     counts_host: bool,
-}
-
-/// A match of an expression.
-#[derive(Debug)]
-pub(crate) struct Match {
-    /// Where it is.
-    pub(crate) span: Range<usize>,
-    /// What `<SKIPLINES>` took.
-    pub(crate) skipped: String,
-    /// What the groups captured, alternates and tuples in place.
-    pub(crate) data: Captured,
 }
 
 /// Written the same, expanded the same, and compiled for as many lines.
@@ -94,6 +85,7 @@ impl Regex {
                     .group_names()
                     .filter_map(|name| Some((name.into(), pattern.group_number(name)?)))
                     .collect(),
+                content: pattern.group_number("content"),
                 counts_host: !has_id_group(&pattern) && pattern.has_group(HOST_GROUP),
                 pattern,
             }),
@@ -138,50 +130,76 @@ impl Regex {
         self.pattern.is_match(text)
     }
 
-    /// Its leftmost match in `text`.
-    pub(crate) fn find(&self, text: &str, absent: bool) -> Result<Option<Match>, StepLimit> {
-        Ok(self
-            .pattern
-            .captures(text)?
-            .map(|captures| self.read(text, &captures, absent)))
+    /// Whether it matches somewhere in `text`, and where its leftmost match is.
+    pub(crate) fn captures_into(&self, text: &str, captures: &mut Captures) -> Result<bool, StepLimit> {
+        self.pattern.captures_into(text, captures)
     }
 
-    /// Where its leftmost match in `text` is, to be [`Regex::read`].
-    pub(crate) fn captures(&self, text: &str) -> Result<Option<Captures>, StepLimit> {
-        self.pattern.captures(text)
+    /// Where the group is that the failregexes are searched in, if there is one and it took part.
+    pub(crate) fn content(&self, captures: &Captures) -> Option<Range<usize>> {
+        captures.span(self.content?)
+    }
+
+    /// What `<SKIPLINES>` took in a match.
+    pub(crate) fn skipped(&self, text: &str, captures: &Captures) -> String {
+        let names = self.names.iter().filter(|(name, _)| is_skiplines(name));
+        names
+            .filter_map(|(_, number)| text.get(captures.span(*number)?))
+            .collect()
     }
 
     /// What a match in `text` captured; where `absent`, with the names of the groups that took no part.
-    pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Match {
-        self.read_but(text, captures, absent, "")
-    }
-
-    /// As [`Self::read`], where one group is of no interest.
-    pub(crate) fn read_but(&self, text: &str, captures: &Captures, absent: bool, left_out: &str) -> Match {
-        // What is of no interest by itself may be so to an alternate or a tuple.
-        let is_plain = self.groups == Groups::default();
-        let mut data = Captured::new();
-        let mut skipped = String::new();
+    pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Captured {
+        let mut data = Captured::with_room_for(self.names.len());
         for (name, number) in &self.names {
-            if is_plain && **name == *left_out {
-                continue;
+            match captures.span(*number).and_then(|span| text.get(span)) {
+                Some(found) => data.insert_shared(name, Data::Text(found.to_owned())),
+                None if absent => data.insert_absent(name),
+                None => {}
             }
-            let Some(found) = captures.span(*number).and_then(|span| text.get(span)) else {
-                if absent {
-                    data.insert_absent(name);
-                }
-                continue;
-            };
-            if is_skiplines(name) {
-                skipped.push_str(found);
-            }
-            data.insert_shared(name, Data::Text(found.to_owned()));
         }
         self.groups.finish(&mut data);
-        Match {
-            span: captures.whole(),
-            skipped,
-            data,
+        data
+    }
+
+    /// Adds what a match of a prefregex in `text` captured to what is known, but not what the failregexes are
+    /// searched in.
+    pub(crate) fn read_prefix_onto(
+        &self,
+        data: &mut Captured,
+        text: &str,
+        captures: &Captures,
+        absent: bool,
+    ) {
+        self.read_all_onto(data, text, captures, (absent, self.content));
+        data.remove("content");
+    }
+
+    /// Adds what a match in `text` captured to what is known; see [`Self::read`].
+    pub(crate) fn read_onto(&self, data: &mut Captured, text: &str, captures: &Captures, absent: bool) {
+        self.read_all_onto(data, text, captures, (absent, None));
+    }
+
+    fn read_all_onto(
+        &self,
+        data: &mut Captured,
+        text: &str,
+        captures: &Captures,
+        (absent, left_out): (bool, Option<usize>),
+    ) {
+        // What is of no interest by itself may be so to an alternate or a tuple.
+        if absent || self.groups != Groups::default() {
+            data.take_over(self.read(text, captures, absent));
+            return;
+        }
+        data.make_room_for(self.names.len());
+        for (name, number) in &self.names {
+            if left_out == Some(*number) {
+                continue;
+            }
+            if let Some(found) = captures.span(*number).and_then(|span| text.get(span)) {
+                data.insert_shared(name, Data::Text(found.to_owned()));
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Invariant: no more than [`MAX_SESSIONS`] sessions of [`MAX_LINES`] lines are kept, none longer than
 //! [`SESSION_SECONDS`]; what has to make room is counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, LazyLock};
 
 use stockade_datetime::Timestamp;
 
@@ -29,11 +31,43 @@ pub const MAX_USERS: usize = 100;
 pub const MAX_USER_BYTES: usize = 16 * 1024;
 
 /// The sessions of one jail.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sessions {
-    known: BTreeMap<String, Session>,
+    known: HashMap<Arc<str>, Session, BuildHasherDefault<Sum>>,
+    /// Their numbers and ids as they began, among those of sessions that are known no more.
+    order: VecDeque<(u64, Arc<str>)>,
     begun: u64,
     losses: Losses,
+}
+
+/// The hash of a session's id. Whoever chooses ids can have them collide, but there are never more than
+/// [`MAX_SESSIONS`], so that a quick one will do.
+#[derive(Debug, Clone)]
+struct Sum(u64);
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher for Sum {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// In which order they began is told by their numbers.
+impl PartialEq for Sessions {
+    fn eq(&self, other: &Self) -> bool {
+        self.known == other.known && self.begun == other.begun && self.losses == other.losses
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +124,9 @@ impl Sessions {
             .filter(|user| !user.is_empty())
             .map(str::to_owned);
 
-        let mut session = match self.take(now, id) {
-            Some(mut session) => {
+        let mut begun = None;
+        let session = match self.known.get_mut(id).filter(|session| session.is_fresh(now)) {
+            Some(session) => {
                 self.losses.users += u64::from(!add_user(&mut session.data, user));
                 let after_helper = has(&session.data, "nofail") || has(&session.data, "mlfgained");
                 session.data.remove("nofail");
@@ -110,14 +145,14 @@ impl Sessions {
                 if !forget {
                     self.losses.users += u64::from(!add_user(&mut data, user));
                 }
-                Session {
+                begun.insert(Session {
                     number: self.begun,
                     since: now,
                     data,
                     matches: Vec::new(),
                     helpers: Vec::new(),
                     pending: false,
-                }
+                })
             }
         };
 
@@ -150,8 +185,12 @@ impl Sessions {
                 nofail,
             }
         };
-        if !forget {
-            self.put(id, session);
+        match begun {
+            Some(session) if !forget => self.put(id, session),
+            // Of one that was too old there is nothing left either.
+            Some(_) => drop(self.known.remove(id)),
+            None if forget => drop(self.known.remove(id)),
+            None => {}
         }
         merged
     }
@@ -163,25 +202,29 @@ impl Sessions {
         }
     }
 
-    /// Takes a session out; one that is too old is as good as none.
-    fn take(&mut self, now: Timestamp, id: &str) -> Option<Session> {
-        let session = self.known.remove(id)?;
-        // A clock that was set back would keep a session for as long as it was set back.
-        let age = now.micros_since(session.since);
-        (-SESSION_SECONDS * 1_000_000..SESSION_SECONDS * 1_000_000)
-            .contains(&age)
-            .then_some(session)
-    }
-
+    /// Adds a session that begins; the oldest makes room.
     fn put(&mut self, id: &str, session: Session) {
-        self.known.insert(id.to_owned(), session);
-        if self.known.len() > MAX_SESSIONS {
-            let oldest = self.known.iter().min_by_key(|(_, session)| session.number);
-            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+        let id: Arc<str> = id.into();
+        self.order.push_back((session.number, Arc::clone(&id)));
+        self.known.insert(id, session);
+        while self.known.len() > MAX_SESSIONS {
+            let Some((number, oldest)) = self.order.pop_front() else {
+                break;
+            };
+            if self.is_known(number, &oldest) {
                 self.known.remove(&oldest);
                 self.losses.sessions += 1;
             }
         }
+        if self.order.len() > 2 * MAX_SESSIONS {
+            let mut order = std::mem::take(&mut self.order);
+            order.retain(|(number, id)| self.is_known(*number, id));
+            self.order = order;
+        }
+    }
+
+    fn is_known(&self, number: u64, id: &str) -> bool {
+        self.known.get(id).is_some_and(|session| session.number == number)
     }
 
     /// How often a limit was reached.
@@ -189,6 +232,18 @@ impl Sessions {
         self.losses
     }
 }
+
+impl Session {
+    /// Whether it is not too old, which is as good as none. A clock that was set back would keep a session for as
+    /// long as it was set back.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let age = now.micros_since(self.since);
+        (-SESSION_SECONDS * 1_000_000..SESSION_SECONDS * 1_000_000).contains(&age)
+    }
+}
+
+/// The name under which the users of a session stand.
+static USERS: LazyLock<Arc<str>> = LazyLock::new(|| "users".into());
 
 /// Whether something was captured under `name`, and not an empty text.
 fn has(data: &Captured, name: &str) -> bool {
@@ -214,7 +269,7 @@ fn add_user(data: &mut Captured, user: Option<String>) -> bool {
     if has_room {
         users.insert(user);
     }
-    data.insert("users", Data::Set(users));
+    data.insert_shared(&USERS, Data::Set(users));
     is_kept
 }
 

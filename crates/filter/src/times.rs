@@ -16,7 +16,7 @@ use crate::note::{Note, Notes};
 const NEAR_SECONDS: i64 = 60;
 
 /// What the time of a line is checked against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Check {
     /// The wall clock.
     pub(crate) now: Timestamp,
@@ -67,15 +67,19 @@ pub(crate) struct CutLine<'a> {
     pub(crate) before: &'a str,
     pub(crate) date: Cow<'a, str>,
     pub(crate) after: &'a str,
+    /// All three, where they stand so in one piece.
+    whole: Option<&'a str>,
 }
 
 impl CutLine<'_> {
     /// The line as it is kept.
     pub(crate) fn to_matched(&self) -> MatchedLine {
-        MatchedLine {
-            before: self.before.to_owned(),
-            date: self.date.clone().into_owned(),
-            after: self.after.to_owned(),
+        match self.whole {
+            Some(line) => {
+                let begin = self.before.len();
+                MatchedLine::of(line, begin..begin + self.date.len())
+            }
+            None => MatchedLine::new(self.before, &self.date, self.after),
         }
     }
 }
@@ -134,6 +138,7 @@ impl Times {
                 before: "",
                 date: Cow::Owned(last.text.clone()),
                 after: line,
+                whole: None,
             };
             let timed = self.checked(check, line, (last.time, last.is_whole), &last.text, notes, out)?;
             return Some(Timed { no_date, ..timed });
@@ -158,6 +163,7 @@ impl Times {
             before: "",
             date: Cow::Owned(format!("{iso} ")),
             after: text,
+            whole: None,
         };
         self.checked(check, line, (time, false), iso, notes, out)
     }
@@ -207,5 +213,6 @@ fn cut<'a>(line: &'a str, span: &Range<usize>) -> CutLine<'a> {
         before: part(0..span.start),
         date: Cow::Borrowed(part(span.clone())),
         after: part(span.end..line.len()),
+        whole: Some(line),
     }
 }

@@ -48,7 +48,7 @@ fn the_lines_of_a_match_are_those_of_the_reference() {
         let found: Vec<_> = out.found.iter().flat_map(|found| &found.matches).collect();
         let found: Vec<_> = found
             .iter()
-            .map(|line| (&*line.before, &*line.date, &*line.after))
+            .map(|line| (line.before(), line.date(), line.after()))
             .collect();
         assert_eq!(found, *expected, "{name}");
     }

@@ -8,6 +8,7 @@
 //! half a kilobyte.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use stockade_filter::{Data, Id, MatchedLine};
 
@@ -20,56 +21,96 @@ pub(crate) struct Evidence(Box<[u8]>);
 impl Evidence {
     /// Packs what `ticket` has of them.
     pub(crate) fn of(ticket: &Ticket) -> Self {
-        let mut out = Vec::new();
         let nothing = ticket.address.is_none() && ticket.captured.is_empty() && ticket.matches.is_empty();
         if nothing && !ticket.time_is_whole {
             return Self::default();
         }
-        out.push(if ticket.time_is_whole { PRESENT } else { ABSENT });
+        let mut out = Vec::with_capacity(size(ticket));
+        out.push(flag(ticket.time_is_whole));
+        let lines = u32::try_from(ticket.matches.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&lines.to_le_bytes());
         put_address(&mut out, ticket.address.as_ref());
         put_number(&mut out, ticket.captured.iter().count());
         for (name, data) in ticket.captured.iter() {
             put_text(&mut out, name);
             put_data(&mut out, data);
         }
-        put_number(&mut out, ticket.matches.len());
         for line in &ticket.matches {
             match line {
                 Match::Text(text) => {
                     out.push(WHOLE);
                     put_text(&mut out, text);
                 }
-                Match::Parts(MatchedLine { before, date, after }) => {
+                Match::Parts(line) => {
                     out.push(PARTS);
-                    put_text(&mut out, before);
-                    put_text(&mut out, date);
-                    put_text(&mut out, after);
+                    put_text(&mut out, line.before());
+                    put_text(&mut out, line.date());
+                    put_text(&mut out, line.after());
                 }
             }
         }
         Self(out.into_boxed_slice())
     }
 
+    /// How many bytes more it will be with these lines added in one piece each, where they can simply be added:
+    /// something is packed already, and no line has to go to keep to `maxmatches`.
+    pub(crate) fn growth(&self, lines: &[Match], maxmatches: usize) -> Option<usize> {
+        let known = usize::try_from(self.lines()?).ok()?;
+        let fits = known.checked_add(lines.len())? <= maxmatches;
+        fits.then(|| lines.iter().map(|line| packed_length(text_length(line))).sum())
+    }
+
+    /// Adds lines, in one piece each, and how the time prints now, where that is known; there must be a
+    /// [`growth`](Self::growth).
+    pub(crate) fn append(&mut self, lines: &[Match], growth: usize, time_is_whole: Option<bool>) {
+        let count = self.lines().unwrap_or_default();
+        let mut out = std::mem::take(&mut self.0).into_vec();
+        if let (Some(first), Some(is_whole)) = (out.first_mut(), time_is_whole) {
+            *first = flag(is_whole);
+        }
+        out.reserve_exact(growth);
+        for line in lines {
+            out.push(WHOLE);
+            put_text(
+                &mut out,
+                match line {
+                    Match::Text(text) => text,
+                    Match::Parts(line) => line.text(),
+                },
+            );
+        }
+        let count = count.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        if let Some(place) = out.get_mut(LINES) {
+            place.copy_from_slice(&count.to_le_bytes());
+        }
+        self.0 = out.into_boxed_slice();
+    }
+
+    /// How many lines there are; nothing where nothing is packed.
+    fn lines(&self) -> Option<u32> {
+        let count = self.0.get(LINES)?;
+        Some(u32::from_le_bytes(count.try_into().ok()?))
+    }
+
     /// Puts what was packed into `ticket`.
     pub(crate) fn unpack(&self, ticket: &mut Ticket) {
-        if self.0.is_empty() {
+        let Some(lines) = self.lines() else {
             return;
-        }
+        };
         let mut packed = Packed(&self.0);
         ticket.time_is_whole = packed.byte() == PRESENT;
+        for _ in LINES {
+            packed.byte();
+        }
         ticket.address = packed.address();
         for _ in 0..packed.number() {
             let name = packed.text();
             ticket.captured.insert(&name, packed.data());
         }
-        for _ in 0..packed.number() {
+        for _ in 0..lines {
             ticket.matches.push(match packed.byte() {
                 WHOLE => Match::Text(packed.text()),
-                _ => Match::Parts(MatchedLine {
-                    before: packed.text(),
-                    date: packed.text(),
-                    after: packed.text(),
-                }),
+                _ => Match::Parts(MatchedLine::new(&packed.text(), &packed.text(), &packed.text())),
             });
         }
     }
@@ -78,6 +119,40 @@ impl Evidence {
     pub(crate) const fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Where the number of lines stands, which changes while the rest stays.
+const LINES: Range<usize> = 1..5;
+
+const fn flag(is: bool) -> u8 {
+    if is { PRESENT } else { ABSENT }
+}
+
+fn text_length(line: &Match) -> usize {
+    match line {
+        Match::Text(text) => text.len(),
+        Match::Parts(line) => line.text().len(),
+    }
+}
+
+/// How many bytes a line of this length takes in one piece: a mark, its length, and itself.
+fn packed_length(length: usize) -> usize {
+    let bits = usize::try_from((length | 1).ilog2()).unwrap_or_default() + 1;
+    1 + bits.div_ceil(7) + length
+}
+
+/// About how many bytes a ticket will take, to have room for them from the beginning.
+fn size(ticket: &Ticket) -> usize {
+    let captured = ticket.captured.iter().map(|(name, data)| {
+        let data = match data {
+            Data::Text(text) => text.len(),
+            Data::Set(texts) => texts.iter().map(|text| text.len() + 2).sum(),
+            Data::Tuple(parts) => parts.iter().flatten().map(|text| text.len() + 3).sum(),
+        };
+        name.len() + data + 6
+    });
+    let lines = ticket.matches.iter().map(|line| text_length(line) + 8);
+    32 + captured.chain(lines).sum::<usize>()
 }
 
 const WHOLE: u8 = 0;
@@ -227,11 +302,8 @@ mod tests {
     fn line() -> impl Strategy<Value = Match> {
         prop_oneof![
             ".{0,300}".prop_map(Match::Text),
-            (".{0,9}", ".{0,9}", ".{0,9}").prop_map(|(before, date, after)| Match::Parts(MatchedLine {
-                before,
-                date,
-                after
-            })),
+            (".{0,9}", ".{0,9}", ".{0,9}")
+                .prop_map(|(before, date, after)| Match::Parts(MatchedLine::new(&before, &date, &after))),
         ]
     }
 
@@ -255,6 +327,31 @@ mod tests {
             let mut unpacked = empty;
             Evidence::of(&ticket).unpack(&mut unpacked);
             prop_assert_eq!(unpacked, ticket);
+        }
+
+        #[test]
+        fn lines_that_are_added_come_out_in_one_piece(
+            time_is_whole in prop::option::of(any::<bool>()),
+            before in prop::collection::vec(line(), 0..4),
+            added in prop::collection::vec(line(), 0..4),
+            maxmatches in 0..8_usize,
+        ) {
+            let empty = Ticket::new(Id::parse("192.0.2.1"), Timestamp::from_seconds(0));
+            let mut ticket = Ticket { matches: before, ..empty.clone() };
+            let mut evidence = Evidence::of(&ticket);
+            let fits = ticket.matches.len() + added.len() <= maxmatches;
+            let growth = evidence.growth(&added, maxmatches);
+            prop_assert_eq!(growth.is_some(), fits && !ticket.matches.is_empty());
+            if let Some(growth) = growth {
+                let length = evidence.len();
+                evidence.append(&added, growth, time_is_whole);
+                prop_assert_eq!(evidence.len(), length + growth);
+                ticket.matches.extend(added.into_iter().map(Match::whole));
+                ticket.time_is_whole = time_is_whole.unwrap_or(false);
+                let mut unpacked = empty;
+                evidence.unpack(&mut unpacked);
+                prop_assert_eq!(unpacked, ticket);
+            }
         }
     }
 }

@@ -103,12 +103,24 @@ impl Failures {
         let is_last = failure.shift(ticket.time, settings.findtime_micros);
         failure.retry = failure.retry.saturating_add(count);
         failure.failures = failure.failures.saturating_add(ticket.failures.max(1));
+        let is_reached = reached(failure.retry);
+        let growth = failure.evidence.growth(&ticket.matches, settings.maxmatches);
+        if let Some(growth) = growth.filter(|_| !is_reached) {
+            if self.evidence_bytes + growth <= MAX_EVIDENCE_BYTES {
+                let time_is_whole = is_last.then_some(ticket.time_is_whole);
+                failure.evidence.append(&ticket.matches, growth, time_is_whole);
+                self.evidence_bytes += growth;
+            } else {
+                self.evidence_dropped += 1;
+            }
+            return None;
+        }
         let mut known = failure.ticket();
         if is_last {
             known.time_is_whole = ticket.time_is_whole;
         }
         append(&mut known.matches, ticket.matches, settings.maxmatches);
-        if reached(known.retry) {
+        if is_reached {
             self.evidence_bytes -= self.list.remove(place).evidence.len();
             return Some(known);
         }

@@ -110,7 +110,7 @@ impl Match {
     #[must_use]
     pub fn whole(self) -> Self {
         match self {
-            Self::Parts(line) => Self::Text(line.to_string()),
+            Self::Parts(line) => Self::Text(line.text().to_owned()),
             Self::Text(text) => Self::Text(text),
         }
     }

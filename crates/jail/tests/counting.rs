@@ -25,11 +25,11 @@ fn failure(id: &str, time: Timestamp) -> Candidate {
         address: None,
         time_is_whole: false,
         time,
-        matches: vec![MatchedLine {
-            before: String::new(),
-            date: time.seconds().to_string(),
-            after: format!(" fail {id}"),
-        }],
+        matches: vec![MatchedLine::new(
+            "",
+            &time.seconds().to_string(),
+            &format!(" fail {id}"),
+        )],
         captured,
     }
 }

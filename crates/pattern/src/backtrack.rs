@@ -11,7 +11,8 @@ use crate::ast::{Assertion, RepeatKind};
 use crate::charset::CharSet;
 use crate::error::StepLimit;
 use crate::limits;
-use crate::program::{ANY, Address, Head, Instruction, Key, Loop, Program, Run, Then};
+use crate::program::{Address, Instruction, Key, Loop, Peek, Program, Run, Scan, Then};
+use crate::tagged::Tagged;
 use crate::unicode::{self, Fold};
 
 /// No position: a group that took no part, a loop that had no round.
@@ -27,11 +28,19 @@ pub(crate) struct Scratch {
     registers: Vec<RegisterState>,
     slots: Vec<usize>,
     failed: Vec<u64>,
+    /// What can tell the same as a search, for most programs and texts.
+    tagged: Tagged,
     /// How many steps the last search took.
     steps: u64,
 }
 
 impl Scratch {
+    /// Searches an ASCII text by an automaton; `None` where that cannot tell.
+    pub(crate) fn search_tagged(&mut self, program: &Program, text: &[u8]) -> Option<bool> {
+        self.steps = 0;
+        self.tagged.search(program, text, &mut self.slots)
+    }
+
     pub(crate) fn steps(&self) -> u64 {
         self.steps
     }
@@ -116,7 +125,7 @@ struct Machine<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     /// Matches at one position after the other.
     fn search(&mut self, start: usize) -> Result<bool, StepLimit> {
         let mut position = start;
@@ -137,7 +146,11 @@ impl Machine<'_> {
         if position > self.bytes.len() || self.program.anchored && position > 0 {
             return None;
         }
-        while !self.may_begin(self.program.first, position) {
+        while self
+            .program
+            .first
+            .is_some_and(|heads| !heads.allow(self.bytes.get(position).copied()))
+        {
             if self.program.anchored {
                 return None;
             }
@@ -146,30 +159,17 @@ impl Machine<'_> {
         Some(position)
     }
 
-    /// Whether what may come next is what comes next.
-    #[inline]
-    fn may_begin(&self, head: Head, position: usize) -> bool {
-        if head == ANY {
-            return true;
-        }
-        match (self.program.heads.get(head), self.bytes.get(position)) {
-            (Some(bytes), Some(byte)) => bytes.contains(*byte),
-            (Some(_), None) => false,
-            (None, _) => true,
-        }
-    }
-
     /// Matches at one position.
     fn run(&mut self, start: usize) -> Result<bool, StepLimit> {
         self.scratch.stack.clear();
-        self.scratch.registers.clear();
-        self.scratch
-            .registers
-            .resize(self.program.registers, RegisterState::default());
-        self.scratch.slots.clear();
-        self.scratch.slots.resize(self.program.slots, NOWHERE);
-        let program = self.program;
-        let length = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX / 16);
+        reset(
+            &mut self.scratch.registers,
+            self.program.registers,
+            RegisterState::default(),
+        );
+        reset(&mut self.scratch.slots, self.program.slots, NOWHERE);
+        let (program, bytes) = (self.program, self.bytes);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX / 16);
         let remember_after = limits::STEPS_BEFORE_MEMORY + limits::STEPS_A_BYTE_BEFORE_MEMORY * length;
         // One comparison a step decides whether anything is due.
         let mut due = remember_after.min(self.limit);
@@ -189,71 +189,120 @@ impl Machine<'_> {
             let Some(instruction) = program.instructions.get(address) else {
                 return Ok(false);
             };
-            if matches!(instruction, Instruction::Match) {
-                self.set_slot(0, start);
-                self.set_slot(1, position);
-                return Ok(true);
-            }
-            match self
-                .step(instruction, address, position)
-                .or_else(|| self.backtrack())
-            {
-                Some(next) => (address, position) = next,
-                None => return Ok(false),
+            // What follows is the next instruction, unless the instruction says otherwise.
+            let holds = match instruction {
+                Instruction::Byte(byte) => {
+                    let holds = bytes.get(position) == Some(byte);
+                    position += 1;
+                    address += 1;
+                    holds
+                }
+                Instruction::Literal(literal) => {
+                    let holds = stands_at(bytes, position, literal);
+                    position += literal.len();
+                    address += 1;
+                    holds
+                }
+                Instruction::Set(set) => match self.of_set(set, position) {
+                    Some(length) => {
+                        position += length;
+                        address += 1;
+                        true
+                    }
+                    None => false,
+                },
+                Instruction::Run(run) => match self.start_run(run, address, position) {
+                    Some(end) => {
+                        position = end;
+                        address += 1;
+                        true
+                    }
+                    None => false,
+                },
+                Instruction::Split {
+                    first,
+                    second,
+                    key,
+                    peek,
+                } => {
+                    let ways = peek.at(bytes, position);
+                    if ways == Peek::FIRST | Peek::SECOND {
+                        let is_open = !self.remembers || self.enter(*key, position).is_some();
+                        if is_open {
+                            self.scratch.stack.push(Frame::Resume {
+                                address: *second,
+                                position,
+                            });
+                        }
+                        address = *first;
+                        is_open
+                    } else {
+                        address = if ways == Peek::FIRST { *first } else { *second };
+                        ways != 0
+                    }
+                }
+                Instruction::Jump(target) => {
+                    address = *target;
+                    true
+                }
+                Instruction::Save(slot) => {
+                    if !self.scratch.stack.is_empty() {
+                        let old = self.scratch.slots.get(*slot).copied().unwrap_or(NOWHERE);
+                        self.scratch.stack.push(Frame::Slot { slot: *slot, old });
+                    }
+                    self.set_slot(*slot, position);
+                    address += 1;
+                    true
+                }
+                Instruction::Assert(place) => {
+                    address += 1;
+                    self.holds(*place, position)
+                }
+                Instruction::Match => {
+                    self.set_slot(0, start);
+                    self.set_slot(1, position);
+                    return Ok(true);
+                }
+                Instruction::BackReference(..)
+                | Instruction::Conditional { .. }
+                | Instruction::AheadLiteral { .. }
+                | Instruction::NextTo { .. }
+                | Instruction::LoopStart(_)
+                | Instruction::Loop(_)
+                | Instruction::LoopAgain(_)
+                | Instruction::PossessiveLoop(_)
+                | Instruction::PossessiveEnd { .. }
+                | Instruction::AtomicStart(_)
+                | Instruction::AtomicEnd(_)
+                | Instruction::LookStart { .. }
+                | Instruction::LookEnd(_)
+                | Instruction::NotLookStart { .. }
+                | Instruction::NotLookEnd(_) => match self.rare_step(instruction, address + 1, position) {
+                    Some(next) => {
+                        (address, position) = next;
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if !holds {
+                match self.backtrack() {
+                    Some(next) => (address, position) = next,
+                    None => return Ok(false),
+                }
             }
         }
     }
 
-    /// Carries out one instruction; `None` when it fails.
-    #[inline]
-    fn step(
+    /// The instructions that few expressions have.
+    #[inline(never)]
+    fn rare_step(
         &mut self,
         instruction: &Instruction,
-        address: Address,
+        next: Address,
         position: usize,
     ) -> Option<(Address, usize)> {
-        let next = address + 1;
         match instruction {
-            Instruction::Byte(byte) => (self.bytes.get(position) == Some(byte)).then(|| (next, position + 1)),
-            Instruction::Literal(bytes) => self
-                .bytes
-                .get(position..)?
-                .starts_with(bytes)
-                .then(|| (next, position + bytes.len())),
-            Instruction::Set(set) => self.of_set(set, position).map(|length| (next, position + length)),
-            Instruction::Run(run) => self.start_run(run, next, position),
-            Instruction::Split {
-                first,
-                second,
-                key,
-                first_head,
-                second_head,
-            } => {
-                match (
-                    self.may_begin(*first_head, position),
-                    self.may_begin(*second_head, position),
-                ) {
-                    (true, true) => {
-                        self.enter(*key, position)?;
-                        self.scratch.stack.push(Frame::Resume {
-                            address: *second,
-                            position,
-                        });
-                        Some((*first, position))
-                    }
-                    (true, false) => Some((*first, position)),
-                    (false, true) => Some((*second, position)),
-                    (false, false) => None,
-                }
-            }
-            Instruction::Jump(target) => Some((*target, position)),
-            Instruction::Save(slot) => {
-                let old = self.scratch.slots.get(*slot).copied().unwrap_or(NOWHERE);
-                self.push_undo(Frame::Slot { slot: *slot, old });
-                self.set_slot(*slot, position);
-                Some((next, position))
-            }
-            Instruction::Assert(place) => self.holds(*place, position).then_some((next, position)),
             Instruction::BackReference(group, fold) => self
                 .again(*group, *fold, position)
                 .map(|length| (next, position + length)),
@@ -266,7 +315,7 @@ impl Machine<'_> {
                 position,
             )),
             Instruction::AheadLiteral { bytes, negative } => {
-                let found = self.bytes.get(position..)?.starts_with(bytes);
+                let found = stands_at(self.bytes, position, bytes);
                 (found != *negative).then_some((next, position))
             }
             Instruction::NextTo {
@@ -282,30 +331,6 @@ impl Machine<'_> {
                 let found = at.is_some_and(|at| self.of_set(set, at).is_some());
                 (found != *negative).then_some((next, position))
             }
-            Instruction::LoopStart(_)
-            | Instruction::Loop(_)
-            | Instruction::LoopAgain(_)
-            | Instruction::PossessiveLoop(_)
-            | Instruction::PossessiveEnd { .. }
-            | Instruction::AtomicStart(_)
-            | Instruction::AtomicEnd(_)
-            | Instruction::LookStart { .. }
-            | Instruction::LookEnd(_)
-            | Instruction::NotLookStart { .. }
-            | Instruction::NotLookEnd(_)
-            | Instruction::Match => self.rare_step(instruction, next, position),
-        }
-    }
-
-    /// The instructions that few expressions have.
-    #[inline(never)]
-    fn rare_step(
-        &mut self,
-        instruction: &Instruction,
-        next: Address,
-        position: usize,
-    ) -> Option<(Address, usize)> {
-        match instruction {
             Instruction::LoopStart(register) => {
                 self.set_loop(*register, 0, NOWHERE);
                 Some((next, position))
@@ -369,10 +394,6 @@ impl Machine<'_> {
             | Instruction::Jump(_)
             | Instruction::Save(_)
             | Instruction::Assert(_)
-            | Instruction::BackReference(..)
-            | Instruction::Conditional { .. }
-            | Instruction::AheadLiteral { .. }
-            | Instruction::NextTo { .. }
             | Instruction::Match => None,
         }
     }
@@ -409,18 +430,16 @@ impl Machine<'_> {
 
     /// The last position from `min` to below `position` at which a greedy run that ends can go on.
     fn shorten(&mut self, address: Address, min: usize, position: usize) -> Option<(Address, usize)> {
-        let at = match self.run_at(address)?.then {
-            Then::Byte(byte) => min + memchr::memrchr(byte, self.bytes.get(min..position)?)?,
-            Then::Of(head) => {
-                // A byte that may come next begins a character.
-                let bytes = self.program.heads.get(head)?;
-                min + self
-                    .bytes
-                    .get(min..position)?
-                    .iter()
-                    .rposition(|byte| bytes.contains(*byte) && byte & 0xC0 != 0x80)?
+        let run = self.run_at(address)?;
+        let given_back = self.bytes.get(min..position)?;
+        let at = match run.then {
+            Then::Other => return None,
+            Then::Byte(byte) => min + memchr::memrchr(byte, given_back)?,
+            // A byte that begins a character, and one that may come next.
+            Then::Anything => {
+                let may_follow = |byte: &u8| byte & 0xC0 != 0x80 && run.peek.of(*byte) & Peek::FOLLOWS != 0;
+                min + given_back.iter().rposition(may_follow)?
             }
-            Then::Anything => self.before(position).filter(|&at| at >= min)?,
         };
         self.count_scanned(position - at);
         if at > min {
@@ -435,16 +454,13 @@ impl Machine<'_> {
 
     /// The next position from `position` on, which was tried, at which a lazy run can go on.
     fn lengthen(&mut self, address: Address, position: usize, left: u32) -> Option<(Address, usize)> {
-        let program = self.program;
-        let Some(Instruction::Run(run)) = program.instructions.get(address) else {
-            return None;
-        };
+        let run = self.run_at(address)?;
         let mut at = position;
         let mut left = left;
         while left > 0 {
             at += self.of_set(&run.set, at)?;
             left -= 1;
-            if self.may_follow(run.then, at) {
+            if run.peek.at(self.bytes, at) & Peek::FOLLOWS != 0 {
                 self.count_scanned(at - position);
                 self.scratch.stack.push(Frame::Lengthen {
                     address,
@@ -457,108 +473,134 @@ impl Machine<'_> {
         None
     }
 
-    #[inline]
-    fn may_follow(&self, then: Then, position: usize) -> bool {
-        match then {
-            Then::Byte(byte) => self.bytes.get(position) == Some(&byte),
-            Then::Of(head) => self.may_begin(head, position),
-            Then::Anything => true,
-        }
-    }
-
-    fn run_at(&self, address: Address) -> Option<&Run> {
+    fn run_at(&self, address: Address) -> Option<&'a Run> {
         match self.program.instructions.get(address) {
             Some(Instruction::Run(run)) => Some(run),
             Some(_) | None => None,
         }
     }
 
-    fn start_run(&mut self, run: &Run, next: Address, position: usize) -> Option<(Address, usize)> {
-        let address = next - 1;
+    /// Begins the run at `address`; where it ends for now.
+    #[inline]
+    fn start_run(&mut self, run: &Run, address: Address, position: usize) -> Option<usize> {
+        let is_simple = run.then == Then::Other && !self.remembers;
+        if !is_simple || run.kind == RepeatKind::Lazy {
+            return self.start_choosing_run(run, address, position);
+        }
+        // There is one place where it can end.
+        let end = self.take(run, position)?;
+        self.count_scanned(end - position);
+        let may_go_on =
+            run.kind == RepeatKind::Possessive || run.peek.at(self.bytes, end) & Peek::FOLLOWS != 0;
+        may_go_on.then_some(end)
+    }
+
+    #[inline(never)]
+    fn start_choosing_run(&mut self, run: &Run, address: Address, position: usize) -> Option<usize> {
         let remembered = match run.kind {
             RepeatKind::Possessive => None,
             RepeatKind::Greedy | RepeatKind::Lazy if self.remembers => self.check(run.key, position)?,
             RepeatKind::Greedy | RepeatKind::Lazy => None,
         };
-        let least = self.take(&run.set, position, run.min, run.min)?;
-        let left = run.max.map_or(u32::MAX, |max| max - run.min);
         if run.kind == RepeatKind::Lazy {
+            let least = self.least(run, position)?;
+            let left = run.max.map_or(u32::MAX, |max| max - run.min);
             if let Some(bit) = remembered {
                 self.scratch.stack.push(Frame::Failed { bit, count: 1 });
             }
-            if self.may_follow(run.then, least) {
+            if run.peek.at(self.bytes, least) & Peek::FOLLOWS != 0 {
                 self.scratch.stack.push(Frame::Lengthen {
                     address,
                     position: least,
                     left,
                 });
-                return Some((next, least));
+                return Some(least);
             }
-            return self.lengthen(address, least, left);
+            return self.lengthen(address, least, left).map(|(_, end)| end);
         }
-        let most = self.take(&run.set, least, 0, left)?;
+        let most = self.take(run, position)?;
         self.count_scanned(most - position);
         if let Some(bit) = remembered {
             // Without an upper limit every later beginning has the same ends to try, or fewer.
             let count = if run.max.is_none() { most - position + 1 } else { 1 };
             self.scratch.stack.push(Frame::Failed { bit, count });
         }
-        if run.kind == RepeatKind::Possessive || most == least {
-            return Some((next, most));
+        if run.kind == RepeatKind::Possessive {
+            return Some(most);
         }
-        if self.may_follow(run.then, most) {
+        let may_follow = run.peek.at(self.bytes, most) & Peek::FOLLOWS != 0;
+        if run.then == Then::Other {
+            return may_follow.then_some(most);
+        }
+        let least = self.least(run, position)?;
+        if !may_follow {
+            return self.shorten(address, least, most).map(|(_, end)| end);
+        }
+        if most > least {
             self.scratch.stack.push(Frame::Shorten {
                 address,
                 min: least,
                 position: most,
             });
-            return Some((next, most));
         }
-        self.shorten(address, least, most)
+        Some(most)
     }
 
-    /// The position after `min` to `max` characters of the set.
-    fn take(&self, set: &CharSet, position: usize, min: u32, max: u32) -> Option<usize> {
-        if max == u32::MAX && min == 0 {
-            return self.take_all(set, position);
+    /// The position after as few characters of a run as it may have.
+    #[inline]
+    fn least(&self, run: &Run, position: usize) -> Option<usize> {
+        let mut at = position;
+        for _ in 0..run.min {
+            at += self.of_set(&run.set, at)?;
         }
+        Some(at)
+    }
+
+    /// The position after as many characters of a run as there are and it may have, if they are enough.
+    #[inline]
+    fn take(&self, run: &Run, position: usize) -> Option<usize> {
+        let rest = self.bytes.get(position..)?;
+        if run.max.is_some() || run.min > 1 {
+            return self.take_counted(run, position);
+        }
+        let length = match run.scan {
+            Scan::All => rest.len(),
+            Scan::Until(byte) => memchr::memchr(byte, rest).unwrap_or(rest.len()),
+            Scan::Bytes => rest
+                .iter()
+                .position(|byte| run.peek.of(*byte) & Peek::OF_SET == 0)
+                .unwrap_or(rest.len()),
+            Scan::Chars => self.chars_of(run, position, u32::MAX).1,
+        };
+        (length > 0 || run.min == 0).then_some(position + length)
+    }
+
+    /// As [`Self::take`], where it matters how many characters there are.
+    fn take_counted(&self, run: &Run, position: usize) -> Option<usize> {
+        let (count, length) = self.chars_of(run, position, run.max.unwrap_or(u32::MAX));
+        (count >= run.min).then_some(position + length)
+    }
+
+    /// How many characters of a run follow each other here, up to `max`, and how many bytes they are.
+    fn chars_of(&self, run: &Run, position: usize, max: u32) -> (u32, usize) {
         let mut at = position;
         let mut count = 0;
         while count < max {
-            match self.of_set(set, at) {
-                Some(length) => at += length,
-                None => break,
+            let Some(byte) = self.bytes.get(at) else { break };
+            if byte.is_ascii() {
+                if run.peek.of(*byte) & Peek::OF_SET == 0 {
+                    break;
+                }
+                at += 1;
+            } else {
+                match self.of_set_wide(&run.set, at) {
+                    Some(length) => at += length,
+                    None => break,
+                }
             }
             count += 1;
         }
-        (count >= min).then_some(at)
-    }
-
-    /// The position after all characters of the set that follow each other here.
-    fn take_all(&self, set: &CharSet, position: usize) -> Option<usize> {
-        let rest = self.bytes.get(position..)?;
-        if set.is_all() {
-            return Some(self.bytes.len());
-        }
-        if let Some(byte) = set.all_but() {
-            return Some(memchr::memchr(byte, rest).map_or(self.bytes.len(), |length| position + length));
-        }
-        let mut at = position;
-        loop {
-            let ascii = self
-                .bytes
-                .get(at..)?
-                .iter()
-                .take_while(|byte| **byte < 0x80 && set.contains_ascii(**byte));
-            at += ascii.count();
-            match self.bytes.get(at) {
-                Some(byte) if *byte >= 0x80 => match self.of_set(set, at) {
-                    Some(length) => at += length,
-                    None => return Some(at),
-                },
-                Some(_) | None => return Some(at),
-            }
-        }
+        (count, at - position)
     }
 
     /// Begins another round of a counted loop, or leaves it.
@@ -748,7 +790,6 @@ impl Machine<'_> {
     }
 
     /// Notes how to put something back, if anything can still be tried after that.
-    #[inline]
     fn push_undo(&mut self, frame: Frame) {
         if !self.scratch.stack.is_empty() {
             self.scratch.stack.push(frame);
@@ -858,5 +899,26 @@ impl Machine<'_> {
         }
         let c = self.text.get(position..)?.chars().next()?;
         Some((c, c.len_utf8()))
+    }
+}
+
+/// Whether `literal` stands at `position`.
+#[inline]
+fn stands_at(bytes: &[u8], position: usize, literal: &[u8]) -> bool {
+    // Most often the first byte tells that it does not.
+    bytes.get(position) == literal.first()
+        && bytes
+            .get(position..)
+            .is_some_and(|rest| rest.starts_with(literal))
+}
+
+/// Makes all of a list, which is to be so long, the same.
+#[inline]
+fn reset<T: Copy>(list: &mut Vec<T>, length: usize, value: T) {
+    if list.len() == length {
+        list.fill(value);
+    } else {
+        list.clear();
+        list.resize(length, value);
     }
 }

@@ -9,7 +9,7 @@ use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, Span};
 
 use crate::limits;
-use crate::literals::Literals;
+use crate::literals::{self, Literals};
 
 /// Which of several expressions could match in a text.
 #[derive(Debug)]
@@ -53,11 +53,32 @@ impl Candidates {
         self.0 == 0
     }
 
+    /// The first of them whose number is `from` or higher. Those past the 63rd are all or none, however many there are.
+    #[must_use]
+    #[inline]
+    pub fn next(self, from: usize) -> Option<usize> {
+        let left = u32::try_from(from).ok().and_then(|from| self.0.checked_shr(from));
+        match left {
+            None => (self.0 >> 63 == 1).then_some(from),
+            Some(0) => None,
+            Some(left) => usize::try_from(left.trailing_zeros())
+                .ok()
+                .map(|ahead| from + ahead),
+        }
+    }
+
     /// These and those.
     #[must_use]
     #[inline]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those that are also among `other`.
+    #[must_use]
+    #[inline]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Expression `number` alone.
@@ -100,9 +121,14 @@ impl Gate {
             .build(&texts)
             .ok()?;
         // A text that has a literal within another one has both, so the inner one is enough.
-        let mut least = texts.clone();
+        // Nor is anything lost where the beginning of a text is left away; to tell texts from lines quickly they have
+        // to begin with what is rare.
+        let mut tails: Vec<&[u8]> = texts.iter().map(|text| literals::rare_tail(text)).collect();
+        tails.sort_unstable();
+        tails.dedup();
+        let mut least = tails.clone();
         least.retain(|text| {
-            !texts
+            !tails
                 .iter()
                 .any(|other| other.len() < text.len() && memchr::memmem::find(text, other).is_some())
         });
@@ -163,7 +189,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::Gate;
+    use super::{Candidates, Gate};
     use crate::{Options, Pattern};
 
     #[test]
@@ -182,5 +208,17 @@ mod tests {
         let numbers: Vec<usize> = (0..4).filter(|number| candidates.contains(*number)).collect();
         assert_eq!(numbers, [0, 1, 2]);
         assert!(gate.candidates(b"nothing of all that").is_empty());
+        let all = candidates.union(Candidates::one(63));
+        for (from, next) in [
+            (0, Some(0)),
+            (1, Some(1)),
+            (3, Some(63)),
+            (63, Some(63)),
+            (64, Some(64)),
+            (99, Some(99)),
+        ] {
+            assert_eq!(all.next(from), next, "{from}");
+        }
+        assert_eq!((candidates.next(3), candidates.next(70)), (None, None));
     }
 }

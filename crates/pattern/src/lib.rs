@@ -10,6 +10,7 @@
 mod ast;
 mod automaton;
 mod backtrack;
+mod begin;
 mod charset;
 mod error;
 mod gate;
@@ -20,6 +21,7 @@ mod parse;
 mod pattern;
 mod program;
 mod simplify;
+mod tagged;
 mod tags;
 mod tokens;
 mod unicode;

@@ -28,6 +28,21 @@ pub(crate) const AUTOMATON_BYTES: usize = 8 * 1024 * 1024;
 /// The memory of the states an automaton has met so far, in bytes. A pattern that needs more starts over.
 pub(crate) const AUTOMATON_CACHE_BYTES: usize = 512 * 1024;
 
+/// How many ways all states of an automaton with groups may have together, and one of them alone. Each takes a
+/// hundred bytes or two; the expressions of a usual filter come to some hundred.
+pub(crate) const TAGGED_WAYS: usize = 4_000;
+/// See [`TAGGED_WAYS`].
+pub(crate) const TAGGED_WAYS_A_STATE: usize = 200;
+
+/// How many slots, two a group, an automaton with groups keeps track of.
+pub(crate) const TAGGED_SLOTS: usize = 64;
+
+/// How many look-aheads of a way in an automaton with groups may be undecided.
+pub(crate) const TAGGED_AHEAD: usize = 4;
+
+/// How many rounds of a run an automaton with groups counts, each of which is a state.
+pub(crate) const TAGGED_ROUNDS: u32 = 64;
+
 /// The steps a backtracking search may take, whatever the text: a few tens of milliseconds.
 pub(crate) const STEPS: u64 = 5_000_000;
 
@@ -50,6 +65,11 @@ pub(crate) const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// How short and how long a literal of the gate may be, in bytes. Shorter ones are in every line; longer ones
 /// are no rarer.
 pub(crate) const LITERAL_BYTES: (usize, usize) = (3, 32);
+
+/// How many bytes the search for literals looks at first, and how many it has to be left to look at then.
+pub(crate) const RARE_BYTES: usize = 4;
+/// See [`RARE_BYTES`].
+pub(crate) const TAIL_BYTES: usize = 8;
 
 /// How many texts one place of an expression may stand for before the literal ends there: four letters whose
 /// case does not matter are 16.

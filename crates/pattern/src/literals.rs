@@ -241,6 +241,18 @@ fn rarity(texts: &Texts) -> usize {
     shortest.saturating_sub(texts.len() / 4)
 }
 
+/// The end of a text, from where it begins with what is least likely to be met by chance.
+pub(crate) fn rare_tail(text: &[u8]) -> &[u8] {
+    let places = 0..=text.len().saturating_sub(limits::TAIL_BYTES);
+    let begin = |at: usize| {
+        text.get(at..(at + limits::RARE_BYTES).min(text.len()))
+            .unwrap_or_default()
+    };
+    // The first of those that are as rare, for a long text is met less often than a short one.
+    let rarest = places.rev().max_by_key(|at| weight(begin(*at)));
+    text.get(rarest.unwrap_or_default()..).unwrap_or(text)
+}
+
 /// What the characters of a text weigh: letters and blanks are in every line, capitals and signs are not.
 fn weight(text: &[u8]) -> usize {
     text.iter()

@@ -15,6 +15,7 @@ use regex_automata::{Input, meta};
 use crate::ast::{Ast, Group};
 use crate::automaton::{self, Groups, Needs, Texts};
 use crate::backtrack::{self, NOWHERE, Scratch};
+use crate::begin;
 use crate::error::{PatternError, StepLimit};
 use crate::limits;
 use crate::literals::Literals;
@@ -130,6 +131,18 @@ impl Pattern {
             .as_ref()
     }
 
+    /// For each byte whether a text with a match can begin with it; nothing where a match can begin anywhere, or be
+    /// empty.
+    #[must_use]
+    pub fn first_bytes(&self) -> Option<[bool; 256]> {
+        let heads = begin::heads_of(&self.ast.root).filter(|_| self.is_anchored())?;
+        let mut bytes = [false; 256];
+        for (byte, place) in (0..=u8::MAX).zip(&mut bytes) {
+            *place = heads.contains(byte);
+        }
+        Some(bytes)
+    }
+
     /// Whether every match begins where the text does.
     #[must_use]
     pub fn is_anchored(&self) -> bool {
@@ -187,8 +200,28 @@ impl Pattern {
     pub fn captures_at(&self, text: &str, start: usize) -> Result<Option<Captures>, StepLimit> {
         self.search(text, start, |slots| Captures {
             slots: slots.to_vec(),
-            names: Arc::clone(&self.names),
+            names: Some(Arc::clone(&self.names)),
         })
+    }
+
+    /// As [`Self::captures`], into `captures`, whose room is used again; whether there is a match.
+    ///
+    /// # Errors
+    ///
+    /// [`StepLimit`] when that cannot be told with bounded effort.
+    pub fn captures_into(&self, text: &str, captures: &mut Captures) -> Result<bool, StepLimit> {
+        let found = self.search(text, 0, |slots| {
+            captures.slots.clear();
+            captures.slots.extend_from_slice(slots);
+            if !captures
+                .names
+                .as_ref()
+                .is_some_and(|names| Arc::ptr_eq(names, &self.names))
+            {
+                captures.names = Some(Arc::clone(&self.names));
+            }
+        })?;
+        Ok(found.is_some())
     }
 
     fn search<T>(
@@ -208,6 +241,13 @@ impl Pattern {
         }
         let mut scratch = self.scratch.get();
         let scratch: &mut Scratch = &mut scratch;
+        if program.tagged
+            && start == 0
+            && text.is_ascii()
+            && let Some(matched) = scratch.search_tagged(program, text.as_bytes())
+        {
+            return Ok(matched.then(|| found(scratch.slots())));
+        }
         if program.anchored {
             // Where there is only one place to begin, few steps tell nearly always.
             let first_look = backtrack::search(program, scratch, text, start, limits::FIRST_LOOK);
@@ -291,11 +331,12 @@ impl fmt::Debug for Pattern {
 }
 
 /// Where the groups of a match are, as byte offsets into its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures {
     /// Two positions a group.
     slots: Vec<usize>,
-    names: Arc<Names>,
+    /// Nothing before the first match.
+    names: Option<Arc<Names>>,
 }
 
 impl Captures {
@@ -314,15 +355,13 @@ impl Captures {
     /// Where a named group is, if there is one and it took part.
     #[must_use]
     pub fn name(&self, name: &str) -> Option<Range<usize>> {
-        self.span(*self.names.numbers.get(name)?)
+        self.span(*self.names.as_ref()?.numbers.get(name)?)
     }
 
     /// The named groups in order of their numbers, those that took no part included.
     pub fn named(&self) -> impl Iterator<Item = (&str, Option<Range<usize>>)> {
-        self.names
-            .ordered
-            .iter()
-            .map(|(name, number)| (name.as_str(), self.span(*number)))
+        let names = self.names.iter().flat_map(|names| names.ordered.iter());
+        names.map(|(name, number)| (name.as_str(), self.span(*number)))
     }
 }
 

@@ -6,13 +6,14 @@
 //! to know about it, and it can remember where it has failed. The others count their rounds, because the
 //! reference ends such a repeat at a round that matched nothing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ast::{Assertion, Ast, Node, RepeatKind};
 use crate::charset::CharSet;
 use crate::error::PatternError;
 use crate::limits;
+use crate::tagged;
 use crate::unicode::Fold;
 
 /// An address in a program.
@@ -21,19 +22,29 @@ pub(crate) type Address = usize;
 pub(crate) type Register = usize;
 /// The number of an instruction that can be remembered to have failed somewhere.
 pub(crate) type Key = usize;
-/// The number of a set of bytes in [`Program::heads`], or [`ANY`].
-pub(crate) type Head = usize;
-/// Anything, or the end of the text, may follow.
-pub(crate) const ANY: Head = usize::MAX;
-
-/// A set of bytes.
+/// What may come next at a place: bytes, or the end of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Bytes([u64; 4]);
+pub(crate) struct Heads {
+    bytes: [u64; 4],
+    end: bool,
+}
 
-impl Bytes {
+impl Heads {
+    /// Everything.
+    pub(crate) const ALL: Self = Self {
+        bytes: [u64::MAX; 4],
+        end: true,
+    };
+
+    /// The end of the text alone.
+    const END: Self = Self {
+        bytes: [0; 4],
+        end: true,
+    };
+
     #[inline]
     pub(crate) fn contains(&self, byte: u8) -> bool {
-        let [a, b, c, d] = self.0;
+        let [a, b, c, d] = self.bytes;
         let quarter = match byte >> 6 {
             0 => a,
             1 => b,
@@ -43,32 +54,99 @@ impl Bytes {
         quarter >> (byte & 0x3F) & 1 == 1
     }
 
+    /// Whether what comes next in a text may come next here.
+    #[inline]
+    pub(crate) fn allow(&self, next: Option<u8>) -> bool {
+        next.map_or(self.end, |byte| self.contains(byte))
+    }
+
     fn add(&mut self, byte: u8) {
-        if let Some(quarter) = self.0.get_mut(usize::from(byte >> 6)) {
+        if let Some(quarter) = self.bytes.get_mut(usize::from(byte >> 6)) {
             *quarter |= 1 << (byte & 0x3F);
         }
     }
 
-    fn union(self, other: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        Self([a | e, b | f, c | g, d | h])
+    pub(crate) fn union(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.bytes, other.bytes);
+        Self {
+            bytes: [a | e, b | f, c | g, d | h],
+            end: self.end || other.end,
+        }
+    }
+
+    fn is_disjoint(self, other: Self) -> bool {
+        let bytes = self.bytes.iter().zip(other.bytes);
+        !(self.end && other.end) && bytes.into_iter().all(|(one, other)| one & other == 0)
+    }
+
+    /// The byte that a character begins with.
+    pub(crate) fn of_char(c: char) -> Self {
+        let mut heads = Self::default();
+        if let Some(first) = c.encode_utf8(&mut [0; 4]).as_bytes().first() {
+            heads.add(*first);
+        }
+        heads
     }
 
     /// The bytes that a character of the set begins with.
-    fn heads_of(set: &CharSet) -> Self {
-        let mut bytes = Self::default();
+    pub(crate) fn of(set: &CharSet) -> Self {
+        let mut heads = Self::default();
         (0..0x80)
             .filter(|byte| set.contains_ascii(*byte))
-            .for_each(|byte| bytes.add(byte));
+            .for_each(|byte| heads.add(byte));
         if set.has_wide() {
-            (0x80..=0xFF).for_each(|byte| bytes.add(byte));
+            (0x80..=0xFF).for_each(|byte| heads.add(byte));
         }
-        bytes
+        heads
     }
 
     fn only(self) -> Option<u8> {
         let mut all = (0..=0xFF).filter(|byte| self.contains(*byte));
-        all.next().filter(|_| all.next().is_none())
+        all.next().filter(|_| all.next().is_none() && !self.end)
+    }
+}
+
+/// What is to be known of the next byte, a few bits for each, in one look.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peek {
+    of_byte: [u8; 256],
+    at_end: u8,
+}
+
+impl Peek {
+    /// A choice can go on with its first way.
+    pub(crate) const FIRST: u8 = 1;
+    /// A choice can go on with its second way.
+    pub(crate) const SECOND: u8 = 2;
+    /// Every character that begins so is of the set of a run.
+    pub(crate) const OF_SET: u8 = 1;
+    /// What follows a run may begin so.
+    pub(crate) const FOLLOWS: u8 = 2;
+
+    fn new(bits: impl Fn(Option<u8>) -> u8) -> Self {
+        let mut of_byte = [0; 256];
+        for (byte, place) in (0..=0xFF).zip(&mut of_byte) {
+            *place = bits(Some(byte));
+        }
+        Self {
+            of_byte,
+            at_end: bits(None),
+        }
+    }
+
+    /// The bits of a byte.
+    #[inline]
+    pub(crate) fn of(&self, byte: u8) -> u8 {
+        self.of_byte.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The bits of what stands at `position`.
+    #[inline]
+    pub(crate) fn at(&self, bytes: &[u8], position: usize) -> u8 {
+        match bytes.get(position) {
+            Some(byte) => self.of(*byte),
+            None => self.at_end,
+        }
     }
 }
 
@@ -82,12 +160,12 @@ pub(crate) struct Program {
     pub(crate) keys: usize,
     /// The groups that conditionals ask for, if failures can be remembered at all.
     pub(crate) memory: Option<Vec<u32>>,
-    /// The bytes that may come next at the places that ask.
-    pub(crate) heads: Vec<Bytes>,
-    /// What a match can begin with.
-    pub(crate) first: Head,
+    /// What a match can begin with; nothing where that may be anything.
+    pub(crate) first: Option<Heads>,
     /// Whether a match can only begin where the text does.
     pub(crate) anchored: bool,
+    /// Whether an automaton can do what it does.
+    pub(crate) tagged: bool,
     /// What a match begins with, as far as that is always the same.
     prefix: Box<[u8]>,
 }
@@ -99,9 +177,8 @@ impl Program {
         self.anchored
             && (!text.starts_with(&self.prefix)
                 || self
-                    .heads
-                    .get(self.first)
-                    .is_some_and(|heads| text.first().is_none_or(|byte| !heads.contains(*byte))))
+                    .first
+                    .is_some_and(|heads| !heads.allow(text.first().copied())))
     }
 }
 
@@ -154,8 +231,8 @@ pub(crate) enum Instruction {
         first: Address,
         second: Address,
         key: Key,
-        first_head: Head,
-        second_head: Head,
+        /// Which of the two the next byte leaves.
+        peek: Arc<Peek>,
     },
     Jump(Address),
     /// Stores the position.
@@ -217,8 +294,10 @@ pub(crate) struct Run {
     pub(crate) max: Option<u32>,
     pub(crate) kind: RepeatKind,
     pub(crate) key: Key,
-    /// What may follow.
+    /// Which bytes are of the set, and which may follow.
+    pub(crate) peek: Arc<Peek>,
     pub(crate) then: Then,
+    pub(crate) scan: Scan,
 }
 
 /// What may follow a run.
@@ -226,10 +305,34 @@ pub(crate) struct Run {
 pub(crate) enum Then {
     /// Only this byte.
     Byte(u8),
-    /// A byte of these.
-    Of(Head),
-    /// Anything, or nothing.
+    /// Something that no character of the run begins with, so that the run takes all it can or there is no match.
+    Other,
+    /// Something else, or nothing is known about it.
     Anything,
+}
+
+/// How the end of a run without an upper limit is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// It is the end of the text.
+    All,
+    /// It is where this byte stands, or the end of the text.
+    Until(u8),
+    /// Each byte tells by itself whether it is of the set.
+    Bytes,
+    /// Characters beyond ASCII have to be looked at as a whole.
+    Chars,
+}
+
+impl Scan {
+    fn of(set: &CharSet) -> Self {
+        match set.all_but() {
+            _ if set.is_all() => Self::All,
+            Some(byte) => Self::Until(byte),
+            None if set.has_all_wide() || !set.has_wide() => Self::Bytes,
+            None => Self::Chars,
+        }
+    }
 }
 
 /// A counted loop.
@@ -265,21 +368,23 @@ pub(crate) fn compile(ast: &Ast) -> Result<Program, PatternError> {
     let mut compiler = Compiler::default();
     compiler.emit(&ast.root)?;
     compiler.push(Instruction::Match)?;
-    let heads = compiler.note_heads();
-    let first = heads.first;
+    compiler.note_heads();
+    let first = compiler.heads_at(0);
     let conditions = compiler.conditions;
     let memory = (compiler.memory && conditions.len() <= 3).then_some(conditions);
-    Ok(Program {
+    let mut program = Program {
         prefix: prefix_of(&compiler.instructions),
         instructions: compiler.instructions,
         registers: compiler.registers,
         slots: 2 * (ast.groups.len() + 1),
         keys: compiler.keys,
         memory,
-        heads: heads.sets,
         first,
         anchored: is_anchored(&ast.root),
-    })
+        tagged: false,
+    };
+    program.tagged = tagged::is_possible(&program);
+    Ok(program)
 }
 
 struct Compiler {
@@ -288,6 +393,8 @@ struct Compiler {
     keys: usize,
     memory: bool,
     conditions: Vec<u32>,
+    /// What stands in the place of a look at the next byte until it is known what that tells.
+    unknown: Arc<Peek>,
 }
 
 impl Default for Compiler {
@@ -298,6 +405,7 @@ impl Default for Compiler {
             keys: 0,
             memory: true,
             conditions: Vec::new(),
+            unknown: Arc::new(Peek::new(|_| Peek::FIRST | Peek::SECOND)),
         }
     }
 }
@@ -498,8 +606,7 @@ impl Compiler {
                 first,
                 second: PENDING,
                 key,
-                first_head: ANY,
-                second_head: ANY,
+                peek: Arc::clone(&self.unknown),
             })?;
             self.emit(node)?;
             jumps.push(self.push(Instruction::Jump(PENDING))?);
@@ -525,11 +632,13 @@ impl Compiler {
         if let Some(set) = node.as_set() {
             let key = self.key();
             self.push(Instruction::Run(Run {
+                scan: Scan::of(&set),
                 set,
                 min,
                 max,
                 kind,
                 key,
+                peek: Arc::clone(&self.unknown),
                 then: Then::Anything,
             }))?;
             return Ok(());
@@ -588,8 +697,7 @@ impl Compiler {
             first,
             second,
             key,
-            first_head: ANY,
-            second_head: ANY,
+            peek: Arc::clone(&self.unknown),
         })
     }
 
@@ -644,111 +752,124 @@ impl Compiler {
     }
 
     /// Works out what may come next wherever that saves trying.
-    fn note_heads(&mut self) -> Heads {
-        let mut heads = Heads::default();
-        let mut found = Vec::new();
-        for (at, instruction) in self.instructions.iter().enumerate() {
-            match instruction {
-                Instruction::Split { first, second, .. } => {
-                    found.push((at, self.head(*first, &mut heads), self.head(*second, &mut heads)));
+    fn note_heads(&mut self) {
+        let mut known: BTreeSet<Arc<Peek>> = BTreeSet::new();
+        let mut share = |peek: Peek| match known.get(&peek) {
+            Some(same) => Arc::clone(same),
+            None => {
+                let peek = Arc::new(peek);
+                known.insert(Arc::clone(&peek));
+                peek
+            }
+        };
+        for at in 0..self.instructions.len() {
+            match self.instructions.get(at) {
+                Some(Instruction::Split { first, second, .. }) => {
+                    let (one, other) = (self.heads_at(*first), self.heads_at(*second));
+                    let bits = |next| {
+                        let allows = |heads: Option<Heads>| heads.is_none_or(|heads| heads.allow(next));
+                        (u8::from(allows(one)) * Peek::FIRST) | (u8::from(allows(other)) * Peek::SECOND)
+                    };
+                    let told = share(Peek::new(bits));
+                    if let Some(Instruction::Split { peek, .. }) = self.instructions.get_mut(at) {
+                        *peek = told;
+                    }
                 }
-                Instruction::Run(_) => found.push((at, self.head(at + 1, &mut heads), ANY)),
-                Instruction::Byte(_)
-                | Instruction::Literal(_)
-                | Instruction::Set(_)
-                | Instruction::Jump(_)
-                | Instruction::Save(_)
-                | Instruction::Assert(_)
-                | Instruction::BackReference(..)
-                | Instruction::Conditional { .. }
-                | Instruction::LoopStart(_)
-                | Instruction::Loop(_)
-                | Instruction::LoopAgain(_)
-                | Instruction::PossessiveLoop(_)
-                | Instruction::PossessiveEnd { .. }
-                | Instruction::AtomicStart(_)
-                | Instruction::AtomicEnd(_)
-                | Instruction::AheadLiteral { .. }
-                | Instruction::NextTo { .. }
-                | Instruction::LookStart { .. }
-                | Instruction::LookEnd(_)
-                | Instruction::NotLookStart { .. }
-                | Instruction::NotLookEnd(_)
-                | Instruction::Match => {}
+                Some(Instruction::Run(run)) => {
+                    let follows = self.heads_at(at + 1);
+                    let then = match follows {
+                        Some(follows) if follows.is_disjoint(Heads::of(&run.set)) => Then::Other,
+                        Some(follows) => follows.only().map_or(Then::Anything, Then::Byte),
+                        None => Then::Anything,
+                    };
+                    let told = share(Peek::new(|next| run_bits(&run.set, follows, next)));
+                    if let Some(Instruction::Run(run)) = self.instructions.get_mut(at) {
+                        (run.peek, run.then) = (told, then);
+                    }
+                }
+                Some(
+                    Instruction::Byte(_)
+                    | Instruction::Literal(_)
+                    | Instruction::Set(_)
+                    | Instruction::Jump(_)
+                    | Instruction::Save(_)
+                    | Instruction::Assert(_)
+                    | Instruction::BackReference(..)
+                    | Instruction::Conditional { .. }
+                    | Instruction::LoopStart(_)
+                    | Instruction::Loop(_)
+                    | Instruction::LoopAgain(_)
+                    | Instruction::PossessiveLoop(_)
+                    | Instruction::PossessiveEnd { .. }
+                    | Instruction::AtomicStart(_)
+                    | Instruction::AtomicEnd(_)
+                    | Instruction::AheadLiteral { .. }
+                    | Instruction::NextTo { .. }
+                    | Instruction::LookStart { .. }
+                    | Instruction::LookEnd(_)
+                    | Instruction::NotLookStart { .. }
+                    | Instruction::NotLookEnd(_)
+                    | Instruction::Match,
+                )
+                | None => {}
             }
         }
-        heads.first = self.head(0, &mut heads);
-        for (at, one, other) in found {
-            if let Some(Instruction::Split {
-                first_head,
-                second_head,
-                ..
-            }) = self.instructions.get_mut(at)
-            {
-                *first_head = one;
-                *second_head = other;
-            } else if let Some(Instruction::Run(run)) = self.instructions.get_mut(at) {
-                let only = heads.sets.get(one).and_then(|bytes| bytes.only());
-                run.then = match only {
-                    Some(byte) => Then::Byte(byte),
-                    None if one == ANY => Then::Anything,
-                    None => Then::Of(one),
-                };
-            }
-        }
-        heads
     }
 
-    fn head(&self, address: Address, heads: &mut Heads) -> Head {
+    /// What may come next at `address`; `None` if that may be anything.
+    fn heads_at(&self, address: Address) -> Option<Heads> {
         // Enough to see through the alternatives of a usual expression.
         let mut fuel = 64;
-        let Some(bytes) = self.bytes_at(address, &mut fuel) else {
-            return ANY;
-        };
-        let next = heads.sets.len();
-        let number = *heads.numbers.entry(bytes).or_insert(next);
-        if number == next {
-            heads.sets.push(bytes);
-        }
-        number
+        self.heads_within(address, &mut fuel)
     }
 
-    /// The bytes that may come next at `address`; `None` if that may be any, or the end.
-    fn bytes_at(&self, address: Address, fuel: &mut u32) -> Option<Bytes> {
+    fn heads_within(&self, address: Address, fuel: &mut u32) -> Option<Heads> {
         let mut address = address;
         loop {
             *fuel = fuel.checked_sub(1)?;
             match self.instructions.get(address)? {
                 Instruction::Byte(byte) => {
-                    let mut bytes = Bytes::default();
+                    let mut bytes = Heads::default();
                     bytes.add(*byte);
                     return Some(bytes);
                 }
                 Instruction::Literal(literal) => {
-                    let mut bytes = Bytes::default();
+                    let mut bytes = Heads::default();
                     bytes.add(*literal.first()?);
                     return Some(bytes);
                 }
-                Instruction::Set(set) => return Some(Bytes::heads_of(set)),
+                Instruction::Set(set) => return Some(Heads::of(set)),
                 Instruction::Run(run) => {
-                    let bytes = Bytes::heads_of(&run.set);
+                    let bytes = Heads::of(&run.set);
                     if run.min > 0 {
                         return Some(bytes);
                     }
-                    return Some(bytes.union(self.bytes_at(address + 1, fuel)?));
+                    return Some(bytes.union(self.heads_within(address + 1, fuel)?));
                 }
                 Instruction::Split { first, second, .. } => {
-                    let one = self.bytes_at(*first, fuel)?;
-                    return Some(one.union(self.bytes_at(*second, fuel)?));
+                    let one = self.heads_within(*first, fuel)?;
+                    return Some(one.union(self.heads_within(*second, fuel)?));
                 }
                 Instruction::Conditional { no, .. } => {
-                    let one = self.bytes_at(address + 1, fuel)?;
-                    return Some(one.union(self.bytes_at(*no, fuel)?));
+                    let one = self.heads_within(address + 1, fuel)?;
+                    return Some(one.union(self.heads_within(*no, fuel)?));
                 }
                 Instruction::Jump(target) => address = *target,
+                // What follows must match there too; that it is there is all that is told here.
+                Instruction::Assert(Assertion::TextEnd) => return Some(Heads::END),
+                Instruction::Assert(Assertion::LastLineEnd | Assertion::LineEnd) => {
+                    let mut heads = Heads::END;
+                    heads.add(b'\n');
+                    return Some(heads);
+                }
                 // They consume nothing, and what they refuse does not matter here.
                 Instruction::Save(_)
-                | Instruction::Assert(_)
+                | Instruction::Assert(
+                    Assertion::TextStart
+                    | Assertion::LineStart
+                    | Assertion::WordBoundary { .. }
+                    | Assertion::NotWordBoundary { .. },
+                )
                 | Instruction::AtomicStart(_)
                 | Instruction::AheadLiteral { .. }
                 | Instruction::NextTo { .. } => address += 1,
@@ -770,12 +891,15 @@ impl Compiler {
     }
 }
 
-/// The distinct sets of bytes that may come next somewhere.
-#[derive(Default)]
-struct Heads {
-    sets: Vec<Bytes>,
-    numbers: BTreeMap<Bytes, Head>,
-    first: Head,
+/// What a run has to know of the next byte.
+fn run_bits(set: &CharSet, follows: Option<Heads>, next: Option<u8>) -> u8 {
+    let of_set = match next {
+        Some(byte) if byte.is_ascii() => u8::from(set.contains_ascii(byte)) * Peek::OF_SET,
+        Some(_) if set.has_all_wide() => Peek::OF_SET,
+        Some(_) | None => 0,
+    };
+    let follows = follows.is_none_or(|follows| follows.allow(next));
+    of_set | (u8::from(follows) * Peek::FOLLOWS)
 }
 
 /// An address that is not known yet.

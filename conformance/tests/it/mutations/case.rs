@@ -157,8 +157,8 @@ impl Case {
             }
             Form::Facts => {
                 let lines = found.matches.iter().map(|line| {
-                    let parts = [&line.before, &line.date, &line.after];
-                    Value::Tuple(parts.into_iter().map(|part| part.as_str().into()).collect())
+                    let parts = [line.before(), line.date(), line.after()];
+                    Value::Tuple(parts.into_iter().map(Value::from).collect())
                 });
                 let mut data = vec![
                     (Value::from("matches"), Value::List(lines.collect())),

@@ -169,9 +169,9 @@ impl Matches<'_> {
                     .iter()
                     .map(|line| {
                         Value::Tuple(vec![
-                            line.before.as_str().into(),
-                            line.date.as_str().into(),
-                            line.after.as_str().into(),
+                            line.before().into(),
+                            line.date().into(),
+                            line.after().into(),
                         ])
                     })
                     .collect(),

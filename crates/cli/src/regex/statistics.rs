@@ -176,27 +176,29 @@ impl Statistics {
     /// Lines that were missed before are part of a match.
     pub(super) fn match_earlier_lines(&mut self, lines: &[MatchedLine]) {
         for line in lines {
-            let text = line.to_string();
-            let Some(at) = self.undecided.iter().position(|missed| *missed == text) else {
+            let text = line.text();
+            let Some(at) = self.undecided.iter().position(|missed| missed == text) else {
                 continue;
             };
             // The first of several that read the same is the one that goes.
-            let settled = self.missed.kept.iter().position(|missed| *missed == text);
+            let settled = self.missed.kept.iter().position(|missed| missed == text);
             if let Some(at) = settled.filter(|_| !self.joins_lines) {
                 self.missed.kept.remove(at);
                 self.missed.count -= 1;
-                self.matched.add(&text);
+                self.matched.add(text);
             } else if self.joins_lines {
                 // It stays in the list of those that are missed, but not in their number.
                 self.matched.count += 1;
                 self.moved += 1;
             } else {
                 self.undecided.remove(at);
-                self.matched.add(&text);
+                self.matched.add(text);
             }
         }
         if self.joins_lines {
-            let texts = lines.iter().map(|line| format!("{}{}", line.before, line.after));
+            let texts = lines
+                .iter()
+                .map(|line| format!("{}{}", line.before(), line.after()));
             self.earlier.push(texts.collect::<Vec<_>>().join("\n"));
         }
     }

@@ -101,7 +101,7 @@ fn micros(seconds: f64) -> i64 {
 fn match_value(line: &Match) -> Value {
     match line {
         Match::Text(line) => Value::from(line.as_str()),
-        Match::Parts(cut) => Value::from(vec![cut.before.as_str(), &cut.date, &cut.after]),
+        Match::Parts(cut) => Value::from(vec![cut.before(), cut.date(), cut.after()]),
     }
 }
 
@@ -116,11 +116,7 @@ fn match_of(value: &Value) -> Option<Match> {
         .map(Value::as_str)
         .collect::<Option<_>>()?;
     Some(match parts.as_slice() {
-        [before, date, after] => Match::Parts(MatchedLine {
-            before: (*before).to_owned(),
-            date: (*date).to_owned(),
-            after: (*after).to_owned(),
-        }),
+        [before, date, after] => Match::Parts(MatchedLine::new(before, date, after)),
         parts => Match::Text(parts.concat()),
     })
 }
@@ -317,11 +313,7 @@ mod tests {
         captured.insert("ip4", Data::Text("192.0.2.1".into()));
         captured.insert("users", Data::Set(["a".to_owned(), "b".to_owned()].into()));
         let data = BanData {
-            matches: vec![Match::Parts(MatchedLine {
-                before: "x ".into(),
-                date: "d".into(),
-                after: " y".into(),
-            })],
+            matches: vec![Match::Parts(MatchedLine::new("x ", "d", " y"))],
             failures: 2,
             captured: Vec::new(),
         }

@@ -1,0 +1,857 @@
+//! An automaton that knows of groups, made as texts ask for it.
+//!
+//! In: a [`Program`] whose matches begin where the text does, and ASCII text. Out: the positions of all groups that a
+//! backtracking search finds, in one look at each byte.
+//!
+//! A state is where all the ways stand that a backtracking search could have come by, what it tries first first, and
+//! in which registers each has the positions of its groups. The step from a state with a byte is worked out when it is
+//! first made, and looked up from then on. Whether a group took part is part of where a way stands, so conditionals
+//! are no obstacle.
+//!
+//! Invariant: of two ways that stand at the same place the later one is dropped, for it would end as the first does.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::ast::{Assertion, RepeatKind};
+use crate::backtrack::NOWHERE;
+use crate::charset::CharSet;
+use crate::limits;
+use crate::program::{Address, Instruction, Program};
+
+/// How many bytes there are in ASCII.
+const BYTES: usize = 128;
+
+/// What comes next in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Symbol {
+    Byte(u8),
+    /// The LF that the text ends with.
+    LastLineFeed,
+    End,
+}
+
+/// A way that a search could have come by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Way {
+    address: Address,
+    /// How many bytes of a literal, or characters of a run, it has taken already.
+    taken: u32,
+    /// For each slot, where its position is.
+    slots: Box<[Place]>,
+    /// The look-aheads that are not decided yet, by their addresses, and how many bytes of their literals were there.
+    ahead: Vec<(Address, u32)>,
+}
+
+/// Where a position is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Nowhere,
+    /// It is where the search stands.
+    Here,
+    Register(u8),
+}
+
+/// All ways that a search could have come by, what it tries first first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    ways: Vec<Way>,
+    is_start: bool,
+}
+
+/// A step that does more than to go on.
+#[derive(Clone, Debug)]
+struct Turn {
+    /// The row of the next state; none where no way goes on.
+    next: Option<u16>,
+    /// The register that takes the position.
+    set: Option<u8>,
+    /// The slots of a match that ends here.
+    matched: Option<Box<[Place]>>,
+    /// From the next state on there is nothing to see before the next LF.
+    skips: bool,
+}
+
+/// A step as the table has it: the row of the next state; with it, one above them, the number of the register that
+/// takes the position; or [`TURNS`] and the number of a turn; or [`UNKNOWN`].
+type Entry = u32;
+/// One register in an entry.
+const REGISTERS: Entry = 1 << 16;
+const TURNS: Entry = 1 << 24;
+const UNKNOWN: Entry = Entry::MAX;
+
+/// The automaton of one program, as far as it was needed.
+#[derive(Debug, Default)]
+pub(crate) struct Tagged {
+    /// The class of each byte; bytes of one class are alike to the program.
+    classes: Box<Classes>,
+    /// A byte of each class.
+    bytes: Vec<u8>,
+    /// How long a row of the table is: the classes and two for the end of a text.
+    stride: usize,
+    table: Vec<Entry>,
+    turns: Vec<Turn>,
+    states: Vec<Arc<State>>,
+    rows: HashMap<Arc<State>, u16>,
+    /// The ways of all states.
+    ways: usize,
+    registers: Vec<usize>,
+    has_given_up: bool,
+}
+
+/// The class of each byte. Those that are not ASCII have none, and do not come.
+#[derive(Debug)]
+struct Classes([u8; 256]);
+
+impl Default for Classes {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+fn row_in(entry: Entry) -> usize {
+    usize::try_from(entry % REGISTERS).unwrap_or_default()
+}
+
+fn register_in(entry: Entry) -> usize {
+    usize::try_from(entry / REGISTERS)
+        .unwrap_or_default()
+        .wrapping_sub(1)
+}
+
+/// Whether every instruction of a program is one that an automaton can carry out.
+pub(crate) fn is_possible(program: &Program) -> bool {
+    program.anchored
+        && program.memory.is_some()
+        && program.slots <= limits::TAGGED_SLOTS
+        && program.instructions.iter().all(|instruction| match instruction {
+            Instruction::Byte(_)
+            | Instruction::Literal(_)
+            | Instruction::Set(_)
+            | Instruction::Split { .. }
+            | Instruction::Jump(_)
+            | Instruction::Save(_)
+            | Instruction::Assert(Assertion::TextStart | Assertion::TextEnd | Assertion::LastLineEnd)
+            | Instruction::Conditional { .. }
+            | Instruction::AheadLiteral { .. }
+            | Instruction::NextTo { behind: false, .. }
+            | Instruction::Match => true,
+            Instruction::Run(run) => {
+                let most = run.max.unwrap_or(run.min);
+                run.kind != RepeatKind::Possessive && most <= limits::TAGGED_ROUNDS
+            }
+            Instruction::Assert(
+                Assertion::LineStart
+                | Assertion::LineEnd
+                | Assertion::WordBoundary { .. }
+                | Assertion::NotWordBoundary { .. },
+            )
+            | Instruction::BackReference(..)
+            | Instruction::LoopStart(_)
+            | Instruction::Loop(_)
+            | Instruction::LoopAgain(_)
+            | Instruction::PossessiveLoop(_)
+            | Instruction::PossessiveEnd { .. }
+            | Instruction::AtomicStart(_)
+            | Instruction::AtomicEnd(_)
+            | Instruction::NextTo { behind: true, .. }
+            | Instruction::LookStart { .. }
+            | Instruction::LookEnd(_)
+            | Instruction::NotLookStart { .. }
+            | Instruction::NotLookEnd(_) => false,
+        })
+}
+
+impl Tagged {
+    /// Searches an ASCII text; whether there is a match, whose positions are in `slots` then. `None` where that would
+    /// take too many states.
+    pub(crate) fn search(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
+        if self.has_given_up {
+            return None;
+        }
+        if self.states.is_empty() {
+            self.begin(program);
+        }
+        let found = self.run(program, text, slots);
+        if found.is_none() {
+            // What it has is of no use any more.
+            *self = Self {
+                has_given_up: true,
+                ..Self::default()
+            };
+        }
+        found
+    }
+
+    fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
+        let line = text.strip_suffix(b"\n").unwrap_or(text);
+        let mut walk = Walk {
+            row: 0,
+            matched: None,
+            is_written: false,
+        };
+        let mut position = 0;
+        loop {
+            let (classes, table) = (&self.classes.0, self.table.as_slice());
+            let mut row = walk.row;
+            let rest = line.get(position..)?;
+            let mut turn = None;
+            for (at, byte) in rest.iter().enumerate() {
+                let class = usize::from(classes.get(usize::from(*byte)).copied().unwrap_or_default());
+                let entry = *table.get(row + class)?;
+                if entry < REGISTERS {
+                    row = row_in(entry);
+                } else if entry < TURNS && walk.matched.is_none() {
+                    *self.registers.get_mut(register_in(entry))? = position + at;
+                    row = row_in(entry);
+                } else {
+                    turn = Some((at, class));
+                    break;
+                }
+            }
+            walk.row = row;
+            let Some((at, class)) = turn else {
+                break;
+            };
+            position += at;
+            match self.turn(program, &mut walk, class, position, slots)? {
+                Next::Nowhere => return Some(self.write(&mut walk, slots)),
+                Next::Byte => position += 1,
+                Next::LineFeed => {
+                    position += 1;
+                    let rest = line.get(position..)?;
+                    position += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                }
+            }
+        }
+        let position = line.len();
+        let last_line_feed = self.bytes.len();
+        if line.len() < text.len()
+            && self.turn(program, &mut walk, last_line_feed, position, slots)? == Next::Nowhere
+        {
+            return Some(self.write(&mut walk, slots));
+        }
+        self.turn(program, &mut walk, last_line_feed + 1, text.len(), slots)?;
+        Some(self.write(&mut walk, slots))
+    }
+
+    /// Makes the step with a symbol.
+    fn turn(
+        &mut self,
+        program: &Program,
+        walk: &mut Walk,
+        symbol: usize,
+        position: usize,
+        slots: &mut Vec<usize>,
+    ) -> Option<Next> {
+        let mut entry = *self.table.get(walk.row + symbol)?;
+        if entry == UNKNOWN {
+            entry = self.work_out(program, walk.row, symbol)?;
+        }
+        let Some(number) = entry.checked_sub(TURNS) else {
+            if entry >= REGISTERS {
+                self.write(walk, slots);
+                *self.registers.get_mut(register_in(entry))? = position;
+            }
+            walk.row = row_in(entry);
+            return Some(Next::Byte);
+        };
+        let number = usize::try_from(number).ok()?;
+        let turn = self.turns.get(number)?;
+        let (next, set, skips) = (turn.next, turn.set, turn.skips);
+        if turn.matched.is_some() {
+            walk.matched = Some((number, position));
+        }
+        if let Some(register) = set {
+            // A match that is not written down yet has its positions in registers.
+            self.write(walk, slots);
+            *self.registers.get_mut(usize::from(register))? = position;
+        }
+        Some(match next {
+            None => Next::Nowhere,
+            Some(row) => {
+                walk.row = usize::from(row);
+                if skips { Next::LineFeed } else { Next::Byte }
+            }
+        })
+    }
+
+    /// Writes the last match down; whether there was one at all.
+    fn write(&self, walk: &mut Walk, slots: &mut Vec<usize>) -> bool {
+        let Some((number, position)) = walk.matched.take() else {
+            return walk.is_written;
+        };
+        let matched = self.turns.get(number).and_then(|turn| turn.matched.as_deref());
+        slots.clear();
+        slots.extend(matched.unwrap_or_default().iter().map(|place| match place {
+            Place::Nowhere => NOWHERE,
+            Place::Here => position,
+            Place::Register(number) => {
+                let register = self.registers.get(usize::from(*number));
+                register.copied().unwrap_or(NOWHERE)
+            }
+        }));
+        if let Some(start) = slots.first_mut() {
+            *start = 0;
+        }
+        walk.is_written = true;
+        true
+    }
+
+    /// Tells the bytes apart that the program tells apart, and makes the first state.
+    fn begin(&mut self, program: &Program) {
+        let mut signs: Vec<Vec<bool>> = vec![Vec::new(); BYTES];
+        let mut tell_apart = |is_of: &dyn Fn(u8) -> bool| {
+            for (byte, sign) in (0_u8..).zip(&mut signs) {
+                sign.push(is_of(byte));
+            }
+        };
+        tell_apart(&|byte| byte == b'\n');
+        for instruction in &program.instructions {
+            if let Instruction::Byte(known) = instruction {
+                tell_apart(&|byte| byte == *known);
+            } else if let Instruction::Literal(literal) | Instruction::AheadLiteral { bytes: literal, .. } =
+                instruction
+            {
+                for known in literal {
+                    tell_apart(&|byte| byte == *known);
+                }
+            } else if let Some(set) = set_of(instruction) {
+                tell_apart(&|byte| set.contains_ascii(byte));
+            }
+        }
+        let mut known: Vec<&Vec<bool>> = Vec::new();
+        for (byte, sign) in (0_u8..).zip(&signs) {
+            let class = known.iter().position(|known| *known == sign).unwrap_or_else(|| {
+                known.push(sign);
+                self.bytes.push(byte);
+                known.len() - 1
+            });
+            if let Some(place) = self.classes.0.get_mut(usize::from(byte)) {
+                *place = u8::try_from(class).expect("there are 128 bytes");
+            }
+        }
+        self.stride = self.bytes.len() + 2;
+        let way = Way {
+            address: 0,
+            taken: 0,
+            slots: vec![Place::Nowhere; program.slots].into(),
+            ahead: Vec::new(),
+        };
+        let start = State {
+            ways: vec![way],
+            is_start: true,
+        };
+        let row = self.row_of(start);
+        debug_assert_eq!(row, Some(0), "the first state has the first row");
+    }
+
+    /// The row of a state, which may be new.
+    fn row_of(&mut self, state: State) -> Option<u16> {
+        if let Some(row) = self.rows.get(&state) {
+            return Some(*row);
+        }
+        let row = u16::try_from(self.table.len()).ok()?;
+        self.ways += state.ways.len();
+        if self.ways > limits::TAGGED_WAYS {
+            return None;
+        }
+        self.table.resize(self.table.len() + self.stride, UNKNOWN);
+        let state = Arc::new(state);
+        self.states.push(Arc::clone(&state));
+        self.rows.insert(state, row);
+        Some(row)
+    }
+
+    /// Works out the step from the state of a row with a symbol, and puts it into the table.
+    fn work_out(&mut self, program: &Program, row: usize, symbol: usize) -> Option<Entry> {
+        let state = Arc::clone(self.states.get(row.checked_div(self.stride)?)?);
+        let turn = self.step(program, &state, symbol)?;
+        let entry = match turn {
+            Turn {
+                next: Some(next),
+                set,
+                matched: None,
+                skips: false,
+            } => {
+                let register = set.map_or(0, |register| Entry::from(register) + 1);
+                register * REGISTERS + Entry::from(next)
+            }
+            turn => {
+                let number = u16::try_from(self.turns.len()).ok()?;
+                self.turns.push(turn);
+                TURNS + Entry::from(number)
+            }
+        };
+        *self.table.get_mut(row + symbol)? = entry;
+        Some(entry)
+    }
+
+    fn step(&mut self, program: &Program, state: &State, symbol: usize) -> Option<Turn> {
+        let mut step = Step::new(program, self.symbol(symbol), state.is_start);
+        step.take(&state.ways)?;
+        let Step {
+            mut ways, matched, ..
+        } = step;
+        let used: BTreeSet<u8> = ways
+            .iter()
+            .flat_map(|way| way.slots.iter())
+            .filter_map(|place| match place {
+                Place::Register(number) => Some(*number),
+                Place::Nowhere | Place::Here => None,
+            })
+            .collect();
+        let here = ways.iter_mut().flat_map(|way| way.slots.iter_mut());
+        let here: Vec<&mut Place> = here.filter(|place| **place == Place::Here).collect();
+        let mut set = None;
+        if !here.is_empty() {
+            // They are all of one position.
+            // One less than a byte can tell, for an entry has one for none.
+            let free = (0..u8::MAX).find(|number| !used.contains(number))?;
+            let count = usize::from(free) + 1;
+            if self.registers.len() < count {
+                self.registers.resize(count, NOWHERE);
+            }
+            set = Some(free);
+            for place in here {
+                *place = Place::Register(free);
+            }
+        }
+        if ways.is_empty() {
+            return Some(Turn {
+                next: None,
+                set,
+                matched,
+                skips: false,
+            });
+        }
+        let next = State {
+            ways,
+            is_start: false,
+        };
+        let skips = self.skips(program, &next);
+        Some(Turn {
+            next: Some(self.row_of(next)?),
+            set,
+            matched,
+            skips,
+        })
+    }
+
+    /// Whether a state stays the same until the next LF, whatever comes before.
+    fn skips(&self, program: &Program, state: &State) -> bool {
+        let [way] = state.ways.as_slice() else {
+            return false;
+        };
+        let is_run = matches!(program.instructions.get(way.address), Some(Instruction::Run(_)));
+        is_run
+            && (0..self.bytes.len()).all(|class| {
+                let symbol = self.symbol(class);
+                if symbol == Symbol::Byte(b'\n') {
+                    return true;
+                }
+                let mut step = Step::new(program, symbol, false);
+                let is_taken = step.take(&state.ways).is_some();
+                is_taken && step.matched.is_none() && step.ways == state.ways
+            })
+    }
+
+    fn symbol(&self, symbol: usize) -> Symbol {
+        match self.bytes.get(symbol) {
+            Some(byte) => Symbol::Byte(*byte),
+            None if symbol == self.bytes.len() => Symbol::LastLineFeed,
+            None => Symbol::End,
+        }
+    }
+}
+
+/// How far a search has come.
+#[derive(Debug)]
+struct Walk {
+    row: usize,
+    /// The turn and the position of a match that is not written down.
+    matched: Option<(usize, usize)>,
+    /// A match is written down.
+    is_written: bool,
+}
+
+/// Where a search goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// No way goes on.
+    Nowhere,
+    Byte,
+    /// At the next LF, or at the end.
+    LineFeed,
+}
+
+fn set_of(instruction: &Instruction) -> Option<&CharSet> {
+    if let Instruction::Run(run) = instruction {
+        Some(&run.set)
+    } else if let Instruction::Set(set) | Instruction::NextTo { set, .. } = instruction {
+        Some(set)
+    } else {
+        None
+    }
+}
+
+/// One step of all ways at once.
+struct Step<'a> {
+    program: &'a Program,
+    symbol: Symbol,
+    is_start: bool,
+    /// The places before the symbol that were looked at.
+    seen: BTreeSet<Standing>,
+    /// The places behind it that were come to.
+    reached: BTreeSet<Standing>,
+    /// The ways behind it.
+    ways: Vec<Way>,
+    matched: Option<Box<[Place]>>,
+}
+
+/// A way that is still to be followed.
+enum Open {
+    /// It stands before the symbol.
+    Before(Way),
+    /// It has taken the symbol already.
+    Behind(Way),
+}
+
+/// Where a way stands: its address, what it has taken there, which of the groups took part that conditionals ask for,
+/// and what was seen of look-aheads. What it will come to depends on nothing else.
+type Standing = (Address, u32, u32, Vec<(Address, u32)>);
+
+impl<'a> Step<'a> {
+    fn new(program: &'a Program, symbol: Symbol, is_start: bool) -> Self {
+        Self {
+            program,
+            symbol,
+            is_start,
+            seen: BTreeSet::new(),
+            reached: BTreeSet::new(),
+            ways: Vec::new(),
+            matched: None,
+        }
+    }
+
+    /// Takes the ways in their order; `None` where that is too much.
+    fn take(&mut self, ways: &[Way]) -> Option<()> {
+        let mut open: Vec<Open> = Vec::new();
+        for way in ways.iter().rev() {
+            open.extend(self.look_ahead(way.clone())?.map(Open::Before));
+        }
+        while let Some(way) = open.pop() {
+            let way = match way {
+                Open::Before(way) => way,
+                Open::Behind(way) => {
+                    self.reach(way);
+                    continue;
+                }
+            };
+            if !self.seen.insert(self.standing(&way)) {
+                continue;
+            }
+            if matches!(self.program.instructions.get(way.address)?, Instruction::Match) {
+                // It has to be known whether it is one; the last line feed has nothing behind it.
+                if !way.ahead.is_empty() && self.symbol != Symbol::LastLineFeed {
+                    return None;
+                }
+                if way.ahead.iter().any(|(address, _)| !self.is_negative(*address)) {
+                    continue;
+                }
+                // What would be tried after it does not count any more.
+                let mut slots = way.slots;
+                if let Some(end) = slots.get_mut(1) {
+                    *end = Place::Here;
+                }
+                self.matched = Some(slots);
+                break;
+            }
+            self.go(way, &mut open)?;
+            if self.ways.len() > limits::TAGGED_WAYS_A_STATE {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Goes on with one way: to a place behind the symbol, or to others before it, what is tried last pushed first.
+    fn go(&mut self, mut way: Way, open: &mut Vec<Open>) -> Option<()> {
+        let next = way.address + 1;
+        match self.program.instructions.get(way.address)? {
+            Instruction::Byte(byte) => {
+                if self.symbol.is(*byte) {
+                    self.reach(way.at(next));
+                }
+            }
+            Instruction::Literal(literal) => {
+                let taken = usize::try_from(way.taken).ok()?;
+                if self.symbol.is(*literal.get(taken)?) {
+                    if taken + 1 == literal.len() {
+                        self.reach(way.at(next));
+                    } else {
+                        way.taken += 1;
+                        self.reach(way);
+                    }
+                }
+            }
+            Instruction::Set(set) => {
+                if self.symbol.is_of(set) {
+                    self.reach(way.at(next));
+                }
+            }
+            Instruction::Run(run) => {
+                let leaves = (way.taken >= run.min).then(|| way.clone().at(next));
+                let may_stay = run.max.is_none_or(|max| way.taken < max) && self.symbol.is_of(&run.set);
+                let stays = may_stay.then(|| {
+                    // Without an upper limit it does not matter how many there are past the lower one.
+                    let most = run.max.unwrap_or(run.min);
+                    way.taken = (way.taken + 1).min(most);
+                    way
+                });
+                match stays {
+                    // It comes after everything that leaving leads to.
+                    Some(stays) if run.kind == RepeatKind::Lazy => open.push(Open::Behind(stays)),
+                    Some(stays) => self.reach(stays),
+                    None => {}
+                }
+                open.extend(leaves.map(Open::Before));
+            }
+            Instruction::Split { first, second, .. } => {
+                open.push(Open::Before(way.clone().at(*second)));
+                open.push(Open::Before(way.at(*first)));
+            }
+            Instruction::Jump(target) => open.push(Open::Before(way.at(*target))),
+            Instruction::Save(slot) => {
+                if self.is_begun_again(&way, *slot) {
+                    return None;
+                }
+                *way.slots.get_mut(*slot)? = Place::Here;
+                open.push(Open::Before(way.at(next)));
+            }
+            Instruction::Assert(place) => {
+                let holds = match place {
+                    Assertion::TextStart => self.is_start,
+                    Assertion::TextEnd => self.symbol == Symbol::End,
+                    Assertion::LastLineEnd => matches!(self.symbol, Symbol::LastLineFeed | Symbol::End),
+                    Assertion::LineStart
+                    | Assertion::LineEnd
+                    | Assertion::WordBoundary { .. }
+                    | Assertion::NotWordBoundary { .. } => return None,
+                };
+                if holds {
+                    open.push(Open::Before(way.at(next)));
+                }
+            }
+            Instruction::Conditional { group, no } => {
+                let address = if took_part(&way, *group) { next } else { *no };
+                open.push(Open::Before(way.at(address)));
+            }
+            Instruction::AheadLiteral { .. } => {
+                way.ahead.push((way.address, 0));
+                if way.ahead.len() > limits::TAGGED_AHEAD {
+                    return None;
+                }
+                open.extend(self.look_at_last(way.at(next))?.map(Open::Before));
+            }
+            Instruction::NextTo { set, negative, .. } => {
+                if self.symbol.is_of(set) != *negative {
+                    open.push(Open::Before(way.at(next)));
+                }
+            }
+            Instruction::BackReference(..)
+            | Instruction::LoopStart(_)
+            | Instruction::Loop(_)
+            | Instruction::LoopAgain(_)
+            | Instruction::PossessiveLoop(_)
+            | Instruction::PossessiveEnd { .. }
+            | Instruction::AtomicStart(_)
+            | Instruction::AtomicEnd(_)
+            | Instruction::LookStart { .. }
+            | Instruction::LookEnd(_)
+            | Instruction::NotLookStart { .. }
+            | Instruction::NotLookEnd(_)
+            | Instruction::Match => return None,
+        }
+        Some(())
+    }
+
+    /// A way with its look-aheads taken past the symbol: none where one of them refuses it.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether that could be told"
+    )]
+    fn look_ahead(&self, mut way: Way) -> Option<Option<Way>> {
+        let ahead = std::mem::take(&mut way.ahead);
+        for (address, there) in ahead {
+            way.ahead.push((address, there));
+            match self.look_at_last(way)? {
+                Some(seen) => way = seen,
+                None => return Some(None),
+            }
+        }
+        Some(Some(way))
+    }
+
+    /// As [`Self::look_ahead`], for the last of its look-aheads alone.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether that could be told"
+    )]
+    fn look_at_last(&self, mut way: Way) -> Option<Option<Way>> {
+        let (address, there) = way.ahead.pop()?;
+        let Some(Instruction::AheadLiteral { bytes, negative }) = self.program.instructions.get(address)
+        else {
+            return None;
+        };
+        let is_there = bytes
+            .get(usize::try_from(there).ok()?)
+            .is_some_and(|byte| self.symbol.is(*byte));
+        let there = there + 1;
+        if is_there && usize::try_from(there).ok()? < bytes.len() {
+            way.ahead.push((address, there));
+            return Some(Some(way));
+        }
+        Some((is_there != *negative).then_some(way))
+    }
+
+    fn is_negative(&self, address: Address) -> bool {
+        let instruction = self.program.instructions.get(address);
+        matches!(
+            instruction,
+            Some(Instruction::AheadLiteral { negative: true, .. })
+        )
+    }
+
+    fn reach(&mut self, way: Way) {
+        if self.reached.insert(self.standing(&way)) {
+            self.ways.push(way);
+        }
+    }
+
+    fn standing(&self, way: &Way) -> Standing {
+        let conditions = self.program.memory.as_deref().unwrap_or_default();
+        let flags = conditions
+            .iter()
+            .fold(0, |flags, group| flags << 1 | u32::from(took_part(way, *group)));
+        (way.address, way.taken, flags, way.ahead.clone())
+    }
+
+    /// Whether a group that a conditional asks for begins once more, so that where it ended says nothing any more.
+    fn is_begun_again(&self, way: &Way, slot: usize) -> bool {
+        let conditions = self.program.memory.as_deref().unwrap_or_default();
+        conditions.iter().any(|group| {
+            usize::try_from(*group).is_ok_and(|group| slot == 2 * group) && took_part(way, *group)
+        })
+    }
+}
+
+impl Way {
+    fn at(mut self, address: Address) -> Self {
+        self.address = address;
+        self.taken = 0;
+        self
+    }
+}
+
+impl Symbol {
+    fn byte(self) -> Option<u8> {
+        match self {
+            Self::Byte(byte) => Some(byte),
+            Self::LastLineFeed => Some(b'\n'),
+            Self::End => None,
+        }
+    }
+
+    fn is(self, byte: u8) -> bool {
+        self.byte() == Some(byte)
+    }
+
+    fn is_of(self, set: &CharSet) -> bool {
+        self.byte().is_some_and(|byte| set.contains_ascii(byte))
+    }
+}
+
+/// Whether a group began and ended.
+fn took_part(way: &Way, group: u32) -> bool {
+    let Some(slot) = usize::try_from(group).ok().and_then(|group| group.checked_mul(2)) else {
+        return false;
+    };
+    let is_set = |slot: usize| way.slots.get(slot).is_some_and(|place| *place != Place::Nowhere);
+    is_set(slot) && is_set(slot + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Tagged;
+    use crate::backtrack::{self, Scratch};
+    use crate::parse::parse;
+    use crate::program;
+
+    /// Expressions in which ways meet, part, and come back.
+    fn expression() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            3 => prop::sample::select(vec![
+                "a", "b", "ab", "abc", ":", " ", "\\n", ".", "\\S", "\\d", "[ab]", "[^b]", "[^:]", "\\w", "$", "\\Z", "(?=a)", "(?!b)", "(?!ab)", "(?=ba)", "(?:(?!ab).)*", "(?:(?!aba).)*?",
+            ]).prop_map(str::to_owned),
+            2 => (
+                prop::sample::select(vec!["a", "\\S", "\\d", "[^:]", ".", "\\w", "[ab]"]),
+                prop::sample::select(vec!["*", "+", "?", "*?", "+?", "??", "{1,3}", "{2}", "{0,2}?", "{2,}"]),
+            ).prop_map(|(set, rounds)| format!("{set}{rounds}")),
+        ];
+        let nested = piece.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+                prop::collection::vec(inner.clone(), 1..4)
+                    .prop_map(|parts| format!("(?:{})", parts.join("|"))),
+                inner.clone().prop_map(|part| format!("({part})")),
+                (
+                    inner.clone(),
+                    prop::sample::select(vec!["*", "+", "?", "*?", "??", "{1,2}"])
+                )
+                    .prop_map(|(part, rounds)| format!("(?:{part}){rounds}")),
+                (inner.clone(), prop::sample::select(vec!["*", "?", "+?"]))
+                    .prop_map(|(part, rounds)| format!("({part}){rounds}")),
+            ]
+        });
+        (
+            nested.clone(),
+            prop::option::of((nested.clone(), nested.clone())),
+            prop::option::of(nested),
+        )
+            .prop_map(|(first, conditional, last)| {
+                let conditional = conditional.map(|(yes, no)| format!("(?(1){yes}|{no})"));
+                format!(
+                    "^(a)?{first}{}{}",
+                    conditional.unwrap_or_default(),
+                    last.unwrap_or_default()
+                )
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #[test]
+        fn it_finds_what_a_backtracking_search_finds(
+            source in expression(),
+            texts in prop::collection::vec("[ab1: ]{0,9}\n{0,2}[ab:]{0,3}\n?", 1..12),
+        ) {
+            let Ok(ast) = parse(&source, false, false) else { return Ok(()) };
+            let Ok(program) = program::compile(&ast) else { return Ok(()) };
+            if !program.tagged {
+                return Ok(());
+            }
+            let (mut tagged, mut scratch, mut slots) = (Tagged::default(), Scratch::default(), Vec::new());
+            for text in texts {
+                let Ok(expected) = backtrack::search(&program, &mut scratch, &text, 0, 1_000_000) else { continue };
+                let Some(found) = tagged.search(&program, text.as_bytes(), &mut slots) else { continue };
+                prop_assert_eq!(found, expected, "{} in {:?}", source, text);
+                if found {
+                    prop_assert_eq!(slots.as_slice(), scratch.slots(), "{} in {:?}", source, text);
+                }
+            }
+        }
+    }
+}
