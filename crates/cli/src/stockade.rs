@@ -5,25 +5,33 @@
 //!
 //! Invariant: an error says what is wrong, where, and what to do about it.
 
+mod bans;
+mod client;
+mod jails;
+mod table;
+
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use stockade_config::{Mode, Overrides, Reader};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use stockade_config::{Mode, Overrides};
 use stockade_daemon::server::Placed;
-use stockade_protocol::text::render;
-use stockade_protocol::{Answer, Command, Value};
+use stockade_protocol::Command;
 
 use crate::check;
-use crate::connection::{Connection, ConnectionError};
 use crate::explain;
-use crate::files::{ConfigurationFiles, variables};
-use crate::json;
-use crate::options::{CONFIGURATION, VERSION};
+use crate::files::ConfigurationFiles;
 use crate::run::{self, Settings};
+use bans::{Ban, Banned, Unban};
+use client::{Client, Place, Trouble, reader};
+use jails::{Jail, Reload, Status};
+
 use crate::terminal::{self, complain, print};
 use crate::test;
+pub(crate) use client::configuration_trouble;
 
 /// Watches logs for attacks and has the firewall refuse the attackers for a while.
 ///
@@ -48,10 +56,16 @@ enum Action {
     Run(Run),
     /// Shows the jails, or one of them with its bans
     Status(Status),
+    /// Lists who is banned, where, and until when
+    Banned(Banned),
     /// Bans addresses
     Ban(Ban),
     /// Lifts bans
     Unban(Unban),
+    /// Lists, shows or changes jails
+    Jail(Jail),
+    /// Has the daemon do what the configuration says now
+    Reload(Reload),
     /// Finds every mistake in the configuration
     Check(Check),
     /// Says where each option of a jail comes from
@@ -60,18 +74,10 @@ enum Action {
     Test(Test),
     /// Ends the daemon; bans are kept for its next start
     Stop(Stop),
-}
-
-/// Where the daemon and its configuration are.
-#[derive(Debug, Args)]
-struct Place {
-    /// The directory of the configuration, which then stands alone [default: /etc/fail2ban, and below it, file by
-    /// file, the configuration that comes with stockade]
-    #[arg(short = 'c', long = "conf", value_name = "DIR")]
-    directory: Option<String>,
-    /// The control socket, instead of the one that fail2ban.conf names
-    #[arg(short = 's', long, value_name = "FILE")]
-    socket: Option<String>,
+    /// Prints what a shell needs to complete these commands
+    Completions(Completions),
+    /// Writes the manual pages of all commands
+    Manual(Manual),
 }
 
 #[derive(Debug, Args)]
@@ -96,44 +102,6 @@ struct Run {
     /// Say more on standard error; can be repeated
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-}
-
-#[derive(Debug, Args)]
-struct Status {
-    #[command(flatten)]
-    place: Place,
-    /// The jail to show
-    jail: Option<String>,
-    /// Print JSON, for programs
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct Ban {
-    #[command(flatten)]
-    place: Place,
-    /// Addresses, or networks such as 192.0.2.0/24
-    #[arg(required = true, value_name = "ADDRESS", value_parser = address)]
-    addresses: Vec<String>,
-    /// The jail that bans; needed where there are several
-    #[arg(short, long)]
-    jail: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct Unban {
-    #[command(flatten)]
-    place: Place,
-    /// Addresses, or networks such as 192.0.2.0/24
-    #[arg(required_unless_present = "all", value_name = "ADDRESS", value_parser = address)]
-    addresses: Vec<String>,
-    /// Lift bans of this jail only
-    #[arg(short, long)]
-    jail: Option<String>,
-    /// Lift all bans of all jails
-    #[arg(long, conflicts_with_all = ["addresses", "jail"])]
-    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -215,83 +183,22 @@ struct Explain {
 }
 
 #[derive(Debug, Args)]
+struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+struct Manual {
+    /// Where they are written to; the directory is made
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Stop {
     #[command(flatten)]
     place: Place,
-}
-
-/// An address or a network, as it is written. The daemon takes any text for an id, so that a slip of the pen would
-/// ban nobody without a word.
-fn address(text: &str) -> Result<String, String> {
-    let (host, mask) = match text.split_once('/') {
-        Some((host, mask)) => (host, Some(mask)),
-        None => (text, None),
-    };
-    let hint = "expected an address such as 192.0.2.1 or 2001:db8::1, or a network such as 192.0.2.0/24";
-    let host: IpAddr = host.parse().map_err(|_| hint.to_owned())?;
-    let longest = if host.is_ipv4() { 32 } else { 128 };
-    match mask.map(str::parse::<u8>) {
-        None => Ok(text.to_owned()),
-        Some(Ok(bits)) if bits <= longest => Ok(text.to_owned()),
-        Some(Ok(_) | Err(_)) => Err(format!("a mask here is a number from 0 to {longest}")),
-    }
-}
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("{}\n  `-s FILE` names the control socket without the configuration.", configuration_trouble(.0))]
-    Configuration(Box<stockade_config::Error>),
-    #[error("no daemon answers on {socket}: {}\n  {}", reason(.source), remedy(.source))]
-    NoDaemon { socket: String, source: ConnectionError },
-    #[error(transparent)]
-    Explain(#[from] explain::Trouble),
-    #[error("{0}")]
-    Refused(String),
-    #[error(
-        "there are several jails, and `--jail` does not say which is to ban: {}",
-        .0.join(", ")
-    )]
-    WhichJail(Vec<String>),
-    #[error(
-        "there is no jail to ban with\n  Enable one in {CONFIGURATION}/jail.local and run `fail2ban-client reload`."
-    )]
-    NoJail,
-}
-
-/// Where a mistake in the configuration is, and what it is, in the reference's words.
-pub(crate) fn configuration_trouble(error: &stockade_config::Error) -> String {
-    let text = error.to_string();
-    let text = text.trim_end();
-    match error.span() {
-        Some(at) => format!("{at}: {text}"),
-        None => text.to_owned(),
-    }
-}
-
-/// What is known about a daemon that does not answer, in our own words where the reference's would mislead.
-fn reason(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::NoSocket { .. } => "there is no such socket".to_owned(),
-        ConnectionError::NotAllowed { .. } => "permission denied".to_owned(),
-        ConnectionError::Unreachable(_)
-        | ConnectionError::TimedOut
-        | ConnectionError::NotAPickle(_)
-        | ConnectionError::NoAnswer(_)
-        | ConnectionError::TooLong => error.plainly(),
-    }
-}
-
-fn remedy(error: &ConnectionError) -> &'static str {
-    match error {
-        ConnectionError::NotAllowed { .. } => "Only root may talk to it.",
-        ConnectionError::NoSocket { .. }
-        | ConnectionError::Unreachable(_)
-        | ConnectionError::TimedOut
-        | ConnectionError::NotAPickle(_)
-        | ConnectionError::NoAnswer(_)
-        | ConnectionError::TooLong => "Start one with `stockade run`, or name its socket with `-s`.",
-    }
 }
 
 /// Runs `stockade`.
@@ -305,9 +212,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match action {
         Action::Run(run) => return daemon(run),
-        Action::Status(status) => show_status(&status),
-        Action::Ban(ban) => put_ban(&ban),
-        Action::Unban(unban) => lift_bans(unban),
+        Action::Status(status) => jails::status(&status),
+        Action::Banned(banned) => bans::banned(&banned),
+        Action::Ban(ban) => bans::ban(ban),
+        Action::Unban(unban) => bans::unban(unban),
+        Action::Jail(jail) => jails::jail(&jail),
+        Action::Reload(reload) => jails::reload(&reload),
         Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
         Action::Test(test) => return try_on_log(test),
@@ -316,6 +226,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             print("The daemon has ended.");
             Ok(())
         }),
+        Action::Completions(completions) => {
+            terminal::prompt(&completions_for(completions.shell));
+            Ok(())
+        }
+        Action::Manual(manual) => write_manual(&manual.directory),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -324,60 +239,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A daemon that answers.
-struct Client {
-    connection: Connection,
-    socket: String,
-}
-
-impl Client {
-    fn connect(place: &Place) -> Result<Self, Trouble> {
-        let socket = match &place.socket {
-            Some(socket) => socket.clone(),
-            None => {
-                let files = ConfigurationFiles::new(place.directory.as_deref());
-                let early = reader(&files, place.directory.as_deref()).early(&Overrides::default());
-                early
-                    .map_err(|error| Trouble::Configuration(Box::new(error)))?
-                    .socket
-            }
-        };
-        let connection = Connection::open(&socket, None).map_err(|source| Trouble::NoDaemon {
-            socket: socket.clone(),
-            source,
-        })?;
-        Ok(Self { connection, socket })
-    }
-
-    /// The value that answers a command.
-    fn ask(&mut self, command: &Command) -> Result<Value, Trouble> {
-        let command = command.to_value();
-        let answer = self
-            .connection
-            .ask(&command)
-            .map_err(|source| Trouble::NoDaemon {
-                socket: self.socket.clone(),
-                source,
-            })?;
-        match answer {
-            Answer::Reply(Ok(value)) => Ok(value),
-            Answer::Reply(reply @ Err(_)) => {
-                let words = command.items().unwrap_or_default();
-                Err(Trouble::Refused(
-                    render(words, &reply, terminal::charset()).stdout,
-                ))
-            }
-            Answer::Refused(message) => Err(Trouble::Refused(message)),
-            Answer::ShuttingDown => Err(Trouble::Refused("the daemon is about to end".to_owned())),
-        }
-    }
-}
-
-fn reader<'a>(files: &'a ConfigurationFiles, directory: Option<&str>) -> Reader<'a> {
-    let directory = directory.unwrap_or(CONFIGURATION);
-    Reader::new(files, directory, VERSION, &variables())
 }
 
 /// `stockade run`.
@@ -435,24 +296,6 @@ fn daemon(run: Run) -> ExitCode {
     })
 }
 
-fn show_status(status: &Status) -> Result<(), Trouble> {
-    let command = match (&status.jail, status.json) {
-        (Some(jail), _) => Command::JailStatus {
-            jail: jail.clone(),
-            flavor: None,
-        },
-        (None, all) => Command::Status { all, flavor: None },
-    };
-    let value = Client::connect(&status.place)?.ask(&command)?;
-    if status.json {
-        print(&json::status(&value));
-    } else {
-        let words = command.to_value();
-        print(&render(words.items().unwrap_or_default(), &Ok(value), terminal::charset()).stdout);
-    }
-    Ok(())
-}
-
 fn find_mistakes(check: &Check) -> ExitCode {
     let report = check::check(check.place.as_deref().or(check.directory.as_deref()));
     if check.json {
@@ -499,86 +342,27 @@ fn show_origin(explain: &Explain) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn put_ban(ban: &Ban) -> Result<(), Trouble> {
-    let mut client = Client::connect(&ban.place)?;
-    let jail = match &ban.jail {
-        Some(jail) => jail.clone(),
-        None => only_jail(&mut client)?,
-    };
-    let command = Command::SetJail {
-        jail: jail.clone(),
-        property: "banip".to_owned(),
-        arguments: ban.addresses.iter().map(Value::from).collect(),
-        multi: false,
-    };
-    let banned = client.ask(&command)?.int().unwrap_or(0);
-    let known = i64::try_from(ban.addresses.len()).unwrap_or(i64::MAX) - banned;
-    print(&match known {
-        ..=0 => format!("{banned} banned in {jail}."),
-        1.. => format!("{banned} banned in {jail}, {known} banned before."),
-    });
-    Ok(())
+fn completions_for(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "stockade", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The jail, where there is but one.
-fn only_jail(client: &mut Client) -> Result<String, Trouble> {
-    let status = client.ask(&Command::Status {
-        all: false,
-        flavor: None,
-    })?;
-    let list = status
-        .items()
-        .unwrap_or_default()
-        .iter()
-        .find_map(|pair| match pair.items()? {
-            [name, list] if name.as_str() == Some("Jail list") => list.as_str(),
-            _ => None,
-        });
-    let jails: Vec<String> = list
-        .unwrap_or_default()
-        .split(',')
-        .map(|jail| jail.trim().to_owned())
-        .filter(|jail| !jail.is_empty())
-        .collect();
-    match jails.as_slice() {
-        [] => Err(Trouble::NoJail),
-        [jail] => Ok(jail.clone()),
-        [..] => Err(Trouble::WhichJail(jails)),
-    }
-}
-
-fn lift_bans(unban: Unban) -> Result<(), Trouble> {
-    let (command, place) = match unban.jail {
-        _ if unban.all => (Command::UnbanAll, String::new()),
-        None => (Command::Unban(unban.addresses), String::new()),
-        Some(jail) => {
-            let place = format!(" in {jail}");
-            let arguments = unban.addresses.into_iter().map(Value::from).collect();
-            (
-                Command::SetJail {
-                    jail,
-                    property: "unbanip".to_owned(),
-                    arguments,
-                    multi: false,
-                },
-                place,
-            )
-        }
+/// A page for `stockade`, and one for each of its commands.
+fn write_manual(directory: &Path) -> Result<(), Trouble> {
+    let trouble = |error: std::io::Error| Trouble::Unwritable {
+        path: directory.display().to_string(),
+        reason: error.to_string(),
     };
-    let lifted = Client::connect(&unban.place)?.ask(&command)?.int().unwrap_or(0);
-    print(&match lifted {
-        0 => format!("No ban{place} to lift."),
-        1 => format!("1 ban lifted{place}."),
-        _ => format!("{lifted} bans lifted{place}."),
-    });
-    Ok(())
+    fs::create_dir_all(directory).map_err(trouble)?;
+    clap_mangen::generate_to(CommandLine::command(), directory).map_err(trouble)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{CommandLine, address};
+    use super::CommandLine;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -596,6 +380,15 @@ mod tests {
             ("status sshd --json -c /x", true),
             ("ban 192.0.2.1 2001:db8::/32", true),
             ("ban 192.0.2.1 --jail sshd", true),
+            ("ban 192.0.2.1 --for 3d --reason annoying", true),
+            ("ban --file -", true),
+            ("banned -j sshd --json", true),
+            ("jail list", true),
+            ("jail show sshd maxretry --json", true),
+            ("jail set sshd bantime -1", true),
+            ("reload sshd --restart --unban --if-exists", true),
+            ("completions bash", true),
+            ("manual /x", true),
             ("unban 192.0.2.1 -j sshd", true),
             ("unban --all", true),
             ("stop -s /s", true),
@@ -604,6 +397,10 @@ mod tests {
             ("status one two", false),
             ("ban", false),
             ("ban example.com", false),
+            ("ban 192.0.2.1 --for soon", false),
+            ("jail", false),
+            ("jail set sshd bantime", false),
+            ("completions perl", false),
             ("unban", false),
             ("unban --all 192.0.2.1", false),
             ("unban --all --jail sshd", false),
@@ -611,25 +408,6 @@ mod tests {
         for (line, fits) in cases {
             let words = ["stockade"].into_iter().chain(line.split_whitespace());
             assert_eq!(CommandLine::try_parse_from(words).is_ok(), fits, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_slip_of_the_pen_is_no_address() {
-        for text in ["192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/128"] {
-            assert_eq!(address(text), Ok(text.to_owned()));
-        }
-        for text in [
-            "192.0.2",
-            "192.0.2.1.",
-            "192.0.2.0/33",
-            "2001:db8::/129",
-            "sshd",
-            "",
-            "192.0.2.1/",
-            "::1%lo",
-        ] {
-            assert!(address(text).is_err(), "{text}");
         }
     }
 }

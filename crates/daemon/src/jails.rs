@@ -7,7 +7,7 @@
 use jiff::tz::TimeZone;
 use stockade_datetime::{Clock, Timestamp};
 use stockade_filter as filter;
-use stockade_jail::{Id, Input, Jail, Why};
+use stockade_jail::{Id, Input, Jail, Terms, Why};
 use stockade_protocol::Failure;
 
 use crate::blueprint::Blueprint;
@@ -394,9 +394,10 @@ impl Jails {
         now: Timestamp,
         name: &str,
         ids: &[Id],
+        terms: &Terms,
     ) -> Result<usize, Failure> {
         let cell = self.cell_mut(name).ok_or_else(|| Failure::unknown_jail(name))?;
-        Ok(cell.with_effects(world, now, |jail, effects| jail.ban(now, ids, effects)))
+        Ok(cell.with_effects(world, now, |jail, effects| jail.ban_on(now, ids, terms, effects)))
     }
 
     /// Unbans in one jail, or in all of them; returns how many bans ended, and which ids were not banned.

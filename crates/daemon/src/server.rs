@@ -7,6 +7,7 @@
 use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
 use stockade_filter::Id;
+use stockade_jail::{BanTime, Terms};
 use stockade_protocol::places::{self, Places};
 use stockade_protocol::{Answer, Command, Failure, Reply, Value};
 
@@ -416,7 +417,7 @@ impl<W: World> Server<W> {
         multi: bool,
     ) -> Reply {
         match property {
-            "banip" | "unbanip" | "attempt" => return self.set_bans(now, jail, property, arguments),
+            "banip" | "ban" | "unbanip" | "attempt" => return self.set_bans(now, jail, property, arguments),
             _ => {}
         }
         let mut blueprint = self.any_blueprint(jail)?.clone();
@@ -435,7 +436,25 @@ impl<W: World> Server<W> {
         match property {
             "banip" => {
                 let ids: Vec<Id> = words.iter().map(|id| Id::parse(id)).collect();
-                Ok(Value::from(self.jails.ban(&mut self.world, now, jail, &ids)?))
+                let terms = Terms::default();
+                Ok(Value::from(self.jails.ban(
+                    &mut self.world,
+                    now,
+                    jail,
+                    &ids,
+                    &terms,
+                )?))
+            }
+            "ban" => {
+                let terms = terms(arguments.first().unwrap_or(&Value::None))?;
+                let ids: Vec<Id> = words.iter().skip(1).map(|id| Id::parse(id)).collect();
+                Ok(Value::from(self.jails.ban(
+                    &mut self.world,
+                    now,
+                    jail,
+                    &ids,
+                    &terms,
+                )?))
             }
             "unbanip" => {
                 let reports = words.first().is_some_and(|word| word == "--report-absent");
@@ -632,4 +651,19 @@ const fn lets_logs_go(command: &Command) -> bool {
 #[expect(clippy::cast_possible_truncation, reason = "clamped to an hour")]
 fn sleep_micros(seconds: f64) -> i64 {
     (seconds.clamp(0.0, LONGEST_SLEEP) * 1e6) as i64
+}
+
+/// What a client says of a ban: a dictionary with `bantime`, in seconds, and `reason`.
+fn terms(value: &Value) -> Result<Terms, Failure> {
+    let Value::Dict(_) = value else {
+        return Err(Failure::type_error(format!(
+            "the terms of a ban are a dict, not {}",
+            value.repr()
+        )));
+    };
+    let bantime = value.get("bantime").map(Value::int).transpose()?;
+    Ok(Terms {
+        bantime: bantime.map(BanTime::from_seconds),
+        reason: value.get("reason").map(Value::text),
+    })
 }

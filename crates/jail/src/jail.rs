@@ -9,7 +9,7 @@ use crate::answers::Answers;
 use crate::bans::{Added, Ban, Bans};
 use crate::failures::{Failures, Pending};
 use crate::ignore::{IgnoreList, ListFile, Source, Verdict};
-use crate::{BanTime, Earlier, Increment, Match, Setting, Settings, Ticket};
+use crate::{BanTime, Earlier, Increment, Match, Setting, Settings, Terms, Ticket};
 
 /// How many candidates wait for answers at a time; further ones are dropped and counted.
 ///
@@ -307,8 +307,13 @@ impl Jail {
 
     /// Bans `ids` on the word of a client, whatever the ignore list says; returns how many were not banned yet.
     pub fn ban(&mut self, now: Timestamp, ids: &[Id], effects: &mut Vec<Effect>) -> usize {
+        self.ban_on(now, ids, &Terms::default(), effects)
+    }
+
+    /// The same on terms of the client's own, which hold over a restart and do not grow.
+    pub fn ban_on(&mut self, now: Timestamp, ids: &[Id], terms: &Terms, effects: &mut Vec<Effect>) -> usize {
         ids.iter()
-            .filter(|&id| self.decide(now, Ticket::new(id.clone(), now), effects))
+            .filter(|&id| self.decide(now, Ticket::new(id.clone(), now).on(terms), effects))
             .count()
     }
 
@@ -729,6 +734,7 @@ impl Jail {
             Some(increment) => increment.longest(),
         };
         let cut = match (own, longest) {
+            (own, _) if ticket.is_asked() => own,
             (own, BanTime::Forever) => own,
             (BanTime::Forever, most @ BanTime::Micros(_)) => most,
             (BanTime::Micros(own), BanTime::Micros(most)) => BanTime::Micros(own.min(most)),

@@ -3,9 +3,21 @@
 use std::fmt;
 
 use stockade_datetime::Timestamp;
-use stockade_filter::{Candidate, Captured, Id, MatchedLine};
+use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
 
 use crate::BanTime;
+
+/// The name under which a ticket, and with it the database, keeps that its ban time was asked for.
+const ASKED: &str = "asked_bantime";
+
+/// What an administrator may say of a ban.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// How long it lasts; `None` where the jail's current `bantime` says so.
+    pub bantime: Option<BanTime>,
+    /// Why, in place of the lines of a log.
+    pub reason: Option<String>,
+}
 
 /// A failure-id that is to be banned or unbanned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +63,25 @@ impl Ticket {
             matches: Vec::new(),
             captured: Captured::new(),
         }
+    }
+
+    /// Makes it the ticket of a ban that an administrator has asked for on such terms.
+    #[must_use]
+    pub(crate) fn on(mut self, terms: &Terms) -> Self {
+        self.bantime = terms.bantime;
+        if let Some(bantime) = terms.bantime {
+            self.captured
+                .insert(ASKED, Data::Text(bantime.seconds().to_string()));
+        }
+        self.matches
+            .extend(terms.reason.iter().map(|reason| Match::Text(reason.clone())));
+        self
+    }
+
+    /// Whether somebody has asked for this very ban time, which then holds whatever the jail's is.
+    #[must_use]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.captured.get(ASKED).is_some()
     }
 
     /// The time as actions have it: with a fraction, or `.0`, unless the reference has it as a whole number.

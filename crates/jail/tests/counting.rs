@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use stockade_datetime::Timestamp;
 use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
 use stockade_jail::{
-    Answer, BanTime, Earlier, Effect, Increment, Input, Jail, Match, Question, Setting, Settings, Why,
+    Answer, BanTime, Earlier, Effect, Increment, Input, Jail, Match, Question, Setting, Settings, Terms, Why,
 };
 
 const START: i64 = 1_700_000_000;
@@ -167,6 +167,27 @@ fn an_idle_jail_lets_no_ban_end() {
     assert!(step(&mut jail, at(9999), Input::Wakeup).is_empty());
     jail.set(Setting::Idle(false));
     assert_eq!(step(&mut jail, at(9999), Input::Wakeup).len(), 1);
+}
+
+#[test]
+fn what_an_administrator_says_of_a_ban_holds_over_a_restart() {
+    let mut jail = Jail::new("test", settings(3, 600));
+    let ids = [Id::parse("192.0.2.1")];
+    let terms = |bantime| Terms {
+        bantime: Some(bantime),
+        reason: Some("scans our ports".to_owned()),
+    };
+    for bantime in [BanTime::from_seconds(86_400), BanTime::Forever] {
+        let mut effects = Vec::new();
+        assert_eq!(jail.ban_on(at(0), &ids, &terms(bantime), &mut effects), 1);
+        let ticket = jail.ticket(&ids[0]).expect("it is banned");
+        assert_eq!(ticket.bantime, Some(bantime));
+        assert_eq!(ticket.matches, [Match::Text("scans our ports".to_owned())]);
+        let mut restarted = Jail::new("test", settings(3, 600));
+        step(&mut restarted, at(700), Input::Restore(vec![ticket]));
+        assert_eq!(restarted.bans().next().map(|ban| ban.bantime), Some(bantime));
+        jail.unban(&ids[0], &mut Vec::new());
+    }
 }
 
 #[test]

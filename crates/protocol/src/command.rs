@@ -136,6 +136,8 @@ fn words_to_set(property: &str) -> Option<usize> {
             Some(1)
         }
         _ if property.starts_with("bantime.") => Some(1),
+        // Of our own: the terms of the ban, then the ids.
+        "ban" => Some(2),
         _ => None,
     }
 }
