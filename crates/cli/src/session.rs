@@ -164,13 +164,7 @@ impl Session<'_> {
         if self.options.interactive {
             print("  ## reload ... ");
         }
-        let places: Vec<Places> = stream.commands.iter().map(Located::places).collect();
-        let command = Command::Reload {
-            jail: jail.map(str::to_owned),
-            options,
-            stream: commands(stream),
-        };
-        let request = command.to_value();
+        let (request, places) = reload_request(jail, options, stream);
         let answer = Connection::open(&self.early.socket, None)
             .and_then(|mut connection| connection.ask_with_places(request.clone(), places));
         self.answered(&request, answer)
@@ -197,6 +191,21 @@ impl Session<'_> {
     pub(crate) fn patience(&self) -> Duration {
         Duration::try_from_secs_f64(self.options.timeout_seconds).unwrap_or_default()
     }
+}
+
+/// What a daemon is told that is to reload, and where in the configuration that is written.
+pub(crate) fn reload_request(
+    jail: Option<&str>,
+    options: Vec<String>,
+    stream: Stream,
+) -> (Value, Vec<Places>) {
+    let places = stream.commands.iter().map(Located::places).collect();
+    let command = Command::Reload {
+        jail: jail.map(str::to_owned),
+        options,
+        stream: commands(stream),
+    };
+    (command.to_value(), places)
 }
 
 /// The commands without the places they come from.

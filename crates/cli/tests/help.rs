@@ -23,9 +23,26 @@ fn every_program_explains_itself() {
     let stockade = env!("CARGO_BIN_EXE_stockade");
     insta::assert_snapshot!("stockade", help(stockade, &[]));
     for command in [
-        "run", "status", "ban", "unban", "check", "explain", "test", "stop",
+        "run",
+        "status",
+        "banned",
+        "ban",
+        "unban",
+        "jail",
+        "jail list",
+        "jail show",
+        "jail set",
+        "reload",
+        "check",
+        "explain",
+        "test",
+        "stop",
+        "completions",
+        "manual",
     ] {
-        insta::assert_snapshot!(format!("stockade-{command}"), help(stockade, &[command]));
+        let words: Vec<&str> = command.split(' ').collect();
+        let name = command.replace(' ', "-");
+        insta::assert_snapshot!(format!("stockade-{name}"), help(stockade, &words));
     }
     insta::assert_snapshot!(
         "fail2ban-client",

@@ -27,7 +27,7 @@ use std::time::Duration;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use stockade_datetime::Timestamp;
-use stockade_jail::Earlier;
+use stockade_jail::{ASKED_BANTIME, Earlier};
 use stockade_protocol::{Failure, Value};
 
 pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
@@ -525,23 +525,28 @@ fn restore(
     };
     let mut statement = connection.prepare_cached(
         "SELECT ip, timeofban, bantime, bancount, data FROM bips \
-         WHERE jail=?1 AND (timeofban + bantime > ?2 OR bantime <= -1) AND timeofban > ?3 ORDER BY ip",
+         WHERE jail=?1 AND (timeofban + bantime > ?2 OR bantime <= -1) ORDER BY ip",
     )?;
-    let mut rows = statement.query(params![jail, seconds(now), since])?;
+    let mut rows = statement.query(params![jail, seconds(now)])?;
     let mut bans = Vec::new();
     while let Some(row) = rows.next()? {
         let mut ban = ban_row(row)?;
-        if ban.bantime < PERMANENT {
-            ban.bantime = limits.bantime;
-        } else if let Some(longest) = longest
-            && (ban.bantime < 0.0 || ban.bantime > longest)
-        {
-            ban.bantime = longest;
+        let mut data = BanData::from_json(&ban.data);
+        // What somebody has asked for holds whatever the jail's time is now.
+        let is_asked = data.captured.iter().any(|(name, _)| name == ASKED_BANTIME);
+        if !is_asked && seconds(ban.timeofban) <= since {
+            continue;
+        }
+        if !is_asked {
+            ban.bantime = match longest {
+                _ if ban.bantime < PERMANENT => limits.bantime,
+                Some(longest) if ban.bantime < 0.0 || ban.bantime > longest => longest,
+                Some(_) | None => ban.bantime,
+            };
         }
         if ban.bantime >= 0.0 && seconds(ban.timeofban) + ban.bantime <= seconds(now) {
             continue;
         }
-        let mut data = BanData::from_json(&ban.data);
         if data.matches.len() > limits.max_matches {
             data.limit_matches(limits.max_matches);
             ban.data = data.to_json(limits.max_matches);

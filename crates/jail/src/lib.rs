@@ -30,4 +30,4 @@ pub use jail::{Answer, Counts, Effect, Input, Jail, Losses, MAX_WAITING, Questio
 pub use settings::{BanTime, IgnoreCache, Setting, Settings};
 pub use stockade_datetime::Timestamp;
 pub use stockade_filter::{Address, Captured, Data, Family, Id, MatchedLine};
-pub use ticket::{Match, Terms, Ticket};
+pub use ticket::{ASKED_BANTIME, Match, Terms, Ticket};

@@ -8,7 +8,7 @@ use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
 use crate::BanTime;
 
 /// The name under which a ticket, and with it the database, keeps that its ban time was asked for.
-const ASKED: &str = "asked_bantime";
+pub const ASKED_BANTIME: &str = "asked_bantime";
 
 /// What an administrator may say of a ban.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,7 +71,7 @@ impl Ticket {
         self.bantime = terms.bantime;
         if let Some(bantime) = terms.bantime {
             self.captured
-                .insert(ASKED, Data::Text(bantime.seconds().to_string()));
+                .insert(ASKED_BANTIME, Data::Text(bantime.seconds().to_string()));
         }
         self.matches
             .extend(terms.reason.iter().map(|reason| Match::Text(reason.clone())));
@@ -81,7 +81,7 @@ impl Ticket {
     /// Whether somebody has asked for this very ban time, which then holds whatever the jail's is.
     #[must_use]
     pub(crate) fn is_asked(&self) -> bool {
-        self.captured.get(ASKED).is_some()
+        self.captured.get(ASKED_BANTIME).is_some()
     }
 
     /// The time as actions have it: with a fraction, or `.0`, unless the reference has it as a whole number.

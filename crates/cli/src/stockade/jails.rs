@@ -4,8 +4,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
-use stockade_config::{Located, Mode, Overrides};
-use stockade_protocol::places::Places;
+use stockade_config::{Mode, Overrides};
 use stockade_protocol::text::render;
 use stockade_protocol::{Command, Value};
 
@@ -13,11 +12,11 @@ use super::client::{Client, Place, Trouble, reader};
 use super::table::Table;
 use crate::files::ConfigurationFiles;
 use crate::json;
-use crate::session::commands;
+use crate::session::reload_request;
 use crate::terminal::{self, print};
 
-/// What of a jail can be seen and, but for the last two, changed, in the order in which it is shown.
-const PROPERTIES: [&str; 28] = [
+/// What of a jail can be seen, in the order in which it is shown.
+const PROPERTIES: [&str; 26] = [
     "maxretry",
     "findtime",
     "bantime",
@@ -44,8 +43,6 @@ const PROPERTIES: [&str; 28] = [
     "failregex",
     "ignoreregex",
     "actions",
-    "banned",
-    "banip",
 ];
 
 #[derive(Debug, Args)]
@@ -217,10 +214,7 @@ fn show_jail(show: &Show) -> Result<(), Trouble> {
         return Ok(());
     }
     let mut properties = Vec::new();
-    for property in PROPERTIES
-        .into_iter()
-        .filter(|property| !["banned", "banip"].contains(property))
-    {
+    for property in PROPERTIES {
         properties.push((property, client.ask(&get(property))?));
     }
     if show.json {
@@ -292,22 +286,14 @@ pub(super) fn reload(reload: &Reload) -> Result<(), Trouble> {
     if !stream.is_usable() {
         return Err(Trouble::NotUsable);
     }
-    let places: Vec<Places> = stream.commands.iter().map(Located::places).collect();
     let options = [
         ("--restart", reload.restart),
         ("--unban", reload.unban),
         ("--if-exists", reload.if_exists),
     ];
-    let command = Command::Reload {
-        jail: reload.jail.clone(),
-        options: options
-            .into_iter()
-            .filter(|(_, is_set)| *is_set)
-            .map(|(option, _)| option.to_owned())
-            .collect(),
-        stream: commands(stream),
-    };
-    let words = command.to_value();
+    let options = options.into_iter().filter(|(_, is_set)| *is_set);
+    let options = options.map(|(option, _)| option.to_owned()).collect();
+    let (words, places) = reload_request(reload.jail.as_deref(), options, stream);
     let answer = client.connection.ask_with_places(words.clone(), places);
     client.answered(&words, answer)?;
     print(&match &reload.jail {

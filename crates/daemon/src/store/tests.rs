@@ -362,6 +362,23 @@ fn bans_come_back_as_the_limits_of_their_jail_say() {
 }
 
 #[test]
+fn a_ban_time_that_was_asked_for_holds_whatever_the_jails_is() {
+    for bantime in [86_400.0, PERMANENT] {
+        let (store, _) = memory();
+        let of_jail = RestoreLimits {
+            bantime: 600.0,
+            ..unlimited()
+        };
+        store.add_jail("j");
+        let mut asked = ban("192.0.2.1", NOW - 700, bantime);
+        asked.data = br#"{"matches": [], "failures": 0, "asked_bantime": "86400"}"#.to_vec();
+        store.record_ban("j", &asked);
+        let restored = store.restore("j", now(), of_jail).expect("the bans");
+        assert_eq!(restored.first().map(|ban| ban.bantime), Some(bantime));
+    }
+}
+
+#[test]
 fn restored_bans_are_in_the_order_of_their_ids_with_the_lines_the_jail_keeps() {
     let (store, _) = memory();
     store.add_jail("j");
