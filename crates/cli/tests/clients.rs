@@ -41,6 +41,12 @@ fn answer(words: &Value) -> Answer {
         "set one banip 192.0.2.1 192.0.2.2" => 1.into(),
         "unban 192.0.2.1" | "unban --all" | "set one unbanip 192.0.2.9" => 2.into(),
         "set one unbanip 192.0.2.8" => 0.into(),
+        "set one ban {'bantime': 259200, 'reason': 'scans our ports'} 192.0.2.1 2001:db8::/64" => 2.into(),
+        "set one maxretry 7" | "get one maxretry" => 7.into(),
+        "get one banip --with-time" => Value::list([
+            "192.0.2.1 \t2026-11-21 23:29:28 + 600 = 2026-11-21 23:39:28",
+            "2001:db8::/64 \t2026-11-21 23:30:00 + -1 = 9999-12-31 23:59:59",
+        ]),
         "stop" => Value::None,
         line if line.starts_with("reload") => "OK".into(),
         line if line.starts_with("echo") => Value::List(words.items().unwrap()[1..].to_vec()),
@@ -344,7 +350,42 @@ fn stockade_says_what_it_did() {
         "Status for the jail: one\n`- Actions\n   |- Currently banned:\t1\n   `- Banned IP list:\t192.0.2.1";
     let json = "{\n  \"actions\": {\n    \"currently_banned\": 1,\n    \"banned_ip_list\": [\n      \
                 \"192.0.2.1\"\n    ]\n  }\n}";
-    let cases: [(&[&str], &str, &str, i32); 13] = [
+    let banned = "ADDRESS        JAIL  SINCE                UNTIL                FOR\n\
+                  192.0.2.1      one   2026-11-21 23:29:28  2026-11-21 23:39:28  10m\n\
+                  2001:db8::/64  one   2026-11-21 23:30:00  -                    ever";
+    let list = format!("{path}/list");
+    fs::write(&list, "# ours\n192.0.2.1\n\n 2001:db8::/64 # too\n").unwrap();
+    let bad = format!("{path}/bad");
+    fs::write(&bad, "192.0.2.1\noops\n").unwrap();
+    let no_address = format!(
+        "stockade: {bad}:2: \"oops\" is no address\n  expected an address such as 192.0.2.1 or 2001:db8::1, or a \
+         network such as 192.0.2.0/24. Nobody was banned."
+    );
+    let terms = ["--for", "3d", "--reason", "scans our ports"];
+    let with_terms = [&["ban", "--file", &list, "-s", &socket], &terms[..]].concat();
+    let cases: [(&[&str], &str, &str, i32); 20] = [
+        (&with_terms, "2 banned in one.", "", 0),
+        (&["ban", "--file", &bad, "-s", &socket], "", &no_address, 1),
+        (&["banned", "-s", &socket], banned, "", 0),
+        (&["jail", "show", "one", "maxretry", "-s", &socket], "7", "", 0),
+        (
+            &["jail", "set", "one", "maxretry", "7", "-s", &socket],
+            "7",
+            "",
+            0,
+        ),
+        (
+            &["jail", "list", "-s", &socket],
+            "JAIL  FAILING  FAILED  BANNED  BANS\none                    1",
+            "",
+            0,
+        ),
+        (
+            &["reload", "-c", &path],
+            "All jails are as they are configured.",
+            "WARNING No filter set for jail one\nWARNING No actions were defined for one",
+            0,
+        ),
         (
             &["status", "-c", &path],
             "Status\n|- Number of jail:\t1\n`- Jail list:\tone",

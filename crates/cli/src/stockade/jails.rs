@@ -103,7 +103,7 @@ struct Set {
     /// The property, such as maxretry or addignoreip
     property: String,
     /// Its value
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true, allow_negative_numbers = true)]
     value: Vec<String>,
     /// Print JSON, for programs
     #[arg(long)]
