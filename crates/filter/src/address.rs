@@ -166,27 +166,38 @@ impl fmt::Display for Address {
                 write!(f, "::{}", Ipv4Addr::new(a, b, c, d))?;
             }
             IpAddr::V6(ip) => write!(f, "{ip}")?,
-            // Every failure is logged with one, so it is written without detours.
-            IpAddr::V4(ip) => {
-                for (number, octet) in ip.octets().into_iter().enumerate() {
-                    if number > 0 {
-                        f.write_char('.')?;
-                    }
-                    if octet >= 100 {
-                        f.write_char(char::from(b'0' + octet / 100))?;
-                    }
-                    if octet >= 10 {
-                        f.write_char(char::from(b'0' + octet / 10 % 10))?;
-                    }
-                    f.write_char(char::from(b'0' + octet % 10))?;
-                }
-            }
+            IpAddr::V4(ip) => f.write_str(dotted(ip, &mut [0; 15]))?,
         }
         if self.is_single() || self.prefix == 0 {
             return Ok(());
         }
         write!(f, "/{}", self.prefix)
     }
+}
+
+/// An address as it is written. Every failure is logged with one, and formatting four numbers takes ten times as long.
+fn dotted(ip: Ipv4Addr, room: &mut [u8; 15]) -> &str {
+    let mut length = 0;
+    let mut put = |byte| {
+        if let Some(place) = room.get_mut(length) {
+            *place = byte;
+            length += 1;
+        }
+    };
+    for (number, octet) in ip.octets().into_iter().enumerate() {
+        if number > 0 {
+            put(b'.');
+        }
+        if octet >= 100 {
+            put(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            put(b'0' + octet / 10 % 10);
+        }
+        put(b'0' + octet % 10);
+    }
+    let written = room.get(..length).unwrap_or_default();
+    std::str::from_utf8(written).unwrap_or_default()
 }
 
 /// The failure-id: what is counted and banned.

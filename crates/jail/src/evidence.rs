@@ -21,35 +21,44 @@ pub(crate) struct Evidence(Box<[u8]>);
 impl Evidence {
     /// Packs what `ticket` has of them.
     pub(crate) fn of(ticket: &Ticket) -> Self {
+        Self::packed(ticket, &mut Vec::new())
+    }
+
+    /// As [`Self::of`], by way of `room`.
+    pub(crate) fn packed(ticket: &Ticket, room: &mut Vec<u8>) -> Self {
         let nothing = ticket.address.is_none() && ticket.captured.is_empty() && ticket.matches.is_empty();
         if nothing && !ticket.time_is_whole {
             return Self::default();
         }
-        let mut out = Vec::with_capacity(size(ticket));
+        let out = room;
+        out.clear();
         out.push(flag(ticket.time_is_whole));
         let lines = u32::try_from(ticket.matches.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&lines.to_le_bytes());
-        put_address(&mut out, ticket.address.as_ref());
-        put_number(&mut out, ticket.captured.iter().count());
+        put_address(out, ticket.address.as_ref());
+        put_number(out, ticket.captured.iter().count());
         for (name, data) in ticket.captured.iter() {
-            put_text(&mut out, name);
-            put_data(&mut out, data);
+            put_text(out, name);
+            put_data(out, data);
         }
         for line in &ticket.matches {
             match line {
                 Match::Text(text) => {
                     out.push(WHOLE);
-                    put_text(&mut out, text);
+                    put_text(out, text);
                 }
                 Match::Parts(line) => {
                     out.push(PARTS);
-                    put_text(&mut out, line.before());
-                    put_text(&mut out, line.date());
-                    put_text(&mut out, line.after());
+                    put_text(out, line.before());
+                    put_text(out, line.date());
+                    put_text(out, line.after());
                 }
             }
         }
-        Self(out.into_boxed_slice())
+        let packed = Self(out.as_slice().into());
+        out.clear();
+        out.shrink_to(ROOM);
+        packed
     }
 
     /// How many bytes more it will be with these lines added in one piece each, where they can simply be added:
@@ -121,6 +130,9 @@ impl Evidence {
     }
 }
 
+/// How much room is kept for the next to be packed; few take more.
+const ROOM: usize = 16 * 1024;
+
 /// Where the number of lines stands, which changes while the rest stays.
 const LINES: Range<usize> = 1..5;
 
@@ -139,20 +151,6 @@ fn text_length(line: &Match) -> usize {
 fn packed_length(length: usize) -> usize {
     let bits = usize::try_from((length | 1).ilog2()).unwrap_or_default() + 1;
     1 + bits.div_ceil(7) + length
-}
-
-/// About how many bytes a ticket will take, to have room for them from the beginning.
-fn size(ticket: &Ticket) -> usize {
-    let captured = ticket.captured.iter().map(|(name, data)| {
-        let data = match data {
-            Data::Text(text) => text.len(),
-            Data::Set(texts) => texts.iter().map(|text| text.len() + 2).sum(),
-            Data::Tuple(parts) => parts.iter().flatten().map(|text| text.len() + 3).sum(),
-        };
-        name.len() + data + 6
-    });
-    let lines = ticket.matches.iter().map(|line| text_length(line) + 8);
-    32 + captured.chain(lines).sum::<usize>()
 }
 
 const WHOLE: u8 = 0;

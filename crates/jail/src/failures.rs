@@ -37,6 +37,8 @@ pub(crate) struct Failures {
     next_clean: Option<Timestamp>,
     evicted: u64,
     evidence_dropped: u64,
+    /// Room to pack evidence in.
+    room: Vec<u8>,
 }
 
 /// The failures of one id.
@@ -83,6 +85,7 @@ impl Failures {
             next_clean: None,
             evicted: 0,
             evidence_dropped: 0,
+            room: Vec::new(),
         }
     }
 
@@ -124,7 +127,7 @@ impl Failures {
             self.evidence_bytes -= self.list.remove(place).evidence.len();
             return Some(known);
         }
-        let evidence = Evidence::of(&known);
+        let evidence = Evidence::packed(&known, &mut self.room);
         let bytes = self.evidence_bytes - failure.evidence.len() + evidence.len();
         if bytes <= MAX_EVIDENCE_BYTES {
             failure.evidence = evidence;
@@ -225,7 +228,7 @@ impl Failures {
             self.evidence_bytes -= self.list.remove(first).evidence.len();
             self.evicted += 1;
         }
-        let mut evidence = Evidence::of(&ticket);
+        let mut evidence = Evidence::packed(&ticket, &mut self.room);
         if self.evidence_bytes + evidence.len() > MAX_EVIDENCE_BYTES {
             self.evidence_dropped += 1;
             evidence = Evidence::default();
