@@ -8,6 +8,7 @@ mod daemon;
 mod filter;
 mod firewall;
 mod latency;
+mod memory;
 mod network;
 mod reload;
 mod restore;
@@ -33,10 +34,11 @@ fn main() -> ExitCode {
         }
         Some("firewall") => firewall::run(),
         Some("latency") => latency::run(),
+        Some("memory") => memory::run(),
         Some("reload") => reload::run(),
         Some("restore") => restore::run(),
         Some(_) | None => Err(
-            "usage: stockade-bench config|firewall|latency|reload|restore|filter [--alone] [--once] [SCENE]"
+            "usage: stockade-bench config|firewall|latency|memory|reload|restore|filter [--alone] [--once] [SCENE]"
                 .into(),
         ),
     };

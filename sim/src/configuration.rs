@@ -171,8 +171,15 @@ impl Files for Embedded {
             .and_then(|path| fs::read_dir(path).ok())
             .into_iter()
             .flatten();
+        let own: &[&str] = match directory {
+            "/etc" => &["jail.local"],
+            "/etc/filter.d" => &["app.conf", "line.conf"],
+            "/etc/action.d" => &["note.conf", "flushing.conf"],
+            _ => &[],
+        };
         entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .chain(own.iter().map(|name| (*name).to_owned()))
             .collect()
     }
 }

@@ -438,8 +438,10 @@ impl Machine {
                 continue;
             };
             let is_kept = kept.get(key).is_some_and(|ban| ban.begin + 1.0 >= seconds(begin));
-            // What lasts longer than it was to, for its jail was changed since, the database does not know.
-            if !is_kept && end > self.now {
+            // What lasts longer than it was to, for its jail was changed since, the database does not know; and where
+            // the clock was set forth, it was cleaned of what is old.
+            let is_old = self.now.micros_since(begin) > 86_400_000_000;
+            if !is_kept && !is_old && end > self.now {
                 let kept = kept.get(key);
                 return Err(format!(
                     "{key:?} was announced from {begin} on and is not kept so: {kept:?}"

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use stockade_conformance::{Ran, Running, Subject, run, spawn, until, within};
@@ -78,10 +79,22 @@ impl Stage {
 
     /// Starts a server here, and waits until all of `jails` run.
     pub(crate) fn start(&self, subject: Subject, jails: &[&str]) -> Server<'_> {
+        self.start_with(subject, jails, |_| {})
+    }
+
+    /// The same, with something more said to the server.
+    pub(crate) fn start_with(
+        &self,
+        subject: Subject,
+        jails: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Server<'_> {
         // What a server before has written is none of this one's doing.
         let before = self.read("log").len();
+        let mut command = subject.server(Some(self.path()));
+        prepare(&mut command);
         let mut server = Server {
-            running: spawn(&mut subject.server(Some(self.path())), &self.path().join("said")),
+            running: spawn(&mut command, &self.path().join("said")),
             stage: self,
         };
         until(

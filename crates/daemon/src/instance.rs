@@ -7,6 +7,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// How often, and after which pause, the lock of a directory is tried that someone else has. Taking a place takes less
+/// than a millisecond, so whoever has it for longer is no daemon that starts.
+const LOCK_TRIES: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the daemon cannot take its place.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +56,9 @@ pub fn claim_socket(path: &Path) -> Result<(UnixListener, bool), InstanceError> 
         }
     };
     create_parent(path).map_err(unusable("created"))?;
+    // Of two that find the same dead socket at the same moment only one may clear it away: the other would clear away
+    // the first one's. Where the directory cannot be locked, nobody else can lock it either.
+    let _turn = turn(path);
     let mut cleared = false;
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -63,6 +75,20 @@ pub fn claim_socket(path: &Path) -> Result<(UnixListener, bool), InstanceError> 
     let listener = UnixListener::bind(path).map_err(unusable("bound"))?;
     listener.set_nonblocking(true).map_err(unusable("prepared"))?;
     Ok((listener, cleared))
+}
+
+/// Waits until no other daemon is taking its place in the directory of `path`; it is ours until this is dropped.
+fn turn(path: &Path) -> Option<fs::File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = fs::File::open(parent.unwrap_or(Path::new("."))).ok()?;
+    for _ in 0..LOCK_TRIES {
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(directory),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_PAUSE),
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Writes the process id to `path`; what a dead daemon left there is overwritten.
@@ -113,6 +139,32 @@ mod tests {
         drop(listener);
         let (_listener, cleared) = claim_socket(&path).unwrap();
         assert!(cleared, "nobody listens any more");
+    }
+
+    #[test]
+    fn of_several_that_find_a_dead_socket_one_has_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        for round in 0..100 {
+            drop(UnixListener::bind(&path).unwrap());
+            let barrier = std::sync::Barrier::new(4);
+            let claim = || {
+                barrier.wait();
+                claim_socket(&path)
+            };
+            let claims: Vec<_> = std::thread::scope(|threads| {
+                let claims: Vec<_> = (0..4).map(|_| threads.spawn(claim)).collect();
+                claims.into_iter().map(|claim| claim.join().unwrap()).collect()
+            });
+            let won = claims.iter().filter(|claim| claim.is_ok()).count();
+            assert_eq!(won, 1, "round {round}: {claims:?}");
+            assert!(
+                UnixStream::connect(&path).is_ok(),
+                "round {round}: it is the one at the path"
+            );
+            drop(claims);
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl<W: World> Server<W> {
     /// Carries out the commands of a configuration. A jail that cannot be started is left out and logged.
     ///
     /// # Errors
-    /// The first failure; the other jails run all the same.
+    /// The first failure; the other jails run all the same, unless it is the database that cannot be used.
     pub fn stream(
         &mut self,
         now: Timestamp,
@@ -193,6 +193,18 @@ impl<W: World> Server<W> {
             }
             if let Err(failure) = self.execute_placed(now, &placed) {
                 self.report(&placed.command.to_value().repr(), &failure);
+                if let Command::Set { option, value } = &placed.command
+                    && option == "dbfile"
+                {
+                    // Without its database the daemon would forget the bans of before and those to come.
+                    let (file, text) = (value.text(), failure.text());
+                    let advice = "put it right, move it away, or set `dbfile = None` to go without";
+                    self.complain(
+                        placed.place(),
+                        &format!("The database '{file}' cannot be used: {text}; {advice}"),
+                    );
+                    return Err(failure);
+                }
                 if let Some(jail) = jail {
                     if let Some(place) = placed.place() {
                         let text = failure.text();

@@ -54,6 +54,9 @@ pub(super) const TABLES: [(&str, &str, usize); 4] = [
     ("bips", "ip, jail, timeofban, bantime, bancount, data", 6),
 ];
 
+/// How many copies of former files are kept; older ones are removed when there is a new one.
+const KEPT_COPIES: usize = 10;
+
 /// Opens the database at `path`, or one in memory, with every jail marked as not enabled.
 pub(super) fn open(path: &str, now: Timestamp, report: &Report) -> Result<Connection, StoreError> {
     if path == ":memory:" {
@@ -286,6 +289,13 @@ fn repair(path: &str, now: Timestamp, report: &Report) -> Result<Connection, Sto
     match fresh() {
         Ok((connection, saved)) if saved > 0 => {
             drop(connection);
+            report(
+                Level::WARNING,
+                &format!(
+                    "  {saved} row(s) could be read; what else was there is lost, but for the copy '{}'",
+                    backup.display()
+                ),
+            );
             let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
             report(
                 Level::INFO,
@@ -294,6 +304,13 @@ fn repair(path: &str, now: Timestamp, report: &Report) -> Result<Connection, Sto
         }
         Ok(_) | Err(_) => {
             drop(fs::remove_file(path));
+            report(
+                Level::WARNING,
+                &format!(
+                    "  nothing could be read; the bans and the positions in logs are lost, but for the copy '{}'",
+                    backup.display()
+                ),
+            );
             report(Level::INFO, "  Repair seems to be failed, restored 0 byte(s).");
             report(
                 Level::ERROR,
@@ -341,6 +358,7 @@ fn create_backup(path: &str, now: Timestamp) -> Result<(PathBuf, File), StoreErr
         .strftime("%Y%m%d-%H%M%S")
         .to_string();
     let first = with_ending(Path::new(path), &format!(".{stamp}"));
+    remove_old_copies(Path::new(path));
     // A daemon that is restarted several times a second must not write over the first copy.
     let names = std::iter::once(first.clone())
         .chain((1..100).map(|number| with_ending(&first, &format!("-{number}"))));
@@ -358,6 +376,43 @@ fn create_backup(path: &str, now: Timestamp) -> Result<(PathBuf, File), StoreErr
         }
     }
     Err(StoreError::Backup(last_error))
+}
+
+/// Makes room for another copy: files that are damaged again and again must not fill the disk.
+fn remove_old_copies(path: &Path) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let prefix = format!("{}.", name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    // `20261122-101500`, and what stands behind it: a number, or what belongs to a file.
+    let stamp = |name: &str| Some(name.strip_prefix(&prefix)?.get(..15)?.to_owned());
+    let is_stamp = |stamp: &String| {
+        let digits = stamp.bytes().filter(u8::is_ascii_digit).count();
+        digits == 14 && stamp.as_bytes().get(8) == Some(&b'-')
+    };
+    let mut copies: Vec<(String, String)> = names
+        .filter_map(|name| Some((stamp(&name).filter(is_stamp)?, name)))
+        .collect();
+    copies.sort();
+    let is_file = |name: &str| !name.ends_with("-wal") && !name.ends_with("-journal");
+    while copies.iter().filter(|(_, name)| is_file(name)).count() >= KEPT_COPIES {
+        let Some((oldest, _)) = copies.first().cloned() else {
+            return;
+        };
+        for (_, name) in copies.extract_if(.., |(stamp, _)| *stamp == oldest) {
+            // What cannot be removed stays; it is not looked at again now.
+            drop(fs::remove_file(directory.join(name)));
+        }
+    }
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

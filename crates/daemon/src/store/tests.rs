@@ -195,6 +195,10 @@ fn a_damaged_file_is_moved_aside() {
             format!("ERROR Error opening fail2ban persistent database '{place}': file is not a database"),
             format!("INFO Trying to repair database {place}"),
             format!("INFO   Database backup created: {place}.20231114-221320"),
+            format!(
+                "WARNING   nothing could be read; the bans and the positions in logs are lost, but for the copy \
+                 '{place}.20231114-221320'"
+            ),
             "INFO   Repair seems to be failed, restored 0 byte(s).".to_owned(),
             format!("ERROR   Error repairing of fail2ban database '{place}': Recreate ..."),
             format!("INFO Connected to fail2ban persistent database '{place}'"),
@@ -204,6 +208,22 @@ fn a_damaged_file_is_moved_aside() {
     );
     assert_eq!(place.names(), ["db.sqlite3", "db.sqlite3.20231114-221320"]);
     assert_eq!(place.rights(), 0o600);
+}
+
+#[test]
+fn of_a_file_that_is_damaged_again_and_again_the_last_copies_are_kept() {
+    let place = Place::new();
+    for damage in 0..25 {
+        std::fs::write(&place.path, format!("no database, {damage}")).expect("text");
+        let report: Report = Arc::new(|_, _| {});
+        let later = Timestamp::from_seconds(1_700_000_000 + 60 * damage);
+        let store = Store::open(&place.to_string(), later, &report).expect("a new database");
+        store.close();
+    }
+    let names = place.names();
+    assert_eq!(names.len(), 1 + 10, "{names:?}");
+    let newest = std::fs::read_to_string(place.path.with_file_name(names.last().expect("a copy")));
+    assert_eq!(newest.expect("the newest copy"), "no database, 24");
 }
 
 #[test]
@@ -657,6 +677,101 @@ fn a_locked_file_delays_rows_and_loses_none() {
     other.execute_batch("COMMIT").expect("the end of the lock");
     assert!(store.commit_pending(WAIT));
     assert_eq!(place.count("bans"), 1);
+}
+
+#[test]
+fn while_the_file_is_locked_questions_know_of_what_waits() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    store.add_jail("j");
+    let position = |offset| LogPosition {
+        hash: "h".to_owned(),
+        offset,
+    };
+    store.record_ban("j", &ban("192.0.2.1", NOW, 600.0));
+    store.record_ban("j", &ban("192.0.2.2", NOW, 600.0));
+    assert!(store.commit_pending(WAIT));
+    let other = place.connection();
+    other.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    store.record_ban("j", &ban("192.0.2.3", NOW, 600.0));
+    store.forget(Some("j"), Some("192.0.2.1"));
+    store.save_position("j", "/var/log/some", &position(7));
+    let ids = || -> Vec<String> {
+        let bans = store.restore("j", now(), unlimited()).expect("the bans");
+        bans.into_iter().map(|ban| ban.ip).collect()
+    };
+    assert_eq!(ids(), ["192.0.2.2", "192.0.2.3"], "as they will be");
+    let known = store.log_position("j", "/var/log/some").expect("a position");
+    assert_eq!(known, Some(position(7)));
+    store.record_ban("j", &ban("192.0.2.4", NOW, 600.0));
+    assert_eq!(ids(), ["192.0.2.2", "192.0.2.3", "192.0.2.4"], "a second time");
+    assert_eq!(place.count("bips"), 2, "the file is as it was");
+    other.execute_batch("COMMIT").expect("the end of the lock");
+    assert!(store.commit_pending(WAIT));
+    assert_eq!(place.count("bips"), 3);
+    assert_eq!(ids(), ["192.0.2.2", "192.0.2.3", "192.0.2.4"], "as they are");
+}
+
+#[test]
+fn of_a_log_that_is_torn_at_any_byte_whole_transactions_are_left() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    store.add_jail("j");
+    for last in 0..6 {
+        store.record_ban("j", &ban(&format!("192.0.2.{last}"), NOW, 600.0));
+        store.save_position(
+            "j",
+            "/var/log/some",
+            &LogPosition {
+                hash: "h".to_owned(),
+                offset: last,
+            },
+        );
+        assert!(store.commit_pending(WAIT));
+    }
+    // As a machine leaves it that dies now: the file, and beside it the log, of which not all has reached the disk.
+    let log = PathBuf::from(format!("{place}-wal"));
+    let (file, written) = (
+        std::fs::read(&place.path).expect("the file"),
+        std::fs::read(&log).expect("its log"),
+    );
+    store.close();
+    let mut before = 0;
+    for length in (0..=written.len()).step_by(2017) {
+        let torn = Place::new();
+        std::fs::write(&torn.path, &file).expect("the file");
+        let end = written.get(..length).expect("a part of it");
+        std::fs::write(format!("{torn}-wal"), end).expect("the log");
+        let (store, _) = torn.open();
+        let bans = store.restore("j", now(), unlimited()).expect("the bans");
+        let position = store.log_position("j", "/var/log/some").expect("a position");
+        if let Some(position) = position {
+            assert!(
+                position.offset < bans.len() as u64,
+                "a position without the bans before it, after {length} bytes"
+            );
+        }
+        assert!(bans.len() >= before, "{length} bytes");
+        before = bans.len();
+        store.close();
+    }
+    assert!(before >= 5, "{before} bans are left of nearly the whole log");
+}
+
+#[test]
+fn a_file_that_may_only_be_read_is_refused() {
+    let place = Place::new();
+    place.open().0.close();
+    let mut rights = std::fs::metadata(&place.path).expect("the file").permissions();
+    rights.set_readonly(true);
+    std::fs::set_permissions(&place.path, rights).expect("other rights");
+    let report: Report = Arc::new(|_, _| {});
+    match Store::open(&place.to_string(), now(), &report) {
+        // Whoever may do everything may write this, too.
+        Ok(store) => store.close(),
+        Err(error) => assert!(error.to_string().contains("readonly"), "{error}"),
+    }
+    assert_eq!(place.names(), ["db.sqlite3"], "nothing was moved aside");
 }
 
 #[test]

@@ -314,6 +314,79 @@ fn a_file_that_does_not_exist_is_waited_for_and_one_that_is_none_refused() {
 }
 
 #[test]
+fn who_comes_while_a_log_is_being_renamed_reads_what_has_the_name() {
+    for (name, comes_back) in [("a new file is there", true), ("none is there yet", false)] {
+        let mut place = Place::new();
+        place.append("log", "old\n");
+        place.follow(ONE, "log");
+        assert!(place.read().contains(&"1 old".to_owned()), "{name}");
+        place.rename("log", "log.1");
+        if comes_back {
+            place.append("log", "new\n");
+        }
+        // Nobody has looked since.
+        place.follow(TWO, "log");
+        let lines = place.read();
+        assert!(
+            !lines.iter().any(|line| line.contains("old")),
+            "{name}: {lines:?}"
+        );
+        if !comes_back {
+            place.append("log", "new\n");
+        }
+        let mut lines = [lines, place.read()].concat();
+        lines.retain(|line| line.contains("new"));
+        let read: String = lines.concat();
+        assert!(read.contains('1') && read.contains('2'), "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_written_to_a_log_that_was_renamed_before_it_was_watched_is_read() {
+    let mut place = Place::new();
+    place.append("log", "one\n");
+    place.follow(ONE, "log");
+    place.rename("log", "log.1");
+    place.append("log", "new\n");
+    place.reads();
+    place.append("log.1", "late\n");
+    let mut lines = place.read();
+    lines.retain(|line| !line.contains("operation"));
+    lines.sort();
+    assert_eq!(lines, ["1 late", "1 new", "1 one"]);
+}
+
+#[test]
+fn what_is_written_to_a_log_that_was_emptied_and_renamed_is_read() {
+    let mut place = Place::new();
+    place.append("log", "a long line that is gone soon\n");
+    place.follow(ONE, "log");
+    place.reads();
+    place.overwrite("log", "");
+    place.rename("log", "log.1");
+    place.append("log", "new\n");
+    place.append("log.1", "late\n");
+    let lines = place.read();
+    assert!(lines.contains(&"1 late".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_log_that_was_renamed_is_read_on_although_the_clock_is_set_back() {
+    let mut place = Place::new();
+    place.append("log", "one\n");
+    place.follow(ONE, "log");
+    place.reads();
+    place.rename("log", "log.1");
+    place.append("log", "new\n");
+    place.reads();
+    place.now = place.now.plus_seconds(-3600);
+    place.reads();
+    place.append("log.1", "late\n");
+    let lines = place.read();
+    assert!(lines.contains(&"1 late".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn patterns_find_files_that_come_later() {
     let mut place = Place::new();
     fs::create_dir(place.path("web1")).expect("a directory");
