@@ -30,9 +30,13 @@ pub(crate) const AUTOMATON_CACHE_BYTES: usize = 512 * 1024;
 
 /// How many ways all states of an automaton with groups may have together, and one of them alone. Each takes a
 /// hundred bytes or two; the expressions of a usual filter come to some hundred.
-pub(crate) const TAGGED_WAYS: usize = 4_000;
+pub(crate) const TAGGED_WAYS: usize = 2_000;
 /// See [`TAGGED_WAYS`].
 pub(crate) const TAGGED_WAYS_A_STATE: usize = 200;
+
+/// How many searches an automaton with groups rests that has become too large: what it takes to make it anew is
+/// little, spread over these.
+pub(crate) const TAGGED_REST: u32 = 10_000;
 
 /// How many slots, two a group, an automaton with groups keeps track of.
 pub(crate) const TAGGED_SLOTS: usize = 64;

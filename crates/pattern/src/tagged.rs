@@ -96,7 +96,8 @@ pub(crate) struct Tagged {
     /// The ways of all states.
     ways: usize,
     registers: Vec<usize>,
-    has_given_up: bool,
+    /// How many searches are left to others after it has become too large, before it is made anew.
+    rest: u32,
 }
 
 /// The class of each byte. Those that are not ASCII have none, and do not come.
@@ -166,7 +167,8 @@ impl Tagged {
     /// Searches an ASCII text; whether there is a match, whose positions are in `slots` then. `None` where that would
     /// take too many states.
     pub(crate) fn search(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
-        if self.has_given_up {
+        if self.rest > 0 {
+            self.rest -= 1;
             return None;
         }
         if self.states.is_empty() {
@@ -174,9 +176,10 @@ impl Tagged {
         }
         let found = self.run(program, text, slots);
         if found.is_none() {
-            // What it has is of no use any more.
+            // Lines of the usual kind will need few states again. Whoever writes others cannot have it made anew
+            // with each.
             *self = Self {
-                has_given_up: true,
+                rest: limits::TAGGED_REST,
                 ..Self::default()
             };
         }
@@ -788,7 +791,7 @@ mod tests {
     use super::Tagged;
     use crate::backtrack::{self, Scratch};
     use crate::parse::parse;
-    use crate::program;
+    use crate::{limits, program};
 
     /// Expressions in which ways meet, part, and come back.
     fn expression() -> impl Strategy<Value = String> {
@@ -829,6 +832,26 @@ mod tests {
                     last.unwrap_or_default()
                 )
             })
+    }
+
+    #[test]
+    fn what_becomes_too_large_is_made_anew_after_a_while() {
+        // Which of the last twelve were an `a` is to be known.
+        let ast = parse("^[ab]*a[ab]{12}c$", false, false).expect("an expression");
+        let program = program::compile(&ast).expect("it is small");
+        let (mut tagged, mut slots) = (Tagged::default(), Vec::new());
+        let mut bits = 1_u32;
+        let long: String = (0..2_000)
+            .map(|_| {
+                bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if bits >> 31 == 0 { 'a' } else { 'b' }
+            })
+            .collect();
+        assert_eq!(tagged.search(&program, long.as_bytes(), &mut slots), None);
+        for _ in 0..limits::TAGGED_REST {
+            assert_eq!(tagged.search(&program, b"c", &mut slots), None);
+        }
+        assert_eq!(tagged.search(&program, b"abbbbbbbbbbbbc", &mut slots), Some(true));
     }
 
     proptest! {
