@@ -84,7 +84,7 @@ const ARGUMENTS: [&[&str]; 66] = [
 
 /// Filters of each kind, and what is listed of their hits.
 #[rustfmt::skip]
-const FILTERS: [&[&str]; 30] = [
+const FILTERS: [&[&str]; 32] = [
     &["-c", ".", "session.log", "session"],
     &["-c", ".", "-v", "session.log", "session"],
     &["-c", ".", "--no-check-all", "-v", "session.log", "session"],
@@ -103,6 +103,8 @@ const FILTERS: [&[&str]; 30] = [
     &["-c", ".", "--print-all-matched", "--print-all-missed", "--print-all-ignored", "lines.log", "lines"],
     &["-c", ".", "-D", "--print-all-matched", "lines.log", "lines"],
     &["-c", ".", "-o", "row", "lines.log", "lines"],
+    &["-c", ".", "--print-all-matched", "--print-all-missed", "repeated.log", "lines"],
+    &["-c", ".", "-L", "3", "--print-all-matched", "--print-all-missed", "repeated.log", "lines"],
     &["-c", ".", "many.log", "many"],
     &["-c", ".", "-v", "many.log", "many"],
     &["-c", ".", "--no-check-all", "-v", "many.log", "many"],
@@ -322,7 +324,7 @@ __prefix = \s*\S+ app(?:\[\d+\])?:
 ";
 
 /// Beside those of one expression each.
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 23] = [
     ("jail.conf", JAILS),
     ("filter.d/web.conf", WEB),
     ("filter.d/dot.x.conf", WEB),
@@ -433,6 +435,21 @@ beta = 2
          2024-01-02 03:04:05 srv app[2]: connect from 192.0.2.1\n\
          2024-01-02 03:04:05 srv app: connect from 192.0.2.1\n\
          2024-01-02 03:04:05 srv app: tupel \u{e9}\tx from 192.0.2.1\n",
+    ),
+    (
+        "repeated.log",
+        "2024-01-02 03:04:05 srv begin 1 192.0.2.1\n\
+         2024-01-02 03:04:05 srv begin 1 192.0.2.1\n\
+         2024-01-02 03:04:05 srv end\n\
+         2024-01-02 03:04:05 srv other\n\
+         2024-01-02 03:04:05 srv other\n\
+         2024-01-02 03:04:05 srv end\n\
+         2024-01-02 03:04:05 srv begin 2 192.0.2.2\n\
+         2024-01-02 03:04:05 srv end\n\
+         2024-01-02 03:04:05 srv begin 1 192.0.2.1\n\
+         2024-01-02 03:04:05 srv other\n\
+         2024-01-02 03:04:05 srv begin 1 192.0.2.1\n\
+         2024-01-02 03:04:05 srv end\n",
     ),
     (
         "lines.log",

@@ -19,6 +19,7 @@ mod report;
 mod statistics;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -363,6 +364,9 @@ impl Trial<'_> {
         self.clock.set(clock::now());
         let mut output = std::mem::take(&mut self.output);
         let is_first = self.filter.detector().is_none();
+        // One more line pushes the first of them out where there is no room.
+        let surplus = usize::from(self.filter.buffered().count() == self.filter.maxlines());
+        let before = self.buffered(surplus);
         self.filter.process(entry, &self.clock, true, &mut output);
         if let Some(detector) = self.filter.detector().filter(|_| is_first) {
             let text = format!(
@@ -380,7 +384,7 @@ impl Trial<'_> {
                 let format = format.clone();
                 self.print(&format, &failures, line)?;
             }
-            None => self.count(&failures, is_ignored, line),
+            None => self.count(&failures, is_ignored, line, &before),
         }
         output.found.clear();
         output.notes.clear();
@@ -471,8 +475,14 @@ impl Trial<'_> {
         Ok(addresses)
     }
 
-    /// Counts the hits of a line, and the line.
-    fn count(&mut self, failures: &[Hit<'_>], is_ignored: bool, line: &str) {
+    /// The lines that are kept for an expression of several, but for the first ones; none where there is none.
+    fn buffered(&self, skipped: usize) -> BTreeSet<String> {
+        let lines = self.filter.buffered().skip(skipped);
+        lines.map(ToString::to_string).collect()
+    }
+
+    /// Counts the hits of a line, and the line. `before` has the lines that were kept before it came.
+    fn count(&mut self, failures: &[Hit<'_>], is_ignored: bool, line: &str, before: &BTreeSet<String>) {
         let is_helper = failures.iter().any(Hit::is_helper);
         for (number, hit) in failures.iter().enumerate() {
             let (zone, now) = (self.clock.zone(), self.clock.now());
@@ -496,8 +506,10 @@ impl Trial<'_> {
             self.statistics.miss_line(line);
         } else {
             if self.filter.maxlines() > 1 {
+                // The reference goes by the texts that are gone from the buffer.
+                let gone: BTreeSet<String> = before.difference(&self.buffered(0)).cloned().collect();
                 for hit in failures {
-                    self.statistics.match_earlier_lines(&hit.found.matches);
+                    self.statistics.match_earlier_lines(&hit.found.matches, &gone);
                 }
             }
             self.statistics.match_line(line);

@@ -81,6 +81,11 @@ impl Buffer {
         taken.into_iter().collect()
     }
 
+    /// All lines, oldest first.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &MatchedLine> {
+        self.lines.iter()
+    }
+
     /// Forgets all lines.
     pub(crate) fn clear(&mut self) {
         self.lines.clear();

@@ -761,6 +761,11 @@ impl Filter {
         self.is_gated = is_gated;
     }
 
+    /// The lines that a later one can still make part of a match, where `maxlines` says that there are any.
+    pub fn buffered(&self) -> impl Iterator<Item = &MatchedLine> {
+        self.buffer.lines()
+    }
+
     /// How often a limit was reached.
     #[must_use]
     pub const fn losses(&self) -> Losses {

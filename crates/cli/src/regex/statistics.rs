@@ -4,7 +4,7 @@
 //!
 //! Invariant: lines that will not be listed are not kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use stockade_filter::MatchedLine;
 
@@ -173,10 +173,10 @@ impl Statistics {
         }
     }
 
-    /// Lines that were missed before are part of a match.
-    pub(super) fn match_earlier_lines(&mut self, lines: &[MatchedLine]) {
-        for line in lines {
-            let text = line.text();
+    /// Lines that were missed before are part of a match, as far as they are `gone` from those that are kept.
+    pub(super) fn match_earlier_lines(&mut self, lines: &[MatchedLine], gone: &BTreeSet<String>) {
+        let texts = lines.iter().map(MatchedLine::text);
+        for text in texts.filter(|text| gone.contains(*text)) {
             let Some(at) = self.undecided.iter().position(|missed| missed == text) else {
                 continue;
             };
