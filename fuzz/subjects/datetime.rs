@@ -60,7 +60,11 @@ pub(crate) fn look(bytes: &[u8]) {
     for (seconds, line) in (0..).zip(input.split('\n').take(LINES)) {
         clock.set(Timestamp::from_seconds(NOW + seconds));
         let found = first.find(line, &clock);
-        assert_eq!(found, second.find(line, &clock), "the same log has the same dates");
+        assert_eq!(
+            found,
+            second.find(line, &clock),
+            "the same log has the same dates"
+        );
         if let Some(found) = found {
             assert!(line.get(found.whole).is_some(), "the date is a part of the line");
             assert!(line.get(found.cut).is_some(), "what is cut is a part of the line");

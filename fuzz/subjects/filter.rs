@@ -47,7 +47,11 @@ const FILTERS: [Row<'_>; 4] = [
     (
         4,
         "",
-        &["^ a <HOST>$<SKIPLINES>^ b$", "^ c\\n d <F-ID/>$", "\\n? e <ADDR>\\n"],
+        &[
+            "^ a <HOST>$<SKIPLINES>^ b$",
+            "^ c\\n d <F-ID/>$",
+            "\\n? e <ADDR>\\n",
+        ],
         &["^ a x"],
         "{^LN-BEG}EPOCH\n{NONE}",
     ),

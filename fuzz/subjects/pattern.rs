@@ -40,7 +40,11 @@ pub(crate) fn look(bytes: &[u8]) {
     };
     let input = String::from_utf8_lossy(rest);
     let (source, texts) = input.split_once('\n').unwrap_or((&input, ""));
-    let texts: Vec<String> = texts.split('\n').take(TEXTS).map(|text| format!("{text}\n")).collect();
+    let texts: Vec<String> = texts
+        .split('\n')
+        .take(TEXTS)
+        .map(|text| format!("{text}\n"))
+        .collect();
     let options = Options {
         multiline: flags & 2 != 0,
         ignore_case: flags & 4 != 0,
@@ -56,7 +60,12 @@ pub(crate) fn look(bytes: &[u8]) {
     PATTERNS.with_borrow_mut(|patterns| {
         if patterns.is_empty() {
             let compile = |source| Pattern::compile(&expanded(source, true), Options::default());
-            patterns.extend(READY.into_iter().map(compile).map(|made| made.expect("an expression")));
+            patterns.extend(
+                READY
+                    .into_iter()
+                    .map(compile)
+                    .map(|made| made.expect("an expression")),
+            );
         }
         let ready = patterns.get(usize::from(flags >> 3) % READY.len());
         let ready = ready.expect("it is one of them");
@@ -82,7 +91,11 @@ fn search(pattern: &Pattern, text: &str) {
         }
     }
     if let Some(literals) = pattern.literals() {
-        let has = |literal: &[u8]| text.as_bytes().windows(literal.len()).any(|window| window == literal);
+        let has = |literal: &[u8]| {
+            text.as_bytes()
+                .windows(literal.len())
+                .any(|window| window == literal)
+        };
         assert!(literals.iter().any(has), "the gate lets through what matches");
     }
 }

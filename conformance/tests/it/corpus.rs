@@ -1,13 +1,19 @@
 //! What the fuzzer has collected, looked at once more without it: `fuzz/` says what each subject promises.
 
+#[path = "../../../fuzz/subjects/datetime.rs"]
+mod datetime;
 #[path = "../../../fuzz/subjects/definition.rs"]
 mod definition;
 #[path = "../../../fuzz/subjects/duration.rs"]
 mod duration;
+#[path = "../../../fuzz/subjects/filter.rs"]
+mod filter;
 #[path = "../../../fuzz/subjects/ini.rs"]
 mod ini;
 #[path = "../../../fuzz/subjects/memory.rs"]
 mod memory;
+#[path = "../../../fuzz/subjects/pattern.rs"]
+mod pattern;
 #[path = "../../../fuzz/subjects/tree.rs"]
 mod tree;
 
@@ -17,7 +23,10 @@ use std::path::Path;
 #[test]
 fn what_the_fuzzer_has_collected_does_no_harm() {
     type Subject = (&'static str, fn(&[u8]));
-    const SUBJECTS: [Subject; 4] = [
+    const SUBJECTS: [Subject; 7] = [
+        ("datetime", datetime::look),
+        ("filter", filter::look),
+        ("pattern", pattern::look),
         ("definition", definition::look),
         ("duration", duration::look),
         ("ini", ini::look),
