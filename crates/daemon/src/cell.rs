@@ -255,7 +255,7 @@ impl Cell {
                     OBSERVER,
                     format_args!("[{name}] `bantime.formula` gives no ban time for {id}, which stays banned as long as any: {error}"),
                 );
-                old
+                return;
             }
         };
         if time > earlier.last {

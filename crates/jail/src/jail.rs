@@ -648,7 +648,13 @@ impl Jail {
         }
         self.next_number += 1;
         let number = self.next_number;
-        self.remembered.push_back((number, ticket.clone()));
+        let mut asked = ticket.clone();
+        if !self.failures.contains(&ticket.id) {
+            // It is what the id's entry begins with, lines and all; later ones bring their lines again, as they do in the
+            // reference.
+            asked.matches.clear();
+        }
+        self.remembered.push_back((number, asked));
         let id = ticket.id.clone();
         effects.push(Effect::Ask(Question::History { number, id }));
     }
@@ -656,7 +662,7 @@ impl Jail {
     /// Counts a failure once more, as often as the earlier bans of its id ask for.
     fn remember(&mut self, now: Timestamp, number: u64, earlier: Option<Earlier>, effects: &mut Vec<Effect>) {
         let at = self.remembered.iter().position(|(known, _)| *known == number);
-        let Some((_, mut ticket)) = at.and_then(|at| self.remembered.remove(at)) else {
+        let Some((_, ticket)) = at.and_then(|at| self.remembered.remove(at)) else {
             return;
         };
         // A failure from before the last ban was read twice, over a restart.
@@ -674,8 +680,6 @@ impl Jail {
             is_limited,
             bans_now: full >= self.settings.maxretry,
         });
-        // Its lines are there already.
-        ticket.matches.clear();
         let more = u32::try_from(weight.saturating_sub(1)).unwrap_or(0);
         if more > 0 && self.failures.contains(&ticket.id) {
             self.add_failure(now, ticket, more, effects);

@@ -496,6 +496,30 @@ fn a_failure_of_a_known_offender_counts_for_more() {
 }
 
 #[test]
+fn what_counts_for_more_brings_its_lines_again_but_for_the_first() {
+    let settings = Settings {
+        increment: Some(Increment::default()),
+        maxmatches: 9,
+        ..settings(4, 600)
+    };
+    let mut jail = Jail::new("test", settings);
+    let earlier = Some(Earlier {
+        bans: 1,
+        last: at(-1000),
+    });
+    let mut lines = Vec::new();
+    for line in 1..=2 {
+        let effects = fail(&mut jail, "192.0.2.1", line);
+        let effects = remember(&mut jail, line, effects, earlier);
+        lines.extend(effects.iter().find_map(|effect| match effect {
+            Effect::Ban(ticket) => Some(ticket.matches.len()),
+            _ => None,
+        }));
+    }
+    assert_eq!(lines, [3], "the first line once, the second one twice");
+}
+
+#[test]
 fn a_failure_from_before_the_last_ban_was_read_twice() {
     let settings = Settings {
         increment: Some(Increment::default()),
