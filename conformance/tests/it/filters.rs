@@ -61,7 +61,13 @@ impl Files for Overlay {
         if directory.ends_with("/jail.d") {
             return Vec::new();
         }
-        let entries = fs::read_dir(directory).into_iter().flatten();
+        let of_tests = Path::new(directory)
+            .strip_prefix(Subject::package_configuration())
+            .map(|rest| Subject::package_tests().join("config").join(rest));
+        let directories = std::iter::once(PathBuf::from(directory)).chain(of_tests);
+        let entries = directories
+            .filter_map(|directory| fs::read_dir(directory).ok())
+            .flatten();
         entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect()
