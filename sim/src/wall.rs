@@ -14,6 +14,8 @@ pub(crate) struct Wall {
     sets: BTreeMap<(String, String), BTreeSet<String>>,
     /// Actions whose commands have failed since they were started: nobody can rely on what they hold.
     impaired: BTreeSet<(String, String)>,
+    /// Actions that were asked for more than they could take since they were employed.
+    overtaxed: BTreeSet<(String, String)>,
     /// Whether commands fail now and then.
     pub(crate) is_failing: bool,
     chance: Chance,
@@ -24,6 +26,7 @@ impl Wall {
         Self {
             sets: BTreeMap::new(),
             impaired: BTreeSet::new(),
+            overtaxed: BTreeSet::new(),
             is_failing: false,
             chance,
         }
@@ -55,12 +58,19 @@ impl Wall {
     }
 
     /// A command was given up before it ran.
-    pub(crate) fn impair(&mut self, jail: &str, name: &str) {
-        self.impaired.insert((jail.to_owned(), name.to_owned()));
+    pub(crate) fn overtax(&mut self, jail: &str, name: &str) {
+        self.overtaxed.insert((jail.to_owned(), name.to_owned()));
+    }
+
+    /// An action is employed, and will begin anew.
+    pub(crate) fn employ(&mut self, jail: &str, name: &str) {
+        self.overtaxed.remove(&(jail.to_owned(), name.to_owned()));
     }
 
     /// Who is refused by each action that can be relied upon.
     pub(crate) fn refused(&self) -> impl Iterator<Item = (&(String, String), &BTreeSet<String>)> {
-        self.sets.iter().filter(|(key, _)| !self.impaired.contains(*key))
+        let relied_on =
+            |key: &(String, String)| !self.impaired.contains(key) && !self.overtaxed.contains(key);
+        self.sets.iter().filter(move |(key, _)| relied_on(key))
     }
 }

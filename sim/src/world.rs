@@ -249,6 +249,7 @@ impl World for SimulatedWorld {
     fn employ(&mut self, jail: &str, name: &str, action: CommandAction, _: Duration) -> Result<(), String> {
         let machine = self.machine.borrow();
         let (wall, key) = (Arc::clone(&machine.wall), (jail.to_owned(), name.to_owned()));
+        lock(&wall).employ(jail, name);
         let run: Run = {
             let (jail, name) = key.clone();
             Box::new(move |script| lock(&wall).run(&jail, &name, script))
@@ -267,7 +268,7 @@ impl World for SimulatedWorld {
         let runner = self.runners.get_mut(&(jail.to_owned(), name.to_owned()));
         let jobs = runner.and_then(|runner| Some(&mut runner.workers.back_mut()?.1));
         let Some(jobs) = jobs.filter(|jobs| jobs.len() < QUEUE) else {
-            lock(&self.machine.borrow().wall).impair(jail, name);
+            lock(&self.machine.borrow().wall).overtax(jail, name);
             return false;
         };
         jobs.push_back(job);
