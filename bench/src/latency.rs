@@ -68,7 +68,7 @@ pub(crate) fn run() -> Result<(), Trouble> {
 }
 
 /// Has `attacker` fail, and waits until the kernel refuses it.
-fn ban(log: &mut File, nftables: &mut Nftables, attacker: Ipv4Addr) -> Result<Duration, Trouble> {
+pub(crate) fn ban(log: &mut File, nftables: &mut Nftables, attacker: Ipv4Addr) -> Result<Duration, Trouble> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let line = format!("{now} host sshd[7]: Failed password for root from {attacker} port 50022 ssh2\n");
     let begun = Instant::now();

@@ -3,6 +3,7 @@
 //! In: the name of a measurement. Out: its figures on standard output.
 #![forbid(unsafe_code)]
 
+mod clients;
 mod config;
 mod daemon;
 mod filter;
@@ -21,6 +22,7 @@ type Trouble = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let more: Vec<String> = std::env::args().skip(2).collect();
     let done = match std::env::args().nth(1).as_deref() {
+        Some("clients") => clients::run(),
         Some("config") => config::run(),
         Some("filter") => {
             let has = |option: &str| more.iter().any(|word| word == option);
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         Some("reload") => reload::run(),
         Some("restore") => restore::run(),
         Some(_) | None => Err(
-            "usage: stockade-bench config|firewall|latency|memory|reload|restore|filter [--alone] [--once] [SCENE]"
+            "usage: stockade-bench clients|config|firewall|latency|memory|reload|restore|filter [--alone] [--once] [SCENE]"
                 .into(),
         ),
     };

@@ -1,7 +1,7 @@
 //! Running programs: to their end with a deadline, or in the background until the test is over.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -47,11 +47,25 @@ impl Ran {
 /// If it cannot be started, or takes longer than `limit`, and is killed.
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> Ran {
+    run_with(command, "", limit)
+}
+
+/// Runs `command` to its end, with `input` to read.
+///
+/// # Panics
+///
+/// If it cannot be started, or takes longer than `limit`, and is killed.
+#[track_caller]
+pub fn run_with(command: &mut Command, input: &str, limit: Duration) -> Ran {
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = start(command);
+    // A pipe holds what a person types; who does not read it need not.
+    if let Some(mut stdin) = child.stdin.take() {
+        drop(stdin.write_all(input.as_bytes()));
+    }
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let Some(status) = ended(&mut child, limit) else {

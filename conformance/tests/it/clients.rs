@@ -5,8 +5,9 @@
 
 use std::sync::OnceLock;
 
-use stockade_conformance::{Ran, Subject, has_reference};
+use stockade_conformance::{Ran, Subject, Warm, has_reference};
 
+use crate::commands::{self, COMMANDS};
 use crate::stage::Stage;
 
 #[test]
@@ -31,6 +32,141 @@ fn our_client_and_our_server() {
         server: Subject::under_test(),
         client: Subject::under_test(),
     });
+}
+
+#[test]
+fn every_command_reads_the_same_in_our_client_and_from_our_server() {
+    if !has_reference() {
+        return;
+    }
+    let expected = every_command(THE_REFERENCE);
+    let ours = Subject::under_test();
+    let theirs = Subject::Reference;
+    for (server, client) in [(ours, theirs), (theirs, ours), (ours, ours)] {
+        let found = every_command(Pair { server, client });
+        let differences: Vec<String> = expected
+            .iter()
+            .zip(&found)
+            .filter(|(expected, found)| expected != found)
+            .map(|((words, expected), (_, found))| {
+                format!("{words}:\n  the reference: {expected:?}\n  this pair:     {found:?}")
+            })
+            .collect();
+        assert!(
+            differences.is_empty(),
+            "{} of {} with {server:?} and {client:?}:\n{}",
+            differences.len(),
+            expected.len(),
+            differences.join("\n")
+        );
+    }
+}
+
+/// What a client does by itself, or makes of what it is told in its own ways.
+#[rustfmt::skip]
+const BESIDES: [&[&str]; 34] = [
+    &["--str2sec", "1d2h"],
+    &["--str2sec", "1h30m+5"],
+    &["--str2sec", "foo"],
+    &["-V"],
+    &["--version"],
+    &["ping", "0.5"],
+    &["ping", "abc"],
+    &["ping", "-1"],
+    &["sleep", "0.05"],
+    &["sleep"],
+    &["sleep", "abc"],
+    &["-q", "status"],
+    &["-q", "status", "nojail"],
+    &["-t"],
+    &["-t", "status"],
+    &["--test", "ping"],
+    &["start"],
+    &["reload", "--all"],
+    &["reload", "--unban"],
+    &["reload", "--unban", "one"],
+    &["reload", "--restart"],
+    &["reload", "--restart", "--unban", "one"],
+    &["reload", "--if-exists", "one"],
+    &["reload", "--if-exists", "nojail"],
+    &["reload", "--bogus"],
+    &["reload", "nojail"],
+    &["reload", "x", "y"],
+    &["restart", "one"],
+    &["restart", "--unban", "one"],
+    &["restart", "--if-exists", "nojail"],
+    &["set", "two", "banip", "192.0.2.1", "2001:db8::1"],
+    &["get", "two", "banip", "--with-time"],
+    &["status", "--all"],
+    &["unban", "192.0.2.1", "2001:db8::1"],
+];
+
+/// What somebody types who has started the client with `-i`.
+const TYPED: [&str; 6] = [
+    "status\nping\nstatus nojail\nquit\n",
+    "set one\nset one maxretry 'a b'\nping 'unclosed\nexit\n",
+    "\n\necho a  'b c' \"d e\"\nexit\n",
+    "ping\n",
+    "",
+    "reload\nreload one\nstatus one\nquit\n",
+];
+
+/// Everything that can be said to a client, and what it left.
+fn every_command(pair: Pair) -> Vec<(String, Ran)> {
+    let stage = commands::stage();
+    let server = stage.start(pair.server, &["one", "two"]);
+    let mut warm = (pair.client == Subject::Reference).then(Warm::client);
+    let directory = stage.path().display().to_string();
+    let mut exchanges = Vec::new();
+    for words in COMMANDS.iter().chain(&BESIDES) {
+        let here: Vec<String> = words.iter().map(|word| stage.here(word)).collect();
+        let mut line: Vec<&str> = vec!["-c", &directory];
+        line.extend(here.iter().map(String::as_str));
+        let ran = match &mut warm {
+            Some(warm) => stage.tidy(&warm.call(stage.path(), &line)),
+            None => stage.say(pair.client, line.get(2..).unwrap_or_default()),
+        };
+        exchanges.push((words.join(" "), ran));
+    }
+    for typed in TYPED {
+        exchanges.push((
+            format!("-i: {typed:?}"),
+            stage.say_with(pair.client, &["-i"], typed),
+        ));
+    }
+    exchanges.push(("stop".to_owned(), stage.say(pair.client, &["stop"])));
+    server.ends_well();
+    exchanges
+}
+
+/// A server that the client itself starts, in the background.
+#[test]
+fn a_server_is_started_in_the_background_restarted_and_stopped() {
+    const LINES: [&[&str]; 12] = [
+        &["status"],
+        &["start"],
+        &["start"],
+        &["ping"],
+        &["status"],
+        &["restart"],
+        &["status", "one"],
+        &["reload"],
+        &["stop"],
+        &["stop"],
+        &["reload"],
+        &["ping"],
+    ];
+    if !has_reference() {
+        return;
+    }
+    let session = |subject| -> Vec<Ran> {
+        let stage = stage();
+        LINES.iter().map(|words| stage.say(subject, words)).collect()
+    };
+    let (expected, found) = (session(Subject::Reference), session(Subject::under_test()));
+    for ((words, expected), found) in LINES.iter().zip(expected).zip(found) {
+        assert_eq!(found, expected, "{words:?}");
+    }
 }
 
 /// The reference knows a banned address by its canonical spelling alone; to it the others are not banned. We know

@@ -17,7 +17,7 @@ use crate::stage::{PATIENCE, Stage};
 
 /// In this order, for each changes what the next ones find. `DIR` is the directory of the session.
 #[rustfmt::skip]
-const COMMANDS: [&[&str]; 212] = [
+pub(crate) const COMMANDS: [&[&str]; 212] = [
     &["ping"],
     &["version"],
     &["echo", "a", "b", "c"],
@@ -296,7 +296,7 @@ fn answers(subject: Subject, commands: &[&[&str]]) -> Vec<(String, String)> {
 }
 
 /// Two quiet jails, one of which has an action.
-fn stage() -> Stage {
+pub(crate) fn stage() -> Stage {
     let jails = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 5\nusedns = no\n\
         enabled = true\nfilter = simple\n[one]\nlogpath = DIR/one.log\naction = note[port=22]\n\
         [two]\nlogpath = DIR/two.log\n";
@@ -316,13 +316,14 @@ fn stage() -> Stage {
     ])
 }
 
-struct Connection {
+/// A connection to a server.
+pub(crate) struct Connection {
     stream: UnixStream,
     framer: Framer,
 }
 
 impl Connection {
-    fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let stream = UnixStream::connect(path).expect("the server listens");
         stream
             .set_read_timeout(Some(PATIENCE))
@@ -336,23 +337,7 @@ impl Connection {
     /// What a client prints for the answer to `words`, on both streams, and its exit status.
     fn ask(&mut self, words: &[String]) -> String {
         let words: Vec<Value> = words.iter().map(|word| Value::from(word.as_str())).collect();
-        self.stream
-            .write_all(&message(&Value::List(words.clone())))
-            .expect("the server reads");
-        let bytes = loop {
-            match self.framer.frame() {
-                Some(Frame::Message(bytes)) => break bytes,
-                Some(Frame::Close) => panic!("a server does not say this"),
-                None => {}
-            }
-            let mut block = [0; 4096];
-            let length = self.stream.read(&mut block).expect("the server answers");
-            assert_ne!(length, 0, "the server hung up instead of answering {words:?}");
-            let read = block.get(..length).expect("no more than asked for");
-            self.framer.push(read).expect("answers are short");
-        };
-        let value = pickle::decode(&bytes).expect("the answer is a pickle");
-        match Answer::from_value(value).expect("the answer is one") {
+        match self.send(&Value::List(words.clone())) {
             Answer::Reply(reply) => {
                 let rendered = render(&words, &reply, Charset::Unicode);
                 match rendered.error {
@@ -362,5 +347,37 @@ impl Connection {
             }
             answer @ (Answer::Refused(_) | Answer::ShuttingDown) => format!("{answer:?}"),
         }
+    }
+
+    /// The answer to a request.
+    pub(crate) fn send(&mut self, request: &Value) -> Answer {
+        self.stream
+            .write_all(&message(request))
+            .expect("the server reads");
+        let bytes = loop {
+            match self.framer.frame() {
+                Some(Frame::Message(bytes)) => break bytes,
+                Some(Frame::Close) => panic!("a server does not say this"),
+                None => {}
+            }
+            let mut block = [0; 4096];
+            let length = self.stream.read(&mut block).unwrap_or_else(|error| {
+                panic!("the server answers {}: {error}", request.repr());
+            });
+            assert_ne!(
+                length,
+                0,
+                "the server hung up instead of answering {}",
+                request.repr()
+            );
+            let read = block.get(..length).expect("no more than asked for");
+            self.framer.push(read).expect("answers are short");
+        };
+        // The reference shows some of its own objects, which no client could make anything of.
+        let value = match pickle::decode(&bytes) {
+            Ok(value) => value,
+            Err(error) => return Answer::Refused(error.to_string()),
+        };
+        Answer::from_value(value).expect("the answer is one")
     }
 }

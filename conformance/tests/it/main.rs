@@ -20,6 +20,7 @@ mod places;
 mod random;
 mod regex;
 mod reload;
+mod requests;
 mod samples;
 mod stage;
 mod takeover;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use stockade_conformance::{Ran, Running, Subject, run, spawn, until, within};
+use stockade_conformance::{Ran, Running, Subject, run, run_with, spawn, until, within};
 use tempfile::TempDir;
 
 /// How long anything may take that should take less than a second, on a machine busy with other tests.
@@ -92,6 +92,8 @@ impl Stage {
         // What a server before has written is none of this one's doing.
         let before = self.read("log").len();
         let mut command = subject.server(Some(self.path()));
+        // A relative path of a client is one of ours then.
+        command.current_dir(self.path());
         prepare(&mut command);
         let mut server = Server {
             running: spawn(&mut command, &self.path().join("said")),
@@ -122,7 +124,17 @@ impl Stage {
     /// Runs a client; what it printed, as it would be anywhere.
     pub(crate) fn say(&self, client: Subject, words: &[&str]) -> Ran {
         let mut command = client.client(Some(self.path()));
-        let ran = run(command.args(words), PATIENCE);
+        self.tidy(&run(command.args(words), PATIENCE))
+    }
+
+    /// The same with something to read.
+    pub(crate) fn say_with(&self, client: Subject, words: &[&str], input: &str) -> Ran {
+        let mut command = client.client(Some(self.path()));
+        self.tidy(&run_with(command.args(words), input, PATIENCE))
+    }
+
+    /// What a client printed, as it would be anywhere.
+    pub(crate) fn tidy(&self, ran: &Ran) -> Ran {
         let plain = |text: &str| {
             text.split_inclusive('\n')
                 .map(without_process)

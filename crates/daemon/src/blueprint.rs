@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
+use stockade_datetime::duration::DurationError;
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Filter, Mode, Regex, RegexError, UseDns};
 use stockade_jail::formula::{self, Formula, FormulaError};
 use stockade_jail::{self as jail, BanTime, Entry, FactorError, IgnoreCache, IgnoreList, Increment};
 use stockade_protocol::{Failure, Reply, Value, definition};
 
+use crate::methods::{self, Call};
 use crate::patterns::Patterns;
 use crate::places::{Place, Places};
 
@@ -47,6 +49,8 @@ pub struct Blueprint {
     pub logpath: Vec<LogPath>,
     /// How failures are counted.
     pub counting: jail::Settings,
+    /// `maxmatches` as it was given, for whoever asks: a negative one keeps no lines.
+    pub maxmatches: i64,
     /// `findtime` as it was evaluated, for whoever asks.
     pub findtime: Number,
     /// Whether the machine's own addresses are spared.
@@ -104,6 +108,7 @@ impl Blueprint {
             logencoding: "auto".to_owned(),
             journalmatch: Vec::new(),
             logpath: Vec::new(),
+            maxmatches: i64::try_from(jail::Settings::default().maxmatches).unwrap_or(i64::MAX),
             counting: jail::Settings::default(),
             findtime: Number::Int(600),
             ignoreself: true,
@@ -144,7 +149,14 @@ impl Blueprint {
     fn dates(&self) -> Result<Filter, Failure> {
         let mut filter = Filter::new(Mode::default(), self.start_year);
         if let Some(pattern) = &self.datepattern {
-            filter.set_datepattern(pattern).map_err(value_error)?;
+            filter.set_datepattern(pattern).map_err(|error| {
+                let text = error.to_string();
+                let by_python = [": unsupported format character ", ": incomplete format"];
+                match by_python.iter().any(|cause| text.contains(cause)) {
+                    true => Failure::type_error(text),
+                    false => Failure::value_error(text),
+                }
+            })?;
         }
         Ok(filter)
     }
@@ -241,20 +253,26 @@ impl Blueprint {
             "action" => self.set_action(arguments, multi),
             "usedns" => {
                 // Anything else is the safe one.
-                self.usedns = UseDns::parse(&text(arguments, 0)?).unwrap_or(UseDns::No);
+                let word = argument(arguments, 0)?;
+                let word = if let Value::Bool(is_yes) = word {
+                    if *is_yes { "yes" } else { "no" }
+                } else {
+                    word.text_with("lower")?
+                };
+                self.usedns = UseDns::parse(word).unwrap_or(UseDns::No);
                 self.get(property, &[])
             }
             "prefregex" => {
-                let source = text(arguments, 0)?;
-                self.prefregex = if source.is_empty() {
-                    None
+                let source = argument(arguments, 0)?;
+                self.prefregex = if source.is_true() {
+                    Some(self.compile(patterns, source.searchable()?, false)?)
                 } else {
-                    Some(self.compile(patterns, &source, false)?)
+                    None
                 };
                 self.get(property, &[])
             }
-            "addfailregex" => self.add_failregex(patterns, arguments),
-            "addignoreregex" => self.add_ignoreregex(patterns, arguments),
+            "addfailregex" => self.add_failregex(patterns, arguments, multi),
+            "addignoreregex" => self.add_ignoreregex(patterns, arguments, multi),
             "delfailregex" => {
                 delete_at(&mut self.failregex, arguments)?;
                 delete_at(&mut self.places.failregex, arguments)?;
@@ -274,19 +292,27 @@ impl Blueprint {
                 self.get(property, &[])
             }
             "datepattern" => {
-                let old = self.datepattern.replace(text(arguments, 0)?);
+                let pattern = argument(arguments, 0)?.searchable()?.to_owned();
+                let old = self.datepattern.replace(pattern);
                 self.get(property, &[]).inspect_err(|_| self.datepattern = old)
             }
             "logtimezone" => {
-                let zone = text(arguments, 0)?;
-                Filter::new(Mode::default(), self.start_year)
-                    .set_logtimezone(&zone)
-                    .map_err(value_error)?;
-                self.logtimezone = Some(zone).filter(|zone| !zone.is_empty());
+                let zone = argument(arguments, 0)?;
+                self.logtimezone = if *zone == Value::None {
+                    None
+                } else {
+                    let zone = zone.searchable()?;
+                    let set = Filter::new(Mode::default(), self.start_year).set_logtimezone(zone);
+                    set.map_err(|_| {
+                        let zone = Value::from(zone).repr();
+                        Failure::value_error(format!("Unknown or unsupported time zone: {zone}"))
+                    })?;
+                    Some(zone.to_owned())
+                };
                 self.get(property, &[])
             }
             "logencoding" => {
-                let encoding = text(arguments, 0)?;
+                let encoding = argument(arguments, 0)?.text_with("lower")?.to_owned();
                 if !encoding.eq_ignore_ascii_case("auto") {
                     stockade_filter::Encoding::named(&encoding)
                         .map_err(|_| Failure::lookup_error(format!("unknown encoding: {encoding}")))?;
@@ -326,7 +352,8 @@ impl Blueprint {
                 self.get(property, &[])
             }
             "maxmatches" => {
-                self.counting.maxmatches = usize::try_from(argument(arguments, 0)?.int()?).unwrap_or(0);
+                self.maxmatches = argument(arguments, 0)?.int()?;
+                self.counting.maxmatches = usize::try_from(self.maxmatches).unwrap_or(0);
                 self.get(property, &[])
             }
             "findtime" => {
@@ -343,17 +370,24 @@ impl Blueprint {
                 self.get(property, &[])
             }
             "addignoreip" => {
-                for entry in texts(arguments).into_iter().filter(|entry| !entry.is_empty()) {
+                for entry in arguments {
+                    let entry = entry.searchable()?;
+                    let inside = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+                    let entry = inside.unwrap_or(entry).to_owned();
+                    if entry.is_empty() {
+                        continue;
+                    }
                     Entry::parse(&entry).map_err(value_error)?;
-                    if !self.ignoreip.contains(&entry) {
+                    let known = |known: &String| canonical(known) == canonical(&entry);
+                    if !self.ignoreip.iter().any(known) {
                         self.ignoreip.push(entry);
                     }
                 }
                 self.get("ignoreip", &[])
             }
             "delignoreip" => {
-                let entry = text(arguments, 0)?;
-                let index = self.ignoreip.iter().position(|known| *known == entry);
+                let entry = argument(arguments, 0)?.searchable()?.to_owned();
+                let index = self.ignoreip.iter().position(|known| canonical(known) == entry);
                 let index = index.ok_or_else(|| Failure::value_error("list.remove(x): x not in list"))?;
                 self.ignoreip.remove(index);
                 self.get("ignoreip", &[])
@@ -468,7 +502,7 @@ impl Blueprint {
             }
             "logpath" => Value::list(self.logpath.iter().map(|log| log.path.as_str())),
             "maxretry" => Value::Int(self.counting.maxretry),
-            "maxmatches" => Value::from(self.counting.maxmatches),
+            "maxmatches" => Value::Int(self.maxmatches),
             "findtime" => number(self.findtime),
             "bantime" => Value::Int(self.counting.bantime.seconds()),
             "ignoreself" => Value::Bool(self.ignoreself),
@@ -480,7 +514,7 @@ impl Blueprint {
                     )
                 };
                 let (single, other): (Vec<&String>, Vec<&String>) = self.ignoreip.iter().partition(is_single);
-                Value::list(other.into_iter().chain(single).map(String::as_str))
+                Value::list(other.into_iter().chain(single).map(|entry| canonical(entry)))
             }
             "ignorecommand" => self
                 .ignorecommand
@@ -498,9 +532,18 @@ impl Blueprint {
             "action" => return self.action_property(arguments),
             "actionproperties" => {
                 let action = self.action(&text(arguments, 0)?)?;
-                let mut names: Vec<&str> = action.properties.iter().map(|(name, _)| name.as_str()).collect();
+                let set = action.properties.iter().map(|(name, _)| name.as_str());
+                let mut names: Vec<&str> = set
+                    .filter(|name| !name.starts_with('_') && !methods::METHODS.contains(name))
+                    .chain(methods::PROPERTIES)
+                    .collect();
                 names.sort_unstable();
+                names.dedup();
                 Value::list(names)
+            }
+            "actionmethods" => {
+                self.action(&text(arguments, 0)?)?;
+                Value::list(methods::METHODS)
             }
             _ => match property.strip_prefix("bantime.") {
                 Some(option) => self.increment(option).cloned().unwrap_or(Value::None),
@@ -522,7 +565,19 @@ impl Blueprint {
         if self.actions.iter().any(|action| action.name == name) {
             return Err(Failure::value_error(format!("Action {name} already exists")));
         }
-        let python = arguments.get(1).map(Value::text);
+        let python = match arguments.get(1) {
+            None => None,
+            Some(file) => {
+                methods::json(arguments.get(2).unwrap_or(&Value::None))?;
+                let file = file.text();
+                let there = std::fs::metadata(&file);
+                there.map_err(|error| {
+                    let (errno, message) = (error.raw_os_error().unwrap_or(2), crate::store::os_text(&error));
+                    Failure::os_error(errno, message, file.clone())
+                })?;
+                Some(file)
+            }
+        };
         self.actions.push(ActionBlueprint {
             name: name.clone(),
             properties: Vec::new(),
@@ -547,21 +602,39 @@ impl Blueprint {
     /// Where the jail has no such action, or a value cannot be used.
     fn set_action(&mut self, arguments: &[Value], multi: bool) -> Reply {
         let name = text(arguments, 0)?;
+        self.action(&name)?;
         let mut pairs = Vec::new();
         if multi {
-            for pair in argument(arguments, 1)?.items().unwrap_or_default() {
+            let list = argument(arguments, 1)?;
+            // Python goes through a text as well, and finds no second part in a character of it.
+            let list = if let Value::Str(text) = list {
+                if !text.is_empty() {
+                    let message = ["string index out of range"];
+                    return Err(Failure::new("builtins", "IndexError", message));
+                }
+                &[]
+            } else {
+                list.items().ok_or_else(|| not_iterable(list))?
+            };
+            for pair in list {
                 let pair = pair.items().unwrap_or_default();
-                pairs.push((text(pair, 0)?, argument(pair, 1)?.clone()));
+                pairs.push((
+                    attribute(argument(pair, 0)?)?.to_owned(),
+                    argument(pair, 1)?.clone(),
+                ));
             }
         } else {
-            pairs.push((text(arguments, 1)?, argument(arguments, 2)?.clone()));
+            let property = attribute(argument(arguments, 1)?)?;
+            pairs.push((property.to_owned(), argument(arguments, 2)?.clone()));
         }
-        self.action(&name)?;
         let mut answer = Value::Bool(true);
         for (property, mut value) in pairs {
             // The ban's own time is meant by that tag, never a fixed one.
             if property == "bantime" {
-                continue;
+                if multi {
+                    continue;
+                }
+                return Err(no_attribute(&property));
             }
             if property == "timeout" {
                 value = number(seconds(&[value], 0)?);
@@ -576,6 +649,22 @@ impl Blueprint {
         Ok(answer)
     }
 
+    /// What `set JAIL action NAME METHOD [JSON]` calls; nothing where it is no method.
+    ///
+    /// # Errors
+    /// Where there is no such action, or the call is none.
+    pub(crate) fn call(&self, arguments: &[Value]) -> Result<Option<Call>, Failure> {
+        let [name, method, rest @ ..] = arguments else {
+            return Ok(None);
+        };
+        let method = method.as_str().filter(|method| methods::METHODS.contains(method));
+        let Some(method) = method else {
+            return Ok(None);
+        };
+        self.action(&name.text())?;
+        Call::parse(method, rest.first()).map(Some)
+    }
+
     /// What was said of `bantime.OPTION`.
     #[must_use]
     pub fn increment(&self, option: &str) -> Option<&Value> {
@@ -585,9 +674,9 @@ impl Blueprint {
             .map(|(_, value)| value)
     }
 
-    fn add_failregex(&mut self, patterns: &mut Patterns, arguments: &[Value]) -> Reply {
+    fn add_failregex(&mut self, patterns: &mut Patterns, arguments: &[Value], multi: bool) -> Reply {
         let mut added = Vec::new();
-        for source in flat_texts(arguments) {
+        for source in sources(arguments, multi)? {
             let regex = self.compile(patterns, &source, self.maxlines > 1)?;
             // Before 0.10 patterns were written with `(?P<host>…)`, and those are around still.
             let has_id = |regex: &Arc<Regex>| regex.has_id() || regex.counts_host();
@@ -599,15 +688,21 @@ impl Blueprint {
             added.push(regex);
         }
         self.failregex.extend(added);
+        if multi {
+            return Ok(Value::Bool(true));
+        }
         self.get("failregex", &[])
     }
 
-    fn add_ignoreregex(&mut self, patterns: &mut Patterns, arguments: &[Value]) -> Reply {
+    fn add_ignoreregex(&mut self, patterns: &mut Patterns, arguments: &[Value], multi: bool) -> Reply {
         let mut added = Vec::new();
-        for source in flat_texts(arguments) {
+        for source in sources(arguments, multi)? {
             added.push(self.compile(patterns, &source, false)?);
         }
         self.ignoreregex.extend(added);
+        if multi {
+            return Ok(Value::Bool(true));
+        }
         self.get("ignoreregex", &[])
     }
 
@@ -631,14 +726,14 @@ impl Blueprint {
     fn set_increment(&mut self, option: &str, value: &Value) -> Reply {
         let stored = match option {
             "increment" => Value::Bool(boolean(value)),
-            "maxtime" | "rndtime" if !value.text().is_empty() => {
+            "maxtime" | "rndtime" if *value != Value::None && !value.text().is_empty() => {
                 number(seconds(std::slice::from_ref(value), 0)?)
             }
             _ => value.clone(),
         };
         let before = self.increment.clone();
         self.increment.retain(|(known, _)| known != option);
-        if !value.text().is_empty() {
+        if option == "increment" || !value.text().is_empty() && *value != Value::None {
             self.increment.push((option.to_owned(), stored));
         }
         match self.growth() {
@@ -691,11 +786,12 @@ impl Blueprint {
     }
 
     fn action_property(&self, arguments: &[Value]) -> Reply {
-        let (name, property) = (text(arguments, 0)?, text(arguments, 1)?);
-        let action = self.action(&name)?;
-        action.get(&property).cloned().ok_or_else(|| {
-            Failure::attribute_error(format!("'CommandAction' object has no attribute '{property}'"))
-        })
+        let action = self.action(&text(arguments, 0)?)?;
+        let property = attribute(argument(arguments, 1)?)?;
+        let value = action.get(property).cloned();
+        value
+            .or_else(|| methods::initial(property))
+            .ok_or_else(|| no_attribute(property))
     }
 }
 
@@ -726,8 +822,33 @@ impl ActionBlueprint {
     }
 }
 
-/// The words that mean yes; everything else means no.
+/// An entry of `ignoreip` as it is shown, by which it is also known.
+fn canonical(entry: &str) -> String {
+    match Entry::parse(entry) {
+        Ok(Some(entry)) => entry.to_string(),
+        Ok(None) | Err(_) => entry.to_owned(),
+    }
+}
+
+/// The name of an attribute, which is a text.
+fn attribute(name: &Value) -> Result<&str, Failure> {
+    name.as_str().ok_or_else(|| {
+        Failure::type_error(format!(
+            "attribute name must be string, not '{}'",
+            name.type_name()
+        ))
+    })
+}
+
+fn no_attribute(property: &str) -> Failure {
+    Failure::attribute_error(format!("'CommandAction' object has no attribute '{property}'"))
+}
+
+/// The words that mean yes; every other text means no. What is no text is what Python takes it for.
 pub(crate) fn boolean(value: &Value) -> bool {
+    if value.as_str().is_none() {
+        return value.is_true();
+    }
     matches!(value.text().to_lowercase().as_str(), "1" | "on" | "true" | "yes")
 }
 
@@ -743,12 +864,31 @@ pub(crate) fn texts(arguments: &[Value]) -> Vec<String> {
     arguments.iter().map(Value::text).collect()
 }
 
-/// The arguments as texts; those of `multi-set` come as one list.
-fn flat_texts(arguments: &[Value]) -> Vec<String> {
-    match arguments {
-        [one] => one.items().map_or_else(|| vec![one.text()], texts),
-        several => texts(several.get(..1).unwrap_or_default()),
+/// The expressions to be added: one, or with `multi-set` a list, and what Python goes through as if it were one.
+fn sources(arguments: &[Value], multi: bool) -> Result<Vec<String>, Failure> {
+    let first = argument(arguments, 0)?;
+    if !multi {
+        return Ok(vec![first.searchable()?.to_owned()]);
     }
+    match first {
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => items
+            .iter()
+            .map(|item| item.searchable().map(str::to_owned))
+            .collect(),
+        Value::Str(text) => Ok(text.chars().map(String::from).collect()),
+        other @ (Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Dict(_)
+        | Value::Exception(_)) => Err(not_iterable(other)),
+    }
+}
+
+fn not_iterable(value: &Value) -> Failure {
+    Failure::type_error(format!("'{}' object is not iterable", value.type_name()))
 }
 
 /// A time expression.
@@ -760,7 +900,18 @@ pub(crate) fn seconds(arguments: &[Value], index: usize) -> Result<Number, Failu
     if let Value::Float(seconds) = value {
         return Ok(Number::Float(*seconds));
     }
-    duration::seconds(&value.text()).map_err(|error| Failure::name_error(error.to_string()))
+    if let Value::Bool(value) = value {
+        return Ok(Number::Int(i64::from(*value)));
+    }
+    duration::seconds(value.searchable()?).map_err(|error| match error {
+        DurationError::Syntax { message, line } => Failure::syntax_error(message, line),
+        DurationError::Name { .. } => Failure::name_error(error.to_string()),
+        DurationError::Arithmetic(message) if message.contains("by zero") => {
+            Failure::new("builtins", "ZeroDivisionError", [message])
+        }
+        DurationError::Arithmetic(message) => Failure::type_error(message),
+        DurationError::TooLong { .. } => value_error(error),
+    })
 }
 
 /// Whole microseconds; what does not fit is as long as can be.
@@ -791,7 +942,11 @@ fn regex_error(error: &RegexError) -> Failure {
 }
 
 fn delete_at<T>(list: &mut Vec<T>, arguments: &[Value]) -> Result<(), Failure> {
-    let index = argument(arguments, 0)?.int()?;
+    let index = match argument(arguments, 0)?.int() {
+        // No list is that long.
+        Err(failure) if failure.class == "OverflowError" => return Ok(()),
+        index => index?,
+    };
     if let Some(index) = usize::try_from(index).ok().filter(|&index| index < list.len()) {
         list.remove(index);
     }

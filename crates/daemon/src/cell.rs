@@ -21,6 +21,7 @@ use stockade_protocol::{Failure, Value};
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
 use crate::log::Level;
+use crate::methods::Call;
 use crate::places::Behind;
 use crate::resolver;
 use crate::runner::Job;
@@ -615,6 +616,48 @@ impl Cell {
             );
         }
         taken
+    }
+
+    /// Calls a method of an action on the word of a client. What the daemon keeps in the firewall by itself is what
+    /// the ban list says, and no call changes that.
+    ///
+    /// # Errors
+    /// Where there is no such action, or it has too much to do already.
+    pub(crate) fn call(
+        &self,
+        world: &mut impl World,
+        now: Timestamp,
+        name: &str,
+        call: Call,
+    ) -> Result<(), Failure> {
+        let action = self.actions.iter().find(|action| action.name == name);
+        let action = action.ok_or_else(|| Failure::invalid_action(name))?;
+        if !matches!(action.kind, Kind::Commands) {
+            return Ok(());
+        }
+        let jail = self.facts();
+        let ticket = |ip: &str| {
+            let id = Id::parse(ip);
+            let ticket = self.jail.ticket(&id).unwrap_or_else(|| Ticket::new(id, now));
+            Box::new(BanFacts {
+                ticket,
+                jail: jail.clone(),
+            })
+        };
+        let job = match call {
+            Call::Start => Job::Start(no_ban(&jail, now)),
+            Call::Stop => Job::Stop(no_ban(&jail, now)),
+            Call::Flush => Job::Flush(no_ban(&jail, now), Vec::new()),
+            Call::Reload => Job::Reload(no_ban(&jail, now)),
+            Call::Ban(ip) => Job::Ban(ticket(&ip)),
+            Call::Prolong(ip) => Job::Prolong(ticket(&ip)),
+            Call::Unban(ip) => Job::Unban(ticket(&ip)),
+        };
+        if self.order(world, action, job) {
+            Ok(())
+        } else {
+            Err(Failure::runtime_error(format!("Action {name} is too far behind")))
+        }
     }
 
     fn facts(&self) -> JailFacts {

@@ -171,7 +171,7 @@ impl<D: Disk> Following<D> {
                     self.log.write(Level::ERROR, FILTER, &text);
                     Failure::os_error(
                         error.raw_os_error().unwrap_or(0),
-                        error.to_string(),
+                        crate::store::os_text(&error),
                         log.path.clone(),
                     )
                 })?;

@@ -16,6 +16,7 @@ use crate::firewall::{Removal, concerns};
 use crate::growth::Remembered;
 use crate::judge::Verdict;
 use crate::log::Level;
+use crate::methods::Call;
 use crate::resolver;
 use crate::world::{Entry, Lines, World};
 
@@ -398,6 +399,22 @@ impl Jails {
     ) -> Result<usize, Failure> {
         let cell = self.cell_mut(name).ok_or_else(|| Failure::unknown_jail(name))?;
         Ok(cell.with_effects(world, now, |jail, effects| jail.ban_on(now, ids, terms, effects)))
+    }
+
+    /// Calls a method of an action on the word of a client.
+    ///
+    /// # Errors
+    /// Where there is no such jail or action, or it has too much to do already.
+    pub(crate) fn call(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        name: &str,
+        action: &str,
+        call: Call,
+    ) -> Result<(), Failure> {
+        let cell = self.cell(name).ok_or_else(|| Failure::unknown_jail(name))?;
+        cell.call(world, now, action, call)
     }
 
     /// Unbans in one jail, or in all of them; returns how many bans ended, and which ids were not banned.

@@ -173,6 +173,9 @@ impl<D: Disk> Keeping<D> {
     /// Has the database in another place from now on.
     pub fn set_store(&mut self, store: Store) {
         std::mem::replace(&mut self.store, store).close();
+        // What was said of the one before is not true of this one.
+        self.dbmaxmatches = Value::Int(DBMAXMATCHES);
+        self.dbpurgeage = Value::Int(DBPURGEAGE);
     }
 
     /// The database.

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod keeping;
 pub mod log;
 pub mod machine;
+mod methods;
 mod outside;
 pub mod patterns;
 pub mod places;

@@ -18,7 +18,7 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Id, Ticket};
-use stockade_protocol::{Answer, Failure, Reply, Value};
+use stockade_protocol::{Answer, Failure, Reply, Value, definition};
 use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
 use crate::blueprint::{self, Blueprint};
@@ -345,13 +345,16 @@ impl World for Outside {
         let text = value.text();
         match option {
             "loglevel" => {
-                self.log
-                    .set_level(&text)
-                    .map_err(|error| Failure::value_error(error.to_string()))?;
+                self.log.set_level(value.text_with("upper")?).map_err(|error| {
+                    let text = Value::from(error.0).repr();
+                    Failure::value_error(format!("Invalid log level {text}"))
+                })?;
             }
             "logtarget" => {
+                let target = value.searchable()?;
+                definition::parse(target).map_err(|error| Failure::value_error(error.to_string()))?;
                 self.log
-                    .set_target(&text, true)
+                    .set_target(target, true)
                     .map_err(|error| Failure::exception(error.to_string()))?;
             }
             "syslogsocket" => {
@@ -377,7 +380,9 @@ impl World for Outside {
                 if let Some((key, _)) = pairs.iter().find(|(key, _)| key.as_str() != Some("stacksize")) {
                     return Err(Failure::key_error(format!("unknown option {}", key.repr())));
                 }
-                self.stacksize = value.get("stacksize").cloned().unwrap_or(Value::None);
+                if let Some(size) = value.get("stacksize") {
+                    self.stacksize = Value::Int(stacksize(size)?);
+                }
                 return Ok(Value::None);
             }
             "dbfile" => {
@@ -592,4 +597,16 @@ impl World for Outside {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The stack of a thread in KiB: 0 for the usual one, or at least 32.
+fn stacksize(size: &Value) -> Result<i64, Failure> {
+    match size.int()? {
+        ..=-1 => Err(Failure::value_error("size must be 0 or a positive value")),
+        small @ 1..32 => Err(Failure::value_error(format!(
+            "size not valid: {} bytes",
+            small * 1024
+        ))),
+        size => Ok(size),
+    }
 }

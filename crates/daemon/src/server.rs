@@ -270,13 +270,26 @@ impl<W: World> Server<W> {
             }
             Command::FlushLogs => Ok(self.world.reopen_log().into()),
             Command::Status { all, flavor } => {
-                Ok(status::server(&self.jails, &self.world, all, flavor.as_deref()))
+                let drafts = self.draft_names();
+                Ok(status::server(
+                    &self.jails,
+                    &drafts,
+                    &self.world,
+                    all,
+                    flavor.as_deref(),
+                ))
+            }
+            Command::JailStatus { jail, flavor } if self.draft(&jail).is_some() => {
+                Ok(status::draft(flavor.as_deref().unwrap_or("basic")))
             }
             Command::JailStatus { jail, flavor } => {
                 status::jail(&self.jails, &mut self.world, &jail, flavor.as_deref())
             }
-            Command::Statistics => Ok(status::statistics(&self.jails, &self.world)),
-            Command::Banned(ids) => Ok(status::banned(&self.jails, &ids)),
+            Command::Statistics => {
+                let drafts = self.draft_names();
+                Ok(status::statistics(&self.jails, &drafts, &self.world))
+            }
+            Command::Banned(ids) => Ok(status::banned(&self.jails, &self.draft_names(), &ids)),
             Command::UnbanAll => {
                 let count = self.jails.unban_all(&mut self.world, now, None);
                 self.world.forget_ban(None, None);
@@ -291,6 +304,7 @@ impl<W: World> Server<W> {
                 Ok(Value::from(count))
             }
             Command::StopJails => {
+                self.drafts.clear();
                 self.jails.stop_all(&mut self.world, now);
                 Ok(Value::None)
             }
@@ -433,6 +447,18 @@ impl<W: World> Server<W> {
             _ => {}
         }
         let mut blueprint = self.any_blueprint(jail)?.clone();
+        if property == "action"
+            && !multi
+            && let Some(call) = blueprint.call(arguments)?
+        {
+            let answer = call.answer();
+            // The actions of a jail that has not begun have nothing to do yet.
+            if self.draft(jail).is_none() {
+                let name = blueprint::text(arguments, 0)?;
+                self.jails.call(&mut self.world, now, jail, &name, call)?;
+            }
+            return Ok(answer);
+        }
         let answer = blueprint.set_with(&mut self.patterns, property, arguments, multi)?;
         match self.drafts.iter_mut().find(|draft| draft.name == jail) {
             Some(draft) => *draft = blueprint,
@@ -476,13 +502,17 @@ impl<W: World> Server<W> {
                 let ids: Vec<Id> = words.iter().map(|id| Id::parse(id)).collect();
                 let (count, absent) = self.jails.unban(&mut self.world, now, Some(jail), &ids)?;
                 if reports && !absent.is_empty() {
-                    let absent = Value::list(absent.iter().map(ToString::to_string)).repr();
+                    // As they were given.
+                    let given = words.iter().zip(&ids).filter(|(_, id)| absent.contains(id));
+                    let absent = Value::list(given.map(|(word, _)| word)).repr();
                     return Err(Failure::value_error(format!("not banned: {absent}")));
                 }
                 Ok(Value::from(count))
             }
             _ => {
-                let id = Id::parse(&blueprint::text(arguments, 0)?);
+                let id = words.first().map(|id| Id::parse(id)).ok_or_else(|| {
+                    Failure::type_error("Filter.addAttempt() missing 1 required positional argument: 'ip'")
+                })?;
                 words.remove(0);
                 Ok(Value::Int(i64::from(self.jails.attempt(
                     &mut self.world,
@@ -497,6 +527,11 @@ impl<W: World> Server<W> {
 
     fn get_jail(&self, jail: &str, property: &str, arguments: &[Value]) -> Reply {
         match property {
+            "banip" | "banned" if self.draft(jail).is_some() => Ok(match arguments {
+                [_] if property == "banned" => Value::Int(0),
+                [_, ..] if property == "banned" => Value::list(arguments.iter().map(|_| 0)),
+                _ => Value::List(Vec::new()),
+            }),
             "banip" | "banned" => status::bans(self.jails.jail(jail)?, property, arguments),
             "logpath" if self.jails.blueprint(jail).is_some() => Ok(status::logs(&self.world, jail)),
             _ => self.any_blueprint(jail)?.get(property, arguments),
@@ -580,6 +615,11 @@ impl<W: World> Server<W> {
         self.world
             .log(Level::INFO, SERVER, format_args!("Jail '{name}' reloaded"));
         Ok(())
+    }
+
+    /// The names of jails that were added and not started yet.
+    fn draft_names(&self) -> Vec<&str> {
+        self.drafts.iter().map(|draft| draft.name.as_str()).collect()
     }
 
     fn draft(&self, name: &str) -> Option<&Blueprint> {

@@ -15,21 +15,29 @@ use crate::zone::local_zone;
 const FLAVORS: [&str; 4] = ["short", "basic", "stats", "cymru"];
 
 /// `status [--all [FLAVOR]]`.
-pub(crate) fn server(jails: &Jails, world: &impl World, all: bool, flavor: Option<&str>) -> Value {
+pub(crate) fn server(
+    jails: &Jails,
+    drafts: &[&str],
+    world: &impl World,
+    all: bool,
+    flavor: Option<&str>,
+) -> Value {
     if all && flavor == Some("stats") {
-        return statistics(jails, world);
+        return statistics(jails, drafts, world);
     }
-    let names = sorted(jails);
+    let names = sorted(jails, drafts);
     let mut parts = vec![
         Value::pair("Number of jail", Value::from(names.len())),
         Value::pair("Jail list", names.join(", ")),
     ];
     if all {
-        let each = names.iter().filter_map(|name| {
-            let jail = jails.jail(name).ok()?;
-            let reached = jails.limits_reached(name);
-            let status = one((jail, &reached), world, name, flavor.unwrap_or("basic"));
-            Some((Value::from(*name), status))
+        let each = names.iter().map(|name| {
+            let flavor = flavor.unwrap_or("basic");
+            let status = match jails.jail(name) {
+                Ok(jail) => one((jail, &jails.limits_reached(name)), world, name, flavor),
+                Err(_) => draft(flavor),
+            };
+            (Value::from(*name), status)
         });
         parts.push(Value::Dict(each.collect()));
     }
@@ -55,16 +63,19 @@ pub(crate) fn jail(jails: &Jails, world: &mut impl World, name: &str, flavor: Op
 }
 
 /// `stats`: backend and counts of each jail.
-pub(crate) fn statistics(jails: &Jails, world: &impl World) -> Value {
-    let each = sorted(jails).into_iter().filter_map(|name| {
-        let jail = jails.jail(name).ok()?;
-        Some((Value::from(name), one((jail, &[]), world, name, "stats")))
+pub(crate) fn statistics(jails: &Jails, drafts: &[&str], world: &impl World) -> Value {
+    let each = sorted(jails, drafts).into_iter().map(|name| {
+        let status = match jails.jail(name) {
+            Ok(jail) => one((jail, &[]), world, name, "stats"),
+            Err(_) => draft("stats"),
+        };
+        (Value::from(name), status)
     });
     Value::Dict(each.collect())
 }
 
 /// `banned [ID…]`: what each jail has banned, or which jails have banned each id.
-pub(crate) fn banned(jails: &Jails, ids: &[String]) -> Value {
+pub(crate) fn banned(jails: &Jails, drafts: &[&str], ids: &[String]) -> Value {
     let each = || {
         jails
             .names()
@@ -75,6 +86,8 @@ pub(crate) fn banned(jails: &Jails, ids: &[String]) -> Value {
             let ids = Value::list(jail.bans().map(|ban| ban.id.to_string()));
             Value::Dict(vec![(name.into(), ids)])
         });
+        let none = |name: &&str| Value::Dict(vec![((*name).into(), Value::List(Vec::new()))]);
+        let lists = lists.chain(drafts.iter().map(none));
         return Value::List(lists.collect());
     }
     let lists = ids.iter().map(|id| {
@@ -132,6 +145,27 @@ pub(crate) fn local_time(zone: &TimeZone, time: Timestamp) -> String {
     }
 }
 
+/// The status of a jail that was added and has not begun: nothing has happened in it.
+pub(crate) fn draft(flavor: &str) -> Value {
+    let none = || Value::List(Vec::new());
+    if flavor == "stats" {
+        return Value::List(vec!["polling".into(), Value::pair(0, 0), Value::pair(0, 0)]);
+    }
+    let filter = vec![
+        Value::pair("Currently failed", 0),
+        Value::pair("Total failed", 0),
+        Value::pair("File list", none()),
+    ];
+    let mut actions = vec![Value::pair("Currently banned", 0), Value::pair("Total banned", 0)];
+    if flavor != "short" {
+        actions.push(Value::pair("Banned IP list", none()));
+    }
+    Value::List(vec![
+        Value::pair("Filter", Value::List(filter)),
+        Value::pair("Actions", Value::List(actions)),
+    ])
+}
+
 fn one(
     (jail, reached): (&Jail, &[(&'static str, u64)]),
     world: &impl World,
@@ -181,8 +215,8 @@ fn one(
     ])
 }
 
-fn sorted(jails: &Jails) -> Vec<&str> {
-    let mut names: Vec<&str> = jails.names().collect();
+fn sorted<'a>(jails: &'a Jails, drafts: &[&'a str]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = jails.names().chain(drafts.iter().copied()).collect();
     names.sort_unstable();
     names
 }

@@ -129,7 +129,7 @@ impl StoreError {
 }
 
 /// The system's text for an error, without the number that the standard library puts behind it.
-fn os_text(error: &io::Error) -> String {
+pub(crate) fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((text, _)) => text.to_owned(),

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::value::write_items;
-use crate::{Failure, Value};
+use crate::{Failure, Value, definition};
 
 /// A command to the daemon, from the configuration or from the control socket.
 ///
@@ -213,7 +213,10 @@ impl Command {
             "unban" => match words.rest(1) {
                 [] => Err(Failure::invalid_command()),
                 [first, ..] if first.as_str() == Some("--all") => Ok(Self::UnbanAll),
-                _ => Ok(Self::Unban(words.texts(1))),
+                ids => {
+                    ids.iter().try_for_each(check_id)?;
+                    Ok(Self::Unban(words.texts(1)))
+                }
             },
             "stop" => match words.rest(1) {
                 [] => Ok(Self::Stop),
@@ -365,10 +368,6 @@ impl<'a> Words<'a> {
         self.0.get(from..).unwrap_or_default()
     }
 
-    fn text(&self, index: usize) -> Result<String, Failure> {
-        self.value(index).map(Value::text)
-    }
-
     fn texts(&self, from: usize) -> Vec<String> {
         self.rest(from).iter().map(Value::text).collect()
     }
@@ -377,10 +376,9 @@ impl<'a> Words<'a> {
     fn jail(&self, index: usize) -> Result<String, Failure> {
         match self.value(index)? {
             Value::Str(name) => Ok(name.clone()),
-            other @ (Value::List(_) | Value::Dict(_) | Value::Set(_)) => Err(Failure::type_error(format!(
-                "unhashable type: '{}'",
-                other.type_name()
-            ))),
+            other @ (Value::List(_) | Value::Dict(_) | Value::Set(_)) => {
+                other.hashable().map(|_| String::new())
+            }
             other @ (Value::None
             | Value::Bool(_)
             | Value::Int(_)
@@ -512,10 +510,29 @@ fn add(words: &Words<'_>) -> Result<Command, Failure> {
             jail: jail.to_owned(),
             backend,
         }),
-        None => Err(Failure::type_error(format!(
-            "object of type '{}' has no len()",
-            name.type_name()
-        ))),
+        None => Err(no_length(name.hashable()?)),
+    }
+}
+
+/// What Python says of something that is no text and is to have the length of one.
+fn no_length(value: &Value) -> Failure {
+    Failure::type_error(format!("object of type '{}' has no len()", value.type_name()))
+}
+
+/// What is no text cannot be an address; `None` is nobody's.
+fn check_id(id: &Value) -> Result<(), Failure> {
+    match id {
+        number @ (Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_)) => {
+            Err(no_length(number))
+        }
+        Value::Bytes(_) => Err(Failure::type_error("a bytes-like object is required, not 'str'")),
+        Value::None
+        | Value::Str(_)
+        | Value::List(_)
+        | Value::Tuple(_)
+        | Value::Dict(_)
+        | Value::Set(_)
+        | Value::Exception(_) => Ok(()),
     }
 }
 
@@ -528,7 +545,7 @@ fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
             value: words.value(2)?.clone(),
         });
     }
-    let property = words.text(2)?;
+    let property = words.value(2)?.text_with("startswith")?.to_owned();
     let arguments = words.rest(3);
     let needed = words_to_set(&property).ok_or_else(|| {
         Failure::exception(format!(
@@ -560,6 +577,26 @@ fn check_early(property: &str, arguments: &[Value]) -> Result<(), Failure> {
                 Ok(_) | Err(_) => Ok(()),
             }
         }
+        ("ignorecache", [cache, ..]) => {
+            let text = cache.as_str().ok_or_else(|| {
+                Failure::type_error(format!(
+                    "can only concatenate str (not \"{}\") to str",
+                    cache.type_name()
+                ))
+            })?;
+            let options = definition::parameters(text);
+            options
+                .map(drop)
+                .map_err(|error| Failure::value_error(error.to_string()))
+        }
+        ("unbanip", [option, ids @ ..]) if option.as_str() == Some("--report-absent") => {
+            ids.iter().try_for_each(check_id)
+        }
+        ("unbanip", ids) => ids.iter().try_for_each(check_id),
+        ("banip", ids) => ids.iter().try_for_each(|id| id.hashable().map(drop)),
+        ("attempt", [Value::None, ..]) => Err(no_length(&Value::None)),
+        ("attempt", [id, ..]) => id.hashable().and_then(check_id),
+        ("addaction" | "delaction", [name, ..]) => name.hashable().map(drop),
         ("idle", [state, ..]) if state.as_str() != Some("on") && state.as_str() != Some("off") => {
             Err(Failure::exception("Invalid idle option, must be 'on' or 'off'"))
         }
@@ -577,7 +614,7 @@ fn get(words: &Words<'_>) -> Result<Command, Failure> {
     {
         return Ok(Command::Get(option.to_owned()));
     }
-    let property = words.text(2)?;
+    let property = words.value(2)?.text_with("startswith")?.to_owned();
     let arguments = words.rest(3);
     let needed = words_to_get(&property)
         .ok_or_else(|| Failure::exception("Invalid command (no get action or not yet implemented)"))?;

@@ -103,6 +103,14 @@ impl Failure {
         Self::new("builtins", "NameError", [message.into()])
     }
 
+    /// An expression that is none, with the line that is wrong.
+    #[must_use]
+    pub fn syntax_error(message: impl Into<String>, line: usize) -> Self {
+        let place = vec!["<string>".into(), line.into(), Value::None, Value::None];
+        let arguments: [Value; 2] = [message.into().into(), Value::Tuple(place)];
+        Self::new("builtins", "SyntaxError", arguments)
+    }
+
     /// Something unknown by that name, such as a codec.
     #[must_use]
     pub fn lookup_error(message: impl Into<String>) -> Self {

@@ -169,6 +169,77 @@ impl Value {
         }
     }
 
+    /// The text of a `str`; for anything else what Python's `re` says that gets it in place of one.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` with Python's text.
+    pub fn searchable(&self) -> Result<&str, Failure> {
+        self.as_str().ok_or_else(|| {
+            if let Self::Bytes(_) = self {
+                Failure::type_error("cannot use a string pattern on a bytes-like object")
+            } else {
+                Failure::type_error(format!(
+                    "expected string or bytes-like object, got '{}'",
+                    self.type_name()
+                ))
+            }
+        })
+    }
+
+    /// The text of a `str`; for anything else what Python says where it has not the method of one.
+    ///
+    /// # Errors
+    ///
+    /// `AttributeError` with Python's text.
+    pub fn text_with(&self, method: &str) -> Result<&str, Failure> {
+        self.as_str().ok_or_else(|| {
+            Failure::attribute_error(format!(
+                "'{}' object has no attribute '{method}'",
+                self.type_name()
+            ))
+        })
+    }
+
+    /// Refuses what Python cannot find in a `dict` or `set`.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` with Python's text.
+    pub fn hashable(&self) -> Result<&Self, Failure> {
+        match self {
+            Self::List(_) | Self::Dict(_) | Self::Set(_) => Err(Failure::type_error(format!(
+                "unhashable type: '{}'",
+                self.type_name()
+            ))),
+            Self::None
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::BigInt(_)
+            | Self::Float(_)
+            | Self::Str(_)
+            | Self::Bytes(_)
+            | Self::Tuple(_)
+            | Self::Exception(_) => Ok(self),
+        }
+    }
+
+    /// Whether Python takes it for true where it asks for no more.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Bool(value) => *value,
+            Self::Int(value) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Str(text) => !text.is_empty(),
+            Self::Bytes(bytes) => !bytes.is_empty(),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => !items.is_empty(),
+            Self::Dict(pairs) => !pairs.is_empty(),
+            Self::BigInt(_) | Self::Exception(_) => true,
+        }
+    }
+
     /// What Python's `repr` writes for it.
     #[must_use]
     pub fn repr(&self) -> String {
