@@ -108,9 +108,10 @@ impl Files for Package {
 
     fn names(&self, directory: &str) -> Vec<String> {
         let entries = fs::read_dir(directory).into_iter().flatten();
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect()
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let local = "jail.local".to_owned();
+        let has_local = Self::is_local(&format!("{directory}/{local}"));
+        names.chain(has_local.then_some(local)).collect()
     }
 }
 

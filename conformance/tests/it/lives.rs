@@ -136,7 +136,7 @@ impl Life {
                         "bantime.formula = ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)",
                         "bantime.formula = ban.Time + 7 * ban.Count ** 2",
                         "bantime.formula = 1",
-                        "bantime.formula = ban.Time / (ban.Count - 1)",
+                        "bantime.formula = ban.Time / (ban.Count + 1)",
                     ],
                 ),
             ] {

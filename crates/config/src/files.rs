@@ -13,6 +13,8 @@ pub trait Files {
 
     /// The names in a directory, in the order of the directory; none where it cannot be read.
     ///
+    /// Where there are any, what is not among them is not there: they are asked for before a file is.
+    ///
     /// Without `.` and `..`. A name that is not UTF-8 is left out, for no configuration could name it.
     fn names(&self, directory: &str) -> Vec<String>;
 

@@ -472,27 +472,14 @@ impl<W: World> Server<W> {
         self.jails.jail(jail)?;
         let mut words = blueprint::texts(arguments);
         match property {
-            "banip" => {
+            "banip" | "ban" => {
+                let (terms, words) = match (property, words.as_slice()) {
+                    ("ban", [_, ids @ ..]) => (terms(arguments.first().unwrap_or(&Value::None))?, ids),
+                    (_, ids) => (Terms::default(), ids),
+                };
                 let ids: Vec<Id> = words.iter().map(|id| Id::parse(id)).collect();
-                let terms = Terms::default();
-                Ok(Value::from(self.jails.ban(
-                    &mut self.world,
-                    now,
-                    jail,
-                    &ids,
-                    &terms,
-                )?))
-            }
-            "ban" => {
-                let terms = terms(arguments.first().unwrap_or(&Value::None))?;
-                let ids: Vec<Id> = words.iter().skip(1).map(|id| Id::parse(id)).collect();
-                Ok(Value::from(self.jails.ban(
-                    &mut self.world,
-                    now,
-                    jail,
-                    &ids,
-                    &terms,
-                )?))
+                let banned = self.jails.ban(&mut self.world, now, jail, &ids, &terms)?;
+                Ok(Value::from(banned))
             }
             "unbanip" => {
                 let reports = words.first().is_some_and(|word| word == "--report-absent");
