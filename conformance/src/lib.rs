@@ -18,7 +18,7 @@ mod wait;
 mod warm;
 
 pub use machine::{Machine, join};
-pub use run::{Ran, Running, run, run_with, spawn};
+pub use run::{Ran, Running, run, run_with, spawn, spawn_with};
 pub use skip::{can_make_machines, has_reference, skip};
 pub use subject::Subject;
 pub use wait::{until, within};

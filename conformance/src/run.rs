@@ -94,10 +94,20 @@ pub struct Running {
 /// If it cannot be started.
 #[track_caller]
 pub fn spawn(command: &mut Command, output: &Path) -> Running {
+    spawn_with(command, Stdio::null(), output)
+}
+
+/// Starts `command` in the background with `input` to read, everything that it says going to the file `output`.
+///
+/// # Panics
+///
+/// If it cannot be started.
+#[track_caller]
+pub fn spawn_with(command: &mut Command, input: impl Into<Stdio>, output: &Path) -> Running {
     let file = File::options().create(true).append(true).open(output);
     let file = file.unwrap_or_else(|error| panic!("cannot write {}: {error}", output.display()));
     let both = file.try_clone().expect("a descriptor is to be had");
-    command.stdin(Stdio::null()).stdout(file).stderr(both);
+    command.stdin(input).stdout(file).stderr(both);
     Running {
         child: start(command),
         output: output.to_owned(),

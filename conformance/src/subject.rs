@@ -75,6 +75,12 @@ impl Subject {
         command
     }
 
+    /// `stockade`, which the reference has not; all its words are yet to come.
+    #[must_use]
+    pub fn stockade() -> Command {
+        Command::new(ours("stockade"))
+    }
+
     /// `fail2ban-regex`; all its words are yet to come.
     #[must_use]
     pub fn regex(self) -> Command {

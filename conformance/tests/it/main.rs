@@ -22,5 +22,7 @@ mod regex;
 mod reload;
 mod requests;
 mod samples;
+mod signals;
+mod socket;
 mod stage;
 mod takeover;

@@ -5,10 +5,10 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use stockade_conformance::{Ran, Running, Subject, run, run_with, spawn, until, within};
+use stockade_conformance::{Ran, Running, Subject, run, run_with, spawn_with, until, within};
 use tempfile::TempDir;
 
 /// How long anything may take that should take less than a second, on a machine busy with other tests.
@@ -89,6 +89,17 @@ impl Stage {
         jails: &[&str],
         prepare: impl FnOnce(&mut Command),
     ) -> Server<'_> {
+        self.start_given(subject, jails, Stdio::null(), prepare)
+    }
+
+    /// The same, with something to read.
+    pub(crate) fn start_given(
+        &self,
+        subject: Subject,
+        jails: &[&str],
+        input: impl Into<Stdio>,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Server<'_> {
         // What a server before has written is none of this one's doing.
         let before = self.read("log").len();
         let mut command = subject.server(Some(self.path()));
@@ -96,7 +107,7 @@ impl Stage {
         command.current_dir(self.path());
         prepare(&mut command);
         let mut server = Server {
-            running: spawn(&mut command, &self.path().join("said")),
+            running: spawn_with(&mut command, input, &self.path().join("said")),
             stage: self,
         };
         until(
@@ -160,6 +171,11 @@ pub(crate) struct Server<'a> {
 }
 
 impl Server<'_> {
+    /// Waits for the end of a server that was told to stop, and that leaves the socket to others.
+    pub(crate) fn ends(mut self) -> Option<i32> {
+        self.running.wait(PATIENCE)
+    }
+
     /// Waits for the end of a server that was told to stop.
     pub(crate) fn ends_well(mut self) {
         let status = self.running.wait(PATIENCE);

@@ -166,15 +166,24 @@ impl Connection {
     /// Where the connection breaks, nothing comes in time, or what comes is no answer.
     pub fn ask(&mut self, command: &Value) -> Result<Answer, ConnectionError> {
         self.stream.write_all(&message(command)).map_err(broken)?;
+        let value = self.hear()?;
+        let repr: String = value.repr().chars().take(200).collect();
+        Answer::from_value(value).ok_or(ConnectionError::NoAnswer(repr))
+    }
+
+    /// Waits for what the daemon says next.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection breaks, nothing comes in time, or what comes is no pickle.
+    pub fn hear(&mut self) -> Result<Value, ConnectionError> {
         let mut block = vec![0; BLOCK];
         loop {
             if let Some(frame) = self.framer.frame() {
                 let Frame::Message(bytes) = frame else {
                     return Err(ConnectionError::NoAnswer("the end of the connection".to_owned()));
                 };
-                let value = pickle::decode(&bytes)?;
-                let repr: String = value.repr().chars().take(200).collect();
-                return Answer::from_value(value).ok_or(ConnectionError::NoAnswer(repr));
+                return Ok(pickle::decode(&bytes)?);
             }
             let length = self.stream.read(&mut block).map_err(broken)?;
             if length == 0 {

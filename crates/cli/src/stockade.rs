@@ -9,6 +9,7 @@ mod bans;
 mod client;
 mod jails;
 mod table;
+mod tail;
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,6 +29,7 @@ use crate::run::{self, Settings};
 use bans::{Ban, Banned, Unban};
 use client::{Client, Place, Trouble, reader};
 use jails::{Jail, Reload, Status};
+use tail::Tail;
 
 use crate::terminal::{self, complain, print};
 use crate::test;
@@ -66,6 +68,8 @@ enum Action {
     Jail(Jail),
     /// Has the daemon do what the configuration says now
     Reload(Reload),
+    /// Shows what the jails find, ban and unban, as it happens
+    Tail(Tail),
     /// Finds every mistake in the configuration
     Check(Check),
     /// Says where each option of a jail comes from
@@ -218,6 +222,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Unban(unban) => bans::unban(unban),
         Action::Jail(jail) => jails::jail(&jail),
         Action::Reload(reload) => jails::reload(&reload),
+        Action::Tail(tail) => tail::tail(tail),
         Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
         Action::Test(test) => return try_on_log(test),
@@ -392,6 +397,9 @@ mod tests {
             ("unban 192.0.2.1 -j sshd", true),
             ("unban --all", true),
             ("stop -s /s", true),
+            ("tail", true),
+            ("tail --json --jail sshd -c /x", true),
+            ("tail sshd", false),
             ("", false),
             ("frobnicate", false),
             ("status one two", false),

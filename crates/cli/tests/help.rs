@@ -36,6 +36,7 @@ fn every_program_explains_itself() {
         "check",
         "explain",
         "test",
+        "tail",
         "stop",
         "completions",
         "manual",

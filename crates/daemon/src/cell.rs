@@ -16,7 +16,7 @@ use stockade_action::tags::Properties;
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
 use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
-use stockade_protocol::{Failure, Value};
+use stockade_protocol::{Failure, Happening, Value, What};
 
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
@@ -288,6 +288,14 @@ impl Cell {
                 local_time(&self.zone, end)
             ),
         );
+        if world.has_listeners() {
+            world.tell(&Happening {
+                jail: name,
+                id: id.to_string(),
+                time_micros: now.micros(),
+                what: prolonged(end),
+            });
+        }
         let delay = (new.seconds() - old.seconds() - 5).clamp(0, 10);
         self.prolongs.push((now.plus_seconds(delay), id.clone()));
     }
@@ -304,6 +312,9 @@ impl Cell {
     fn tell(&mut self, world: &mut impl World, now: Timestamp, effects: Vec<Effect>) {
         let name = self.blueprint.name.clone();
         for effect in effects {
+            if world.has_listeners() {
+                self.tell_listeners(world, now, &effect);
+            }
             match effect {
                 Effect::Found { id, time } => {
                     world.log(
@@ -379,6 +390,52 @@ impl Cell {
                 Effect::NotBanned(id) => world.log(Level::MSG, ACTIONS, format_args!("{} is not banned", id)),
                 Effect::Ask(question) => self.ask(world, now, question),
             }
+        }
+    }
+
+    /// Tells those who listen what was decided.
+    fn tell_listeners(&self, world: &mut impl World, now: Timestamp, effect: &Effect) {
+        let enforced = !world.observes();
+        let mut tell = |id: &Id, time: Timestamp, what: What| {
+            world.tell(&Happening {
+                jail: self.blueprint.name.clone(),
+                id: id.to_string(),
+                time_micros: time.micros(),
+                what,
+            });
+        };
+        let cause = |why: Why| match why {
+            Why::Repealed => "stop",
+            Why::Expired => "expired",
+            Why::Asked => "asked",
+            Why::Displaced => "displaced",
+        };
+        match effect {
+            Effect::Found { id, time } => tell(id, *time, What::Found),
+            Effect::Attempt { id, time } => tell(id, *time, What::Attempt),
+            Effect::Ban(ticket) => {
+                let bantime = ticket.bantime_in(self.jail.settings().bantime);
+                let what = What::Ban {
+                    bantime: bantime.seconds(),
+                    restored: ticket.restored,
+                    enforced,
+                };
+                tell(&ticket.id, now, what);
+            }
+            Effect::Prolonged { id, end } => tell(id, now, prolonged(*end)),
+            Effect::Unban(ticket, why) => tell(&ticket.id, now, What::Unban { cause: cause(*why) }),
+            Effect::Flush(tickets, why) => {
+                for ticket in tickets {
+                    tell(&ticket.id, now, What::Unban { cause: cause(*why) });
+                }
+            }
+            Effect::KnownOffender { .. }
+            | Effect::Ignored { .. }
+            | Effect::AlreadyBanned { .. }
+            | Effect::ExpiredBan(_)
+            | Effect::Forget(_)
+            | Effect::NotBanned(_)
+            | Effect::Ask(_) => {}
         }
     }
 
@@ -1194,6 +1251,13 @@ fn adopt(
     let observed = world.observed(native.definition())?;
     let batch = native.adopt(now, &observed, &bans);
     world.enforce(&batch)
+}
+
+/// What those who listen are told of a ban that came to last longer.
+fn prolonged(end: Timestamp) -> What {
+    What::Prolonged {
+        until_micros: end.micros(),
+    }
 }
 
 /// The address that the firewall is to refuse: the attacker's where it is known, else the id where it is one.

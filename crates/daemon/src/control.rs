@@ -1,25 +1,45 @@
 //! The control socket: clients, their requests in order, and the answers on their way back.
 //!
-//! In: connections on the listening socket. Out: one [`Request`] at a time; answers go to who asked.
+//! In: connections on the listening socket. Out: one [`Request`] at a time; answers go to who asked, and what happens
+//! goes to who listens.
 //!
 //! Invariant: no client waits for another one. What a client does not read, or sends half of, costs a
-//! bounded amount of memory and nobody's time but its own.
+//! bounded amount of memory and nobody's time but its own; and so do all of them together.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use rustix::io::Errno;
 use stockade_protocol::{Answer, Frame, Framer, Value, message, pickle};
 use stockade_sys::{Interest, Poller, Ready, Token};
 
+use crate::log::{Level, Records};
+
+#[cfg(test)]
+mod tests;
+
 /// Clients at a time. Where one more comes, the one that has been silent for longest has to go.
-const CLIENTS: usize = 500;
+pub const CLIENTS: usize = 500;
+/// Clients that listen to what happens, at a time. These are silent by nature, and do not have to go for that.
+pub const LISTENERS: usize = 32;
 /// What may wait for one client to be read, in bytes; past it, the client's requests wait as well.
-const UNREAD: usize = 8 << 20;
-/// Requests of one client that may wait for their turn.
-const PIPELINED: usize = 64;
-/// What is read from a client at a time, in bytes.
+pub const UNREAD: usize = 8 << 20;
+/// What may wait for one listener to be read, in bytes: some five thousand events. Past it, it is one no longer.
+pub const LISTENER_UNREAD: usize = 1 << 20;
+/// What may wait for and from all clients together, in bytes: four messages of the greatest length. Past it the
+/// client for or from which most waits has to go.
+pub const BUFFERED: usize = 256 << 20;
+/// What is read from a client at a time, in bytes. A client whose request waits is read no further than this.
 const BLOCK: usize = 64 * 1024;
+/// Connections that are accepted before anything else has its turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+const SERVER: &str = "fail2ban.server";
+/// The last thing that a listener hears which does not read.
+const NOT_READ: &str =
+    "what happened was not read, and there is no more room for it; later events are missing";
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +68,17 @@ pub struct Control {
     listener: UnixListener,
     listener_token: Token,
     first_client: Token,
+    log: Records,
+    /// A descriptor to give up when there are no others: a connection can be taken then, and closed.
+    spare: Option<File>,
     next: u64,
     clients: BTreeMap<ClientId, Client>,
     /// Clients with a request to be taken, the first in line first.
     waiting: VecDeque<ClientId>,
+    /// What waits for and from all clients, in bytes.
+    buffered: usize,
+    /// How many of them listen.
+    listeners: usize,
     /// Counts up with each reading, to know who has been silent for longest.
     readings: u64,
 }
@@ -60,14 +87,22 @@ pub struct Control {
 struct Client {
     stream: UnixStream,
     framer: Framer,
-    requests: VecDeque<Request>,
+    /// The next message of the client, or why it is none. It is decoded when it has its turn: what it unfolds to may
+    /// be many times as long.
+    request: Option<Result<Vec<u8>, String>>,
     unsent: VecDeque<u8>,
     interest: Option<Interest>,
     last_reading: u64,
+    /// Stands in line to be taken.
+    in_line: bool,
     /// Asked for something whose answer has not been given.
     asked: bool,
+    /// What it listens to: all that happens, or what happens in one jail.
+    listens: Option<Option<String>>,
     /// Said or showed that it wants nothing more.
     done: bool,
+    /// What was last counted of it as buffered.
+    counted: usize,
 }
 
 impl Control {
@@ -80,6 +115,7 @@ impl Control {
         poller: &Poller,
         listener_token: Token,
         first_client: Token,
+        log: Records,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         poller.add(&listener, listener_token, Interest::Read)?;
@@ -88,9 +124,13 @@ impl Control {
             listener,
             listener_token,
             first_client,
+            log,
+            spare: spare(),
             next: 0,
             clients,
             waiting,
+            buffered: 0,
+            listeners: 0,
             readings: 0,
         })
     }
@@ -115,12 +155,21 @@ impl Control {
     /// The next request, each client's in the order it sent them and one at a time.
     pub fn take(&mut self) -> Option<(ClientId, Request)> {
         while let Some(id) = self.waiting.pop_front() {
-            if let Some(client) = self.clients.get_mut(&id)
-                && let Some(request) = client.requests.pop_front()
-            {
-                client.asked = true;
-                return Some((id, request));
-            }
+            let Some(client) = self.clients.get_mut(&id) else {
+                continue;
+            };
+            client.in_line = false;
+            let Some(request) = client.request.take() else {
+                continue;
+            };
+            client.asked = true;
+            self.count(id);
+            let request = match request.map(|bytes| pickle::decode(&bytes)) {
+                Ok(Ok(value)) => Request::Value(value),
+                Ok(Err(error)) => Request::Undecodable(error.to_string()),
+                Err(error) => Request::Undecodable(error),
+            };
+            return Some((id, request));
         }
         None
     }
@@ -130,9 +179,6 @@ impl Control {
         if let Some(client) = self.clients.get_mut(&id) {
             client.unsent.extend(message(&answer.into_value()));
             client.asked = false;
-            if !client.requests.is_empty() {
-                self.waiting.push_back(id);
-            }
         }
         self.settle(poller, id);
     }
@@ -149,10 +195,92 @@ impl Control {
         self.clients.values().any(|client| !client.unsent.is_empty())
     }
 
+    /// What waits for and from all clients, in bytes.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Makes a client one that listens, to all that happens or to what happens in a jail; whether there was room.
+    pub fn listen(&mut self, id: ClientId, jail: Option<String>) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else {
+            // Nobody is there any more who could be told otherwise.
+            return true;
+        };
+        if client.listens.is_none() {
+            if self.listeners >= LISTENERS {
+                return false;
+            }
+            self.listeners += 1;
+        }
+        client.listens = Some(jail);
+        true
+    }
+
+    /// Whether anybody listens.
+    #[must_use]
+    pub const fn has_listeners(&self) -> bool {
+        self.listeners > 0
+    }
+
+    /// Tells those who listen what has happened in a jail. Who has not read what it was told is told no more.
+    pub fn tell(&mut self, poller: &Poller, jail: &str, event: &Value) {
+        let hears = |client: &&Client| match &client.listens {
+            Some(only) => only.as_ref().is_none_or(|only| only == jail),
+            None => false,
+        };
+        let told: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| hears(client))
+            .map(|(id, _)| *id)
+            .collect();
+        if told.is_empty() {
+            return;
+        }
+        let bytes = message(event);
+        for id in told {
+            let Some(client) = self.clients.get_mut(&id) else {
+                continue;
+            };
+            let was_empty = client.unsent.is_empty();
+            if client.unsent.len() + bytes.len() > LISTENER_UNREAD {
+                let last = Value::Dict(vec![
+                    ("event".into(), "end".into()),
+                    ("reason".into(), NOT_READ.into()),
+                ]);
+                client.unsent.extend(message(&last));
+                client.listens = None;
+                client.done = true;
+                self.listeners -= 1;
+                let text = "A client that listens to what happens does not read it, and is told no more";
+                self.log.write(Level::WARNING, SERVER, text);
+            } else {
+                client.unsent.extend(&bytes);
+            }
+            if was_empty {
+                self.settle(poller, id);
+            } else {
+                self.count(id);
+            }
+        }
+    }
+
     fn accept(&mut self, poller: &Poller) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            if self.clients.len() >= CLIENTS {
-                self.drop_most_silent(poller);
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if is_out_of_descriptors(&error) => {
+                    // Left in the queue it would be reported again and again.
+                    if !self.drop_most_silent(poller) {
+                        self.refuse();
+                    }
+                    continue;
+                }
+                Err(_) => return,
+            };
+            if self.clients.len() >= CLIENTS && !self.drop_most_silent(poller) {
+                continue;
             }
             let id = ClientId(self.next);
             self.next += 1;
@@ -169,32 +297,49 @@ impl Control {
                 Client {
                     stream,
                     framer: Framer::default(),
-                    requests: VecDeque::new(),
+                    request: None,
                     unsent: VecDeque::new(),
                     interest: Some(Interest::Read),
                     last_reading: self.readings,
+                    in_line: false,
                     asked: false,
+                    listens: None,
                     done: false,
+                    counted: 0,
                 },
             );
         }
     }
 
-    fn drop_most_silent(&mut self, poller: &Poller) {
+    /// Closes the next connection, for which there is no descriptor.
+    fn refuse(&mut self) {
+        self.spare = None;
+        drop(self.listener.accept());
+        self.spare = spare();
+    }
+
+    /// Drops the client that has been silent for longest, of those that wait for nothing; whether there was one.
+    fn drop_most_silent(&mut self, poller: &Poller) -> bool {
         let silent = self
             .clients
             .iter()
-            .filter(|(_, client)| !client.asked)
+            .filter(|(_, client)| !client.asked && client.listens.is_none())
             .min_by_key(|(_, client)| client.last_reading);
-        if let Some((&id, _)) = silent {
-            self.drop_client(poller, id);
-        }
+        let Some((&id, _)) = silent else {
+            return false;
+        };
+        self.drop_client(poller, id);
+        true
     }
 
     fn drop_client(&mut self, poller: &Poller, id: ClientId) {
         if let Some(client) = self.clients.remove(&id) {
             // The descriptor leaves the set with its closing in any case.
             let _ = poller.remove(&client.stream);
+            self.buffered -= client.counted;
+            if client.listens.is_some() {
+                self.listeners -= 1;
+            }
         }
     }
 
@@ -204,13 +349,14 @@ impl Control {
         };
         self.readings += 1;
         client.last_reading = self.readings;
-        let idle = client.requests.is_empty() && !client.asked;
         let mut block = vec![0; BLOCK];
         match client.stream.read(&mut block) {
             Ok(0) => client.done = true,
             Ok(count) => {
                 if let Err(error) = client.framer.push(block.get(..count).unwrap_or_default()) {
-                    client.requests.push_back(Request::Undecodable(error.to_string()));
+                    // What it has sent so far is of no use without its end.
+                    client.framer = Framer::default();
+                    client.request.get_or_insert(Err(error.to_string()));
                     client.done = true;
                 }
             }
@@ -224,52 +370,103 @@ impl Control {
                 client.unsent.clear();
             }
         }
-        while let Some(frame) = client.framer.frame() {
-            match frame {
-                Frame::Message(bytes) => client.requests.push_back(match pickle::decode(&bytes) {
-                    Ok(value) => Request::Value(value),
-                    Err(error) => Request::Undecodable(error.to_string()),
-                }),
-                Frame::Close => client.done = true,
-            }
-        }
-        if idle && !client.requests.is_empty() {
-            self.waiting.push_back(id);
-        }
     }
 
-    /// Sends what can be sent, closes what is done, and waits for the rest.
+    /// Sends what can be sent, finds the next request, closes what is done, and waits for the rest.
     fn settle(&mut self, poller: &Poller, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
         let gone = client.send().is_err();
-        let finished = client.done && client.unsent.is_empty() && client.requests.is_empty() && !client.asked;
-        if gone || finished {
+        client.find_request();
+        if client.is_next() && !client.in_line {
+            client.in_line = true;
+            self.waiting.push_back(id);
+        }
+        if gone || client.is_finished() {
             self.drop_client(poller, id);
             return;
         }
         let token = self.first_client + id.0;
         let (wanted, current) = (client.wanted(), client.interest);
-        if wanted == current {
-            return;
+        if wanted != current {
+            let changed = match (current, wanted) {
+                (Some(_), None) => poller.remove(&client.stream),
+                (None, Some(wanted)) => poller.add(&client.stream, token, wanted),
+                (Some(_), Some(wanted)) => poller.modify(&client.stream, token, wanted),
+                (None, None) => Ok(()),
+            };
+            if changed.is_ok() {
+                client.interest = wanted;
+            }
         }
-        let changed = match (current, wanted) {
-            (Some(_), None) => poller.remove(&client.stream),
-            (None, Some(wanted)) => poller.add(&client.stream, token, wanted),
-            (Some(_), Some(wanted)) => poller.modify(&client.stream, token, wanted),
-            (None, None) => Ok(()),
-        };
-        if changed.is_ok() {
-            client.interest = wanted;
+        self.count(id);
+        self.keep_within_limits(poller);
+    }
+
+    /// Counts anew what waits for and from a client.
+    fn count(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            let waiting = client.buffered();
+            self.buffered = self.buffered - client.counted + waiting;
+            client.counted = waiting;
+        }
+    }
+
+    fn keep_within_limits(&mut self, poller: &Poller) {
+        while self.buffered > BUFFERED {
+            let most = self.clients.iter().max_by_key(|(_, client)| client.counted);
+            let Some((&id, client)) = most else { return };
+            let text = format!(
+                "Clients keep more than {BUFFERED} bytes waiting; the one with most, {} bytes, is dropped",
+                client.counted
+            );
+            self.log.write(Level::WARNING, SERVER, &text);
+            self.drop_client(poller, id);
         }
     }
 }
 
 impl Client {
+    /// What waits for and from it, in bytes.
+    fn buffered(&self) -> usize {
+        let request = match &self.request {
+            Some(Ok(bytes)) => bytes.len(),
+            Some(Err(_)) | None => 0,
+        };
+        self.framer.waiting() + request + self.unsent.len()
+    }
+
+    /// Cuts the next request off, where there is none yet.
+    fn find_request(&mut self) {
+        if self.request.is_some() {
+            return;
+        }
+        match self.framer.frame() {
+            Some(Frame::Message(bytes)) => self.request = Some(Ok(bytes)),
+            Some(Frame::Close) => {
+                // Nothing counts that comes after this.
+                self.framer = Framer::default();
+                self.done = true;
+            }
+            None => {}
+        }
+    }
+
+    /// Whether its request may have its turn.
+    fn is_next(&self) -> bool {
+        self.request.is_some() && !self.asked && self.unsent.len() < UNREAD
+    }
+
+    fn is_finished(&self) -> bool {
+        self.done && self.unsent.is_empty() && self.request.is_none() && !self.asked
+    }
+
     /// What to wait for; nothing while only the daemon can go on.
     fn wanted(&self) -> Option<Interest> {
-        let reads = !self.done && self.unsent.len() < UNREAD && self.requests.len() < PIPELINED;
+        // Whose turn it is not is read ahead a little: so it is seen that it has gone.
+        let is_busy = self.asked || self.request.is_some();
+        let reads = !self.done && self.unsent.len() < UNREAD && !(is_busy && self.framer.waiting() >= BLOCK);
         match (reads, !self.unsent.is_empty()) {
             (true, true) => Some(Interest::Both),
             (true, false) => Some(Interest::Read),
@@ -291,6 +488,16 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+        // A long answer that was read does not keep its room.
+        self.unsent.shrink_to(BLOCK);
         Ok(())
     }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

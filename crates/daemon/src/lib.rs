@@ -5,6 +5,7 @@
 //! Invariant: one thread owns all jails and decides everything, one thing after another.
 #![forbid(unsafe_code)]
 
+mod activation;
 pub mod blueprint;
 mod cell;
 pub mod control;

@@ -18,7 +18,7 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Id, Ticket};
-use stockade_protocol::{Answer, Failure, Reply, Value, definition};
+use stockade_protocol::{Answer, Failure, Happening, Reply, Value, definition};
 use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
 use crate::blueprint::{self, Blueprint};
@@ -118,14 +118,21 @@ impl Outside {
             move || waker.wake()
         };
         let records = Records::from(Arc::clone(&log));
-        let keeping = Keeping::new(System::new(), records, zone, places.clone(), now(), wake.clone());
+        let keeping = Keeping::new(
+            System::new(),
+            records.clone(),
+            zone,
+            places.clone(),
+            now(),
+            wake.clone(),
+        );
         if let Some(fd) = keeping.files_fd() {
             poller.add(fd, FILES, Interest::Read)?;
         }
         if let Some(fd) = keeping.journal_fd() {
             poller.add(fd, JOURNAL, Interest::Read)?;
         }
-        let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT)?;
+        let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT, records)?;
         let watch = firewall.as_ref().map(Firewall::watch).transpose()?;
         if let Some(watch) = &watch {
             poller.add(watch, FIREWALL, Interest::Read)?;
@@ -339,6 +346,19 @@ impl World for Outside {
 
     fn answer(&mut self, client: ClientId, answer: Answer) {
         self.control.answer(&self.poller, client, answer);
+    }
+
+    fn listen(&mut self, client: ClientId, jail: Option<String>) -> bool {
+        self.control.listen(client, jail)
+    }
+
+    fn has_listeners(&self) -> bool {
+        self.control.has_listeners()
+    }
+
+    fn tell(&mut self, happening: &Happening) {
+        self.control
+            .tell(&self.poller, &happening.jail, &happening.to_value());
     }
 
     fn set(&mut self, now: Timestamp, option: &str, value: &Value, jails: usize) -> Reply {

@@ -151,6 +151,7 @@ impl Plan {
             | Command::StopJails
             | Command::StopJail(_)
             | Command::Reload { .. }
+            | Command::Tail(_)
             | Command::Get(_)
             | Command::GetJail { .. } => {
                 return Err(Failure::exception(
@@ -190,6 +191,7 @@ pub(crate) fn option_without_number(command: &Command) -> Option<&str> {
         | Command::StopJails
         | Command::StopJail(_)
         | Command::Reload { .. }
+        | Command::Tail(_)
         | Command::Add { .. }
         | Command::Start(_)
         | Command::Get(_)

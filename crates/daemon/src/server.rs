@@ -337,8 +337,8 @@ impl<W: World> Server<W> {
                 options,
                 stream,
             } => self.reload(now, jail.as_deref(), &options, Placed::all(stream, Vec::new())),
-            // Both answer later; a stream of commands has nobody who waits for them.
-            Command::Sleep(_) | Command::Stop => Ok(Value::None),
+            // All of them answer later; a stream of commands has nobody who waits for that.
+            Command::Sleep(_) | Command::Stop | Command::Tail(_) => Ok(Value::None),
         }
     }
 
@@ -375,6 +375,7 @@ impl<W: World> Server<W> {
                 }
                 Err(failure) => Err(failure),
             },
+            Ok(Command::Tail(jail)) => self.listen(client, jail),
             Ok(Command::ServerStream(stream)) => self
                 .stream(now, Placed::all(stream, places))
                 .map(|()| Value::None),
@@ -393,6 +394,18 @@ impl<W: World> Server<W> {
             self.report(&value.repr(), failure);
         }
         self.world.answer(client, Answer::Reply(reply));
+    }
+
+    /// Has a client be told what happens from now on.
+    fn listen(&mut self, client: ClientId, jail: Option<String>) -> Reply {
+        if let Some(jail) = &jail {
+            self.any_blueprint(jail)?;
+        }
+        if self.world.listen(client, jail) {
+            Ok("OK".into())
+        } else {
+            Err(Failure::runtime_error("There are too many who listen already"))
+        }
     }
 
     fn report(&mut self, command: &str, failure: &Failure) {
@@ -682,6 +695,7 @@ const fn lets_logs_go(command: &Command) -> bool {
         | Command::Set { .. }
         | Command::Get(_)
         | Command::GetJail { .. }
+        | Command::Tail(_)
         // The end settles by itself.
         | Command::Stop => false,
     }

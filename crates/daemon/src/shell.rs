@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use stockade_action::tags::Script;
 
+use crate::activation::VARIABLES;
 use crate::log::Level;
 
 /// What is kept of each stream of a command, in bytes; an error message is shorter.
@@ -113,15 +114,19 @@ struct Output {
 }
 
 fn spawn(script: &Script) -> io::Result<Child> {
-    let child = Command::new("/bin/sh")
+    let mut command = Command::new("/bin/sh");
+    command
         .arg("-c")
         .arg(&script.text)
         .args(&script.arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    let child = command.spawn()?;
     for fd in [
         child.stdout.as_ref().map(AsFd::as_fd),
         child.stderr.as_ref().map(AsFd::as_fd),

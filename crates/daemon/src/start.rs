@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +18,7 @@ use stockade_protocol::Failure;
 use stockade_sys::nftables as kernel;
 
 use crate::PRODUCT;
+use crate::activation;
 use crate::firewall::{Firewall, FirewallError};
 use crate::instance::{self, InstanceError};
 use crate::log::{Level, Log, TargetError, UnknownLevel};
@@ -59,6 +60,11 @@ pub enum StartError {
     /// Its place is taken or cannot be used.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// The socket that the service manager has given is of no use.
+    #[error(
+        "the socket that was handed over (LISTEN_FDS) cannot be used; it must be a listening stream socket of the local machine"
+    )]
+    GivenSocket(#[source] io::Error),
     /// There is no such level.
     #[error("`loglevel` cannot be used: {0}")]
     LogLevel(#[from] UnknownLevel),
@@ -99,12 +105,20 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         },
     );
     let log = open_log(&start)?;
-    if start.force && fs::remove_file(&start.socket).is_ok() {
-        log.write(Level::WARNING, SERVER, "Forcing execution of the server");
-    }
-    let (listener, cleared) = instance::claim_socket(&start.socket)?;
+    let given = activation::given().map_err(StartError::GivenSocket)?;
+    let is_given = given.is_some();
+    let (listener, cleared) = match given {
+        Some(listener) => (listener, false),
+        None => {
+            if start.force && fs::remove_file(&start.socket).is_ok() {
+                log.write(Level::WARNING, SERVER, "Forcing execution of the server");
+            }
+            instance::claim_socket(&start.socket)?
+        }
+    };
     let mut place = Place {
-        socket: start.socket.clone(),
+        // What was given belongs to whoever gave it.
+        socket: (!is_given).then(|| start.socket.clone()),
         pidfile: None,
     };
     log.write(
@@ -118,6 +132,15 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         SERVER,
         &format!("This is Stockade {}; {}", env!("CARGO_PKG_VERSION"), start.origin),
     );
+    if is_given {
+        let address = listener.local_addr().ok();
+        let path = address.as_ref().and_then(|address| address.as_pathname());
+        let text = format!(
+            "Using socket activation, inherited socket '{}'",
+            path.unwrap_or(Path::new("")).display()
+        );
+        log.write(Level::INFO, SERVER, &text);
+    }
     if cleared {
         let text = format!(
             "Removed '{}', which a daemon that is gone had left",
@@ -153,14 +176,16 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
 
 /// What is removed when the daemon ends.
 struct Place {
-    socket: PathBuf,
+    socket: Option<PathBuf>,
     pidfile: Option<PathBuf>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         // What is gone already was removed by someone who wanted it so.
-        let _ = fs::remove_file(&self.socket);
+        if let Some(socket) = self.socket.take() {
+            let _ = fs::remove_file(socket);
+        }
         if let Some(pidfile) = self.pidfile.take() {
             let _ = fs::remove_file(pidfile);
         }

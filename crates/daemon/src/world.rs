@@ -13,7 +13,7 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Id, Ticket};
-use stockade_protocol::{Answer, Failure, Reply, Value};
+use stockade_protocol::{Answer, Failure, Happening, Reply, Value};
 
 use crate::blueprint::Blueprint;
 use crate::control::{ClientId, Request};
@@ -94,6 +94,20 @@ pub trait World {
 
     /// Sends an answer to the client that asked.
     fn answer(&mut self, _client: ClientId, _answer: Answer) {}
+
+    /// Has a client be told what happens from now on, in one jail or in all of them; `false` where there are too
+    /// many of its kind.
+    fn listen(&mut self, _client: ClientId, _jail: Option<String>) -> bool {
+        true
+    }
+
+    /// Whether anybody wants to be told what happens.
+    fn has_listeners(&self) -> bool {
+        false
+    }
+
+    /// Tells those who listen.
+    fn tell(&mut self, _happening: &Happening) {}
 
     /// Changes a setting of the server: `loglevel`, `logtarget`, `dbfile` and so on.
     ///

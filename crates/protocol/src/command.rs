@@ -100,6 +100,8 @@ pub enum Command {
         /// Whether it was `multi-set`.
         multi: bool,
     },
+    /// `tail [JAIL]`, which is our own: from here on the client is told what happens.
+    Tail(Option<String>),
     /// `get JAIL PROPERTY ARGUMENT…`.
     GetJail {
         /// The jail.
@@ -167,7 +169,7 @@ impl Command {
             | Self::Add { jail, .. }
             | Self::SetJail { jail, .. }
             | Self::GetJail { jail, .. } => Some(jail),
-            Self::Reload { jail, .. } => jail.as_deref(),
+            Self::Reload { jail, .. } | Self::Tail(jail) => jail.as_deref(),
             Self::Ping
             | Self::Version
             | Self::Echo(_)
@@ -226,6 +228,10 @@ impl Command {
             "reload" => reload(&words),
             "add" => add(&words),
             "start" => words.jail(1).map(Self::Start),
+            "tail" => match words.rest(1) {
+                [] => Ok(Self::Tail(None)),
+                [..] => words.jail(1).map(|jail| Self::Tail(Some(jail))),
+            },
             "set" => set(&words, false),
             "multi-set" => set(&words, true),
             "get" => get(&words),
@@ -320,6 +326,10 @@ impl Command {
             Self::Start(jail) => {
                 word("start".into());
                 word(jail.into());
+            }
+            Self::Tail(jail) => {
+                word("tail".into());
+                words.extend(jail.iter().map(|jail| Cow::Owned(jail.into())));
             }
             Self::Set { option, value } => {
                 word("set".into());
@@ -653,7 +663,7 @@ mod tests {
             property: property.to_owned(),
             arguments: arguments.iter().map(|word| Value::from(*word)).collect(),
         };
-        let cases: [(&str, Command); 47] = [
+        let cases: [(&str, Command); 49] = [
             ("ping", Command::Ping),
             ("ping 2 x", Command::Ping),
             ("version x", Command::Version),
@@ -708,6 +718,8 @@ mod tests {
             ("stop", Command::Stop),
             ("stop --all x", Command::StopJails),
             ("stop j x", Command::StopJail(jail())),
+            ("tail", Command::Tail(None)),
+            ("tail j x", Command::Tail(Some(jail()))),
             (
                 "add j",
                 Command::Add {
@@ -960,6 +972,7 @@ mod tests {
             texts().prop_map(Command::Unban),
             name().prop_map(Command::StopJail),
             name().prop_map(Command::Start),
+            proptest::option::of(name()).prop_map(Command::Tail),
             (name(), "[a-z]{1,8}").prop_map(|(jail, backend)| Command::Add { jail, backend }),
             (prop::sample::select(super::SERVER_OPTIONS.to_vec()), value()).prop_map(|(option, value)| {
                 Command::Set {

@@ -16,6 +16,9 @@ pub const CLOSE: &[u8] = b"<F2B_CLOSE_COMMAND>";
 /// is 285 kB, and a list of a million addresses some 20 MB.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
+/// What a framer keeps hold of while it has nothing, in bytes.
+const ROOM: usize = 64 * 1024;
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -57,6 +60,10 @@ impl Framer {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
+        if self.buffer.is_empty() {
+            // A long message that is over does not keep its room.
+            self.buffer.shrink_to(ROOM);
+        }
         if self.buffer.len().saturating_add(bytes.len()) > MAX_MESSAGE.saturating_add(TERMINATOR.len()) {
             return Err(TooLong);
         }
@@ -85,6 +92,12 @@ impl Framer {
         } else {
             Frame::Message(message)
         })
+    }
+
+    /// How many bytes came and were not taken out.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() - self.start
     }
 
     /// Whether part of a message is waiting for the rest of it.

@@ -5,6 +5,7 @@
 //! Invariant: nothing here decides anything; it says what the kernel said.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod inherited;
 pub mod inotify;
 mod netlink;
 pub mod nftables;

@@ -38,6 +38,8 @@ pub(super) enum Trouble {
     Explain(#[from] explain::Trouble),
     #[error("{0}")]
     Refused(String),
+    #[error("the daemon has ended, or wants to tell no more")]
+    Ended,
     #[error(
         "there are several jails, and `--jail` does not say which is to ban: {}",
         .0.join(", ")
@@ -131,6 +133,22 @@ impl Client {
         let words = command.to_value();
         let answer = self.connection.ask(&words);
         self.answered(&words, answer)
+    }
+
+    /// What the daemon says next to one that listens.
+    pub(super) fn hear(&mut self) -> Result<Value, Trouble> {
+        self.connection.hear().map_err(|source| match source {
+            ConnectionError::Unreachable(_) => Trouble::Ended,
+            source @ (ConnectionError::NoSocket { .. }
+            | ConnectionError::NotAllowed { .. }
+            | ConnectionError::TimedOut
+            | ConnectionError::NotAPickle(_)
+            | ConnectionError::NoAnswer(_)
+            | ConnectionError::TooLong) => Trouble::NoDaemon {
+                socket: self.socket.clone(),
+                source,
+            },
+        })
     }
 
     /// What came of a command.
