@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use stockade_config::{EarlySettings, Mode, Reader};
 use stockade_daemon::log::{Level, Log};
 use stockade_protocol::text::EXIT_FAILURE;
+use stockade_sys::Arena;
 
 use crate::files::{ConfigurationFiles, variables};
 use crate::interactive;
@@ -69,7 +70,13 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
     }
 }
 
+/// How much memory a client takes from its arena that only reads and prints; the package's whole configuration is 4 MiB.
+const ARENA: usize = 64 << 20;
+
 fn run(program: Program, options: &Options, command: &[String]) -> ExitCode {
+    if options.dump.is_some() {
+        Arena::open(ARENA);
+    }
     let log = terminal::log(options.verbosity);
     let files = ConfigurationFiles::new(options.directory.as_deref());
     // It lives as long as the program.

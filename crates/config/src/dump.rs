@@ -11,9 +11,11 @@ const INDENT: usize = 2;
 
 /// Writes a command as one Python literal; the pretty form is broken over several lines where it is longer than a
 /// thousand characters.
-pub(crate) fn dump(command: &Command, is_pretty: bool, out: &mut String) {
+pub(crate) fn dump(command: &Command, is_pretty: bool, out: &mut Vec<u8>) {
     if is_pretty {
-        pretty(&command.to_value(), 0, 0, out);
+        let mut text = String::new();
+        pretty(&command.to_value(), 0, 0, &mut text);
+        out.extend_from_slice(text.as_bytes());
     } else {
         command.write_repr(out);
     }

@@ -82,30 +82,32 @@ impl Stream {
     /// What the reference's client prints for `-d`, `--dp` and `-t`, and its exit status.
     #[must_use]
     pub fn report(&self, is_pretty: bool) -> (String, u8) {
-        let mut text = String::new();
+        let mut text = Vec::new();
         let dumps = match self.mode {
             Mode::Dump | Mode::DumpAndTest => true,
             Mode::Start | Mode::Test => false,
         };
         if dumps {
             if let Outcome::Failed(_) = self.outcome {
-                text.push_str("ERROR: The configuration stream failed because of the invalid syntax.\n");
+                text.extend(b"ERROR: The configuration stream failed because of the invalid syntax.\n");
             }
             for command in &self.commands {
                 dump(&command.value, is_pretty, &mut text);
-                text.push('\n');
+                text.push(b'\n');
             }
         }
         let good = if self.mode.is_test() {
-            text.push_str(if self.passes() {
+            let verdict = if self.passes() {
                 "OK: configuration test is successful\n"
             } else {
                 "ERROR: test configuration failed\n"
-            });
+            };
+            text.extend_from_slice(verdict.as_bytes());
             self.passes()
         } else {
             self.is_usable()
         };
+        let text = String::from_utf8(text).expect("literals are text");
         (text, if good { 0 } else { 255 })
     }
 }

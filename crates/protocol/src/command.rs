@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::write_items;
+use crate::repr::write_items;
 use crate::{Failure, Value, definition};
 
 /// A command to the daemon, from the configuration or from the control socket.
@@ -245,8 +245,8 @@ impl Command {
         Value::List(self.words().into_iter().map(Cow::into_owned).collect())
     }
 
-    /// Writes the list of words as Python's `repr` does.
-    pub fn write_repr(&self, out: &mut String) {
+    /// Writes the list of words as Python's `repr` does, in UTF-8.
+    pub fn write_repr(&self, out: &mut Vec<u8>) {
         write_items(self.words().iter().map(AsRef::as_ref), "[", "]", out);
     }
 

@@ -16,6 +16,7 @@ pub mod pickle;
 pub mod places;
 mod printable;
 mod reply;
+mod repr;
 pub mod text;
 mod value;
 

@@ -7,7 +7,6 @@
 //! functions here may recurse.
 
 use crate::Failure;
-use crate::printable::is_printable;
 
 /// A value as Python would hold it.
 #[derive(Debug, Clone, PartialEq)]
@@ -243,9 +242,9 @@ impl Value {
     /// What Python's `repr` writes for it.
     #[must_use]
     pub fn repr(&self) -> String {
-        let mut out = String::new();
-        self.write_repr(&mut out);
-        out
+        let mut literal = Vec::new();
+        self.write_repr(&mut literal);
+        String::from_utf8(literal).expect("what is not ASCII is written whole")
     }
 
     /// What Python's `str` writes for it: a text as it is, everything else as [`Value::repr`], and an
@@ -267,206 +266,6 @@ impl Value {
             | Self::Set(_) => self.repr(),
         }
     }
-
-    /// Writes what [`Value::repr`] returns.
-    pub fn write_repr(&self, out: &mut String) {
-        match self {
-            Self::None => out.push_str("None"),
-            Self::Bool(true) => out.push_str("True"),
-            Self::Bool(false) => out.push_str("False"),
-            Self::Int(value) => out.push_str(&value.to_string()),
-            Self::BigInt(digits) => out.push_str(digits),
-            Self::Float(value) => out.push_str(&float_repr(*value)),
-            Self::Str(text) => write_str_repr(text, out),
-            Self::Bytes(bytes) => write_bytes_repr(bytes, out),
-            Self::List(items) => write_items(items, "[", "]", out),
-            Self::Tuple(items) if items.len() == 1 => write_items(items, "(", ",)", out),
-            Self::Tuple(items) => write_items(items, "(", ")", out),
-            Self::Dict(pairs) => {
-                out.push('{');
-                for (index, (key, value)) in pairs.iter().enumerate() {
-                    if index > 0 {
-                        out.push_str(", ");
-                    }
-                    key.write_repr(out);
-                    out.push_str(": ");
-                    value.write_repr(out);
-                }
-                out.push('}');
-            }
-            Self::Set(items) if items.is_empty() => out.push_str("set()"),
-            Self::Set(items) => write_items(items, "{", "}", out),
-            Self::Exception(failure) => out.push_str(&failure.repr()),
-        }
-    }
-}
-
-pub(crate) fn write_items<'v>(
-    items: impl IntoIterator<Item = &'v Value>,
-    open: &str,
-    close: &str,
-    out: &mut String,
-) {
-    out.push_str(open);
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        item.write_repr(out);
-    }
-    out.push_str(close);
-}
-
-/// The quote that Python chooses: a `'` unless only that one occurs in the text.
-fn quote_for(single: bool, double: bool) -> char {
-    if single && !double { '"' } else { '\'' }
-}
-
-/// Which bytes are written as they are between such quotes.
-const fn plain_within(quote: u8) -> [bool; 256] {
-    let mut plain = [false; 256];
-    let mut byte = 0;
-    while byte < plain.len() {
-        #[expect(clippy::indexing_slicing, reason = "the loop ends before the table does")]
-        #[expect(clippy::cast_possible_truncation, reason = "it counts to 255")]
-        {
-            plain[byte] = matches!(byte as u8, b' '..=b'~') && byte as u8 != b'\\' && byte as u8 != quote;
-        }
-        byte += 1;
-    }
-    plain
-}
-
-static WITHIN_SINGLE: [bool; 256] = plain_within(b'\'');
-static WITHIN_DOUBLE: [bool; 256] = plain_within(b'"');
-
-fn write_str_repr(text: &str, out: &mut String) {
-    let quote = quote_for(text.contains('\''), text.contains('"'));
-    let plain = if quote == '"' {
-        &WITHIN_DOUBLE
-    } else {
-        &WITHIN_SINGLE
-    };
-    out.reserve(text.len() + 2);
-    out.push(quote);
-    let mut rest = text;
-    while !rest.is_empty() {
-        let escaped = |byte: &u8| plain.get(usize::from(*byte)) != Some(&true);
-        let plain = rest.as_bytes().iter().position(escaped).unwrap_or(rest.len());
-        let (before, from) = rest.split_at(plain);
-        out.push_str(before);
-        let mut characters = from.chars();
-        if let Some(character) = characters.next() {
-            write_escaped(character, quote, out);
-        }
-        rest = characters.as_str();
-    }
-    out.push(quote);
-}
-
-fn write_escaped(character: char, quote: char, out: &mut String) {
-    match character {
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        _ if character == quote => out.extend(['\\', quote]),
-        _ if is_printable(character) => out.push(character),
-        _ => {
-            let code = u32::from(character);
-            let escape = match code {
-                0..=0xff => format!("\\x{code:02x}"),
-                0x100..=0xffff => format!("\\u{code:04x}"),
-                _ => format!("\\U{code:08x}"),
-            };
-            out.push_str(&escape);
-        }
-    }
-}
-
-fn write_bytes_repr(bytes: &[u8], out: &mut String) {
-    let quote = quote_for(bytes.contains(&b'\''), bytes.contains(&b'"'));
-    out.extend(['b', quote]);
-    for &byte in bytes {
-        match byte {
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            _ if char::from(byte) == quote => out.extend(['\\', quote]),
-            0x20..=0x7e => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out.push(quote);
-}
-
-/// The shortest digits that read back as the same number, with an exponent below 1e-4 and from 1e16 on.
-fn float_repr(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    let sign = if value.is_sign_negative() { "-" } else { "" };
-    let (digits, exponent) = shortest(value.abs());
-    let (first, rest) = digits.split_at_checked(1).unwrap_or((&digits, ""));
-    let after_point = |digits: &str| {
-        if digits.is_empty() {
-            "0".to_owned()
-        } else {
-            digits.to_owned()
-        }
-    };
-    match exponent {
-        0..16 => {
-            let whole = usize::try_from(exponent).unwrap_or(0) + 1;
-            let digits = format!("{digits:0<whole$}");
-            let (whole, fraction) = digits.split_at_checked(whole).unwrap_or((&digits, ""));
-            format!("{sign}{whole}.{}", after_point(fraction))
-        }
-        -4..0 => {
-            let zeros = "0".repeat(usize::try_from(-1 - exponent).unwrap_or(0));
-            format!("{sign}0.{zeros}{digits}")
-        }
-        _ => {
-            let point = if rest.is_empty() { "" } else { "." };
-            let direction = if exponent < 0 { '-' } else { '+' };
-            format!(
-                "{sign}{first}{point}{rest}e{direction}{:02}",
-                exponent.unsigned_abs()
-            )
-        }
-    }
-}
-
-/// The shortest digits of a number that read back as it, and the power of ten of the first one.
-///
-/// Where two are equally short and equally near, Python takes the even one, Rust the greater one.
-fn shortest(value: f64) -> (String, i32) {
-    /// More digits than any number has.
-    const ALL: usize = 1100;
-    let parts = |text: String| {
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-        (digits, exponent.parse().unwrap_or(0))
-    };
-    let (digits, exponent) = parts(format!("{value:e}"));
-    let odd = digits.bytes().last().filter(|last| last % 2 == 1);
-    // Short numbers are exact, and nothing lies between two of them.
-    if let (16.., Some(last)) = (digits.len(), odd) {
-        let (all, _) = parts(format!("{value:.ALL$e}"));
-        let rest = all.get(digits.len()..).unwrap_or_default();
-        let mut even = digits.clone();
-        even.pop();
-        even.push(char::from(last - 1));
-        let is_between = rest.trim_end_matches('0') == "5" && all.starts_with(&even);
-        if is_between && format!("0.{even}e{}", exponent + 1).parse() == Ok(value) {
-            return (even, exponent);
-        }
-    }
-    (digits, exponent)
 }
 
 /// An integer as Python reads one, or nothing where it is not one; the inner failure is for one too large.

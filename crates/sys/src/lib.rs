@@ -5,6 +5,7 @@
 //! Invariant: nothing here decides anything; it says what the kernel said.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod arena;
 pub mod inherited;
 pub mod inotify;
 mod netlink;
@@ -14,6 +15,7 @@ pub mod signals;
 pub mod timer;
 pub mod waker;
 
+pub use arena::Arena;
 pub use inotify::{Inotify, ReadFlags, Watch, WatchFlags};
 pub use poller::{Interest, Poller, Ready, Token};
 pub use signals::{Signal, Signals};
