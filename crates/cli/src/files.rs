@@ -86,10 +86,9 @@ pub fn variables() -> Vec<(String, String)> {
 /// What is at a path, unless it is too long; a device such as `/dev/zero` has no length that could be asked for.
 fn read_limited(path: &str) -> std::io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?.take(MAX_LENGTH + 1);
-    let mut beginning = [0; USUAL_LENGTH];
-    let length = file.read(&mut beginning)?;
-    let mut bytes = beginning.get(..length).unwrap_or_default().to_vec();
+    let mut bytes = Vec::with_capacity(USUAL_LENGTH);
     file.read_to_end(&mut bytes)?;
+    bytes.shrink_to_fit();
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_LENGTH);
     Ok(fits.then_some(bytes))
 }

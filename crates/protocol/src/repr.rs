@@ -57,50 +57,69 @@ pub(crate) fn write_items<'v>(
     out.extend_from_slice(close.as_bytes());
 }
 
-/// The quote that Python chooses: a `'` unless only that one occurs in the text.
-fn quote_for(text: &[u8]) -> u8 {
-    if text.contains(&b'\'') && !text.contains(&b'"') {
+/// Which bytes are written as they are, but for the quote.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        #[expect(clippy::indexing_slicing, reason = "the table has a place for every byte")]
+        {
+            plain[byte as usize] = byte != b'\\';
+        }
+        byte += 1;
+    }
+    plain
+};
+
+/// Writes the bytes of a text or a `bytes` between quotes; `escape` writes the one at a position that cannot stay.
+fn write_quoted(bytes: &[u8], escape: impl Fn(usize, u8, &mut Vec<u8>), out: &mut Vec<u8>) {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
         b'"'
     } else {
         b'\''
+    };
+    out.reserve(bytes.len() + 2);
+    out.push(quote);
+    let is_special = |byte: &u8| *byte == quote || PLAIN.get(usize::from(*byte)) != Some(&true);
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..) {
+        let plain = rest.iter().position(is_special).unwrap_or(rest.len());
+        let (before, from) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(before);
+        match from.first() {
+            None => break,
+            Some(b'\\') => out.extend_from_slice(b"\\\\"),
+            Some(b'\n') => out.extend_from_slice(b"\\n"),
+            Some(b'\r') => out.extend_from_slice(b"\\r"),
+            Some(b'\t') => out.extend_from_slice(b"\\t"),
+            Some(&byte) if byte == quote => out.extend_from_slice(&[b'\\', quote]),
+            Some(&byte) => escape(done + plain, byte, out),
+        }
+        done += plain + 1;
     }
+    out.push(quote);
 }
 
 fn write_str_repr(text: &str, out: &mut Vec<u8>) {
-    let quote = quote_for(text.as_bytes());
-    out.reserve(text.len() + 2);
-    out.push(quote);
-    for (position, byte) in text.bytes().enumerate() {
+    let escape = |position: usize, byte: u8, out: &mut Vec<u8>| {
         if byte.is_ascii() {
-            write_byte(byte, quote, out);
+            write_byte(byte, out);
         } else if let Some(character) = text.get(position..).and_then(|rest| rest.chars().next()) {
             // The bytes within a character begin none.
             write_character(character, out);
         }
-    }
-    out.push(quote);
+    };
+    write_quoted(text.as_bytes(), escape, out);
 }
 
 fn write_bytes_repr(bytes: &[u8], out: &mut Vec<u8>) {
-    let quote = quote_for(bytes);
-    out.extend([b'b', quote]);
-    for &byte in bytes {
-        write_byte(byte, quote, out);
-    }
-    out.push(quote);
+    out.push(b'b');
+    write_quoted(bytes, |_position, byte, out| write_byte(byte, out), out);
 }
 
-/// Writes a character of ASCII between such quotes, or any byte of a `bytes`.
-fn write_byte(byte: u8, quote: u8, out: &mut Vec<u8>) {
-    match byte {
-        b'\\' => out.extend(b"\\\\"),
-        b'\n' => out.extend(b"\\n"),
-        b'\r' => out.extend(b"\\r"),
-        b'\t' => out.extend(b"\\t"),
-        _ if byte == quote => out.extend([b'\\', quote]),
-        b' '..=b'~' => out.push(byte),
-        _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-    }
+/// Writes the number of a byte that has no character.
+fn write_byte(byte: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
 }
 
 /// Writes a character beyond ASCII.
