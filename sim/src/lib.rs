@@ -279,6 +279,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_found_once_is_not_found_again() {
+        for (what, seed) in [
+            (
+                "a clock set back while much waits keeps no file from being looked at",
+                38_950,
+            ),
+            ("what was purged while the clock was ahead is not missed", 30_885),
+            ("nor where the ban lasts longer since", 37_792),
+        ] {
+            assert_eq!(run(seed, EVENTS), Ok(()), "{what}");
+        }
+    }
+
     // One test for each processor that there may be.
 
     #[test]

@@ -73,6 +73,8 @@ pub(crate) struct Announced {
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) now: Timestamp,
+    /// The latest time that the clock has shown before it was set.
+    latest: Timestamp,
     /// Microseconds since the machine was started; nobody sets that clock.
     pub(crate) up: u64,
     /// Until when nothing else happens.
@@ -122,6 +124,7 @@ impl Machine {
         };
         Self {
             now: Timestamp::from_seconds(1_795_316_400),
+            latest: Timestamp::from_seconds(0),
             up: 1,
             until: 0,
             climate,
@@ -336,6 +339,7 @@ impl Machine {
             4 => 1_795_316_400 - self.now.seconds(),
             _ => 1000 - self.now.seconds(),
         };
+        self.latest = self.latest.max(self.now);
         self.now = self.now.plus_seconds(seconds);
         self.say(&format!("the clock is set by {seconds} seconds"));
         self.descends |= seconds < 0;
@@ -438,9 +442,9 @@ impl Machine {
                 continue;
             };
             let is_kept = kept.get(key).is_some_and(|ban| ban.begin + 1.0 >= seconds(begin));
-            // What lasts longer than it was to, for its jail was changed since, the database does not know; and where
-            // the clock was set forth, it was cleaned of what is old.
-            let is_old = self.now.micros_since(begin) > 86_400_000_000;
+            // What lasts longer than it was to, for its jail was changed since, the database does not know; and while
+            // the clock was ahead, it was cleaned of what was old by it.
+            let is_old = self.latest.max(self.now).micros_since(begin) > 86_400_000_000;
             if !is_kept && !is_old && end > self.now {
                 let kept = kept.get(key);
                 return Err(format!(

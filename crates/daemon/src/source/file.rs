@@ -403,13 +403,8 @@ impl<D: Disk> Files<D> {
         }
         self.read(now, deliver);
         self.drop_retired(now);
-        // A clock that was set back must not leave the files alone for long.
         let soonest = now.plus_micros(POLL_MICROS);
-        self.poll_at = self.needs_polling().then(|| {
-            self.poll_at
-                .filter(|at| *at > now && *at < soonest)
-                .unwrap_or(soonest)
-        });
+        self.poll_at = self.needs_polling().then(|| self.poll_at.unwrap_or(soonest));
     }
 
     /// Reads the files that have changed, each its share, until the budget is spent.
@@ -544,7 +539,9 @@ impl<D: Disk> Files<D> {
     }
 
     fn poll(&mut self, now: Timestamp) {
-        if self.poll_at.is_none_or(|at| at > now) {
+        let soonest = now.plus_micros(POLL_MICROS);
+        // It is due as well where the clock was set back: that must not leave the files alone for long.
+        if self.poll_at.is_none_or(|at| at > now && at <= soonest) {
             return;
         }
         self.poll_at = None;
