@@ -57,7 +57,7 @@ struct Runner {
     is_dismissed: bool,
 }
 
-type Run = Box<dyn FnMut(&Script) -> bool>;
+type Run = Box<dyn FnMut(&Script, Duration) -> bool>;
 
 impl SimulatedWorld {
     pub(crate) fn new(machine: Rc<RefCell<Machine>>) -> Self {
@@ -107,7 +107,7 @@ impl SimulatedWorld {
                     break;
                 };
                 match jobs.pop_front() {
-                    Some(job) => worker.take(job),
+                    Some(job) => drop(worker.take(job)),
                     None if runner.workers.len() > 1 || runner.is_dismissed => {
                         drop(runner.workers.pop_front());
                     }
@@ -246,15 +246,29 @@ impl World for SimulatedWorld {
         self.machine.borrow_mut().kernel.enforce(batch)
     }
 
-    fn employ(&mut self, jail: &str, name: &str, action: CommandAction, _: Duration) -> Result<(), String> {
+    fn employ(
+        &mut self,
+        jail: &str,
+        name: &str,
+        action: CommandAction,
+        timeout: Duration,
+    ) -> Result<(), String> {
         let machine = self.machine.borrow();
         let (wall, key) = (Arc::clone(&machine.wall), (jail.to_owned(), name.to_owned()));
         lock(&wall).employ(jail, name);
         let run: Run = {
             let (jail, name) = key.clone();
-            Box::new(move |script| lock(&wall).run(&jail, &name, script))
+            Box::new(move |script, _| lock(&wall).run(&jail, &name, script))
         };
-        let worker = Worker::new(jail, name, action, records(&machine), Registry::default(), run);
+        let worker = Worker::new(
+            jail,
+            name,
+            action,
+            timeout,
+            records(&machine),
+            Registry::default(),
+            run,
+        );
         let runner = self.runners.entry(key).or_insert_with(|| Runner {
             workers: VecDeque::new(),
             is_dismissed: false,

@@ -118,6 +118,8 @@ impl CommandAction {
         if self.starts_on_demand() {
             return Ok(());
         }
+        // Whoever starts it again means it.
+        self.started.clear();
         let mut result = Ok(());
         for family in self.own_families() {
             result = result.and(self.start_family(family, facts, shell));
@@ -226,6 +228,19 @@ impl CommandAction {
         }
         self.started.clear();
         result
+    }
+
+    /// Whether what was set up is still there, as far as `actioncheck` can tell.
+    ///
+    /// # Errors
+    /// Where the properties of the action cannot be resolved.
+    pub fn check(&self, facts: &dyn Facts, shell: &mut dyn Shell) -> Result<bool, ActionError> {
+        for family in FAMILIES {
+            if self.state(family).started && !self.run("actioncheck", family, facts, shell)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Tells the action that its configuration was read again.

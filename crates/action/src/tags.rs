@@ -16,12 +16,12 @@ const REPLACEMENTS: usize = 25;
 /// The longest command text, in bytes; the stock ones stay below four thousand.
 const LONGEST_TEXT: usize = 1 << 20;
 /// The characters that a shell could take for more than themselves.
-const SPECIAL: &[char] = &[
+pub const SPECIAL: &[char] = &[
     '\\', '#', '&', ';', '`', '|', '*', '?', '~', '<', '>', '^', '(', ')', '[', ']', '{', '}', '$', '\'',
     '"', '\n', '\r',
 ];
 /// Properties of these names are never put into other properties: the ban's own lines are meant.
-const LATE: [&str; 3] = ["matches", "ipmatches", "ipjailmatches"];
+pub const LATE: [&str; 3] = ["matches", "ipmatches", "ipjailmatches"];
 
 /// The properties of an action, by name; one for a family has `?family=inet4` or `?family=inet6` behind its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use stockade_action::tags::HostNames;
 use stockade_datetime::duration::DurationError;
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Filter, Mode, Regex, RegexError, UseDns};
@@ -58,7 +59,7 @@ pub struct Blueprint {
     /// Who is spared: addresses, networks, names and files, as written.
     pub ignoreip: Vec<String>,
     /// The command that decides who is spared, as written; empty for none.
-    pub ignorecommand: Option<String>,
+    pub ignorecommand: Option<Value>,
     /// `bantime.*`, by what follows the dot.
     pub increment: Vec<(String, Value)>,
     /// The actions in their order.
@@ -151,7 +152,11 @@ impl Blueprint {
         if let Some(pattern) = &self.datepattern {
             filter.set_datepattern(pattern).map_err(|error| {
                 let text = error.to_string();
-                let by_python = [": unsupported format character ", ": incomplete format"];
+                let by_python = [
+                    ": not enough arguments ",
+                    ": unsupported format character ",
+                    ": incomplete format",
+                ];
                 match by_python.iter().any(|cause| text.contains(cause)) {
                     true => Failure::type_error(text),
                     false => Failure::value_error(text),
@@ -249,7 +254,7 @@ impl Blueprint {
     ) -> Reply {
         match property {
             "addaction" => self.add_action(arguments),
-            "delaction" => self.delete_action(&text(arguments, 0)?),
+            "delaction" => self.delete_action(&action_name(arguments)?),
             "action" => self.set_action(arguments, multi),
             "usedns" => {
                 // Anything else is the safe one.
@@ -386,6 +391,9 @@ impl Blueprint {
                 self.get("ignoreip", &[])
             }
             "delignoreip" => {
+                if *argument(arguments, 0)? == Value::None {
+                    return self.get("ignoreip", &[]);
+                }
                 let entry = argument(arguments, 0)?.searchable()?.to_owned();
                 let index = self.ignoreip.iter().position(|known| canonical(known) == entry);
                 let index = index.ok_or_else(|| Failure::value_error("list.remove(x): x not in list"))?;
@@ -393,10 +401,10 @@ impl Blueprint {
                 self.get("ignoreip", &[])
             }
             "ignorecommand" => {
-                let command = text(arguments, 0)?;
-                self.counting.ignorecommand =
-                    Some(command.clone()).filter(|command| !command.trim().is_empty());
-                self.ignorecommand = Some(command);
+                let command = argument(arguments, 0)?;
+                let is_one = |text: &String| command.is_true() && !text.trim().is_empty();
+                self.counting.ignorecommand = Some(command.text()).filter(is_one);
+                self.ignorecommand = Some(command.clone());
                 self.get(property, &[])
             }
             "ignorecache" => {
@@ -516,10 +524,7 @@ impl Blueprint {
                 let (single, other): (Vec<&String>, Vec<&String>) = self.ignoreip.iter().partition(is_single);
                 Value::list(other.into_iter().chain(single).map(|entry| canonical(entry)))
             }
-            "ignorecommand" => self
-                .ignorecommand
-                .as_deref()
-                .map_or(Value::Bool(false), Value::from),
+            "ignorecommand" => self.ignorecommand.clone().unwrap_or(Value::Bool(false)),
             "ignorecache" => match &self.counting.ignorecache {
                 None => Value::None,
                 Some(cache) => Value::List(vec![
@@ -531,7 +536,7 @@ impl Blueprint {
             "actions" => Value::list(self.actions.iter().map(|action| action.name.as_str())),
             "action" => return self.action_property(arguments),
             "actionproperties" => {
-                let action = self.action(&text(arguments, 0)?)?;
+                let action = self.action(&action_name(arguments)?)?;
                 let set = action.properties.iter().map(|(name, _)| name.as_str());
                 let mut names: Vec<&str> = set
                     .filter(|name| !name.starts_with('_') && !methods::METHODS.contains(name))
@@ -542,7 +547,7 @@ impl Blueprint {
                 Value::list(names)
             }
             "actionmethods" => {
-                self.action(&text(arguments, 0)?)?;
+                self.action(&action_name(arguments)?)?;
                 Value::list(methods::METHODS)
             }
             _ => match property.strip_prefix("bantime.") {
@@ -561,7 +566,7 @@ impl Blueprint {
     /// # Errors
     /// Where the jail has one of that name.
     fn add_action(&mut self, arguments: &[Value]) -> Reply {
-        let name = text(arguments, 0)?;
+        let name = action_name(arguments)?;
         if self.actions.iter().any(|action| action.name == name) {
             return Err(Failure::value_error(format!("Action {name} already exists")));
         }
@@ -583,7 +588,7 @@ impl Blueprint {
             properties: Vec::new(),
             python,
         });
-        Ok(name.into())
+        argument(arguments, 0).cloned()
     }
 
     /// Takes an action away.
@@ -601,7 +606,7 @@ impl Blueprint {
     /// # Errors
     /// Where the jail has no such action, or a value cannot be used.
     fn set_action(&mut self, arguments: &[Value], multi: bool) -> Reply {
-        let name = text(arguments, 0)?;
+        let name = action_name(arguments)?;
         self.action(&name)?;
         let mut pairs = Vec::new();
         if multi {
@@ -617,6 +622,11 @@ impl Blueprint {
                 list.items().ok_or_else(|| not_iterable(list))?
             };
             for pair in list {
+                // The characters of a text are its parts.
+                if pair.as_str().is_some_and(|text| text.chars().nth(1).is_none()) {
+                    let message = ["string index out of range"];
+                    return Err(Failure::new("builtins", "IndexError", message));
+                }
                 let pair = pair.items().unwrap_or_default();
                 pairs.push((
                     attribute(argument(pair, 0)?)?.to_owned(),
@@ -639,6 +649,11 @@ impl Blueprint {
             if property == "timeout" {
                 value = number(seconds(&[value], 0)?);
             }
+            // Nobody sets what counts by itself.
+            if property == "banEpoch" {
+                answer = Value::Int(0);
+                continue;
+            }
             if !multi {
                 answer = value.clone();
             }
@@ -653,16 +668,16 @@ impl Blueprint {
     ///
     /// # Errors
     /// Where there is no such action, or the call is none.
-    pub(crate) fn call(&self, arguments: &[Value]) -> Result<Option<Call>, Failure> {
-        let [name, method, rest @ ..] = arguments else {
+    pub(crate) fn call(&self, arguments: &[Value], host: &HostNames) -> Result<Option<Call>, Failure> {
+        let [_, method, rest @ ..] = arguments else {
             return Ok(None);
         };
         let method = method.as_str().filter(|method| methods::METHODS.contains(method));
         let Some(method) = method else {
             return Ok(None);
         };
-        self.action(&name.text())?;
-        Call::parse(method, rest.first()).map(Some)
+        self.action(&action_name(arguments)?)?;
+        Call::parse(method, rest.first(), host).map(Some)
     }
 
     /// What was said of `bantime.OPTION`.
@@ -716,6 +731,7 @@ impl Blueprint {
         if arguments.len() > 2 {
             return Err(Failure::value_error("Only one file can be added at a time"));
         }
+        check_path(argument(arguments, 0)?)?;
         // The journal has no files that a jail could name.
         if !self.reads_journal() && !self.logpath.iter().any(|log| log.path == path) {
             self.logpath.push(LogPath { path, tail });
@@ -731,6 +747,19 @@ impl Blueprint {
             }
             _ => value.clone(),
         };
+        let is_text = value.as_str().is_some() || *value == Value::None;
+        match option {
+            "factor" if !is_text => {
+                let text = "eval() arg 1 must be a string, bytes or code object";
+                return Err(Failure::type_error(text));
+            }
+            "formula" if !is_text => {
+                let text = "compile() arg 1 must be a string, bytes or AST object";
+                return Err(Failure::type_error(text));
+            }
+            "multipliers" if !is_text => drop(value.text_with("split")?),
+            _ => {}
+        }
         let before = self.increment.clone();
         self.increment.retain(|(known, _)| known != option);
         if option == "increment" || !value.text().is_empty() && *value != Value::None {
@@ -778,18 +807,33 @@ impl Blueprint {
             .then_some(increment))
     }
 
-    fn action(&self, name: &str) -> Result<&ActionBlueprint, Failure> {
-        self.actions
-            .iter()
-            .find(|action| action.name == name)
+    pub(crate) fn action(&self, name: &str) -> Result<&ActionBlueprint, Failure> {
+        self.find_action(name)
             .ok_or_else(|| Failure::invalid_action(name))
     }
 
+    pub(crate) fn find_action(&self, name: &str) -> Option<&ActionBlueprint> {
+        self.actions.iter().find(|action| action.name == name)
+    }
+
+    /// Makes all commands of an action none.
+    pub(crate) fn clear_action(&mut self, name: &str) {
+        if let Some(action) = self.actions.iter_mut().find(|action| action.name == name) {
+            for property in methods::PROPERTIES {
+                if let Some(initial) = methods::initial(property) {
+                    action.set(property.to_owned(), initial);
+                }
+            }
+        }
+    }
+
     fn action_property(&self, arguments: &[Value]) -> Reply {
-        let action = self.action(&text(arguments, 0)?)?;
+        let action = self.action(&action_name(arguments)?)?;
         let property = attribute(argument(arguments, 1)?)?;
         let value = action.get(property).cloned();
+        let name = (property == "_name").then(|| action.name.as_str().into());
         value
+            .or(name)
             .or_else(|| methods::initial(property))
             .ok_or_else(|| no_attribute(property))
     }
@@ -828,6 +872,49 @@ fn canonical(entry: &str) -> String {
         Ok(Some(entry)) => entry.to_string(),
         Ok(None) | Err(_) => entry.to_owned(),
     }
+}
+
+/// The name of an action, which is the first argument.
+pub(crate) fn action_name(arguments: &[Value]) -> Result<String, Failure> {
+    let name = argument(arguments, 0)?.hashable()?;
+    // Python takes a tuple apart that it puts into a text.
+    if let Value::Tuple(items) = name
+        && let [only] = items.as_slice()
+    {
+        return Ok(only.text());
+    }
+    Ok(name.text())
+}
+
+/// Whether something can be the path of a log. One that is not there is waited for.
+fn check_path(path: &Value) -> Result<(), Failure> {
+    path.hashable()?;
+    let Some(text) = path.as_str() else {
+        return match path {
+            // A number could be that of an open file.
+            Value::Int(_) | Value::Bool(_) => Ok(()),
+            Value::None
+            | Value::BigInt(_)
+            | Value::Float(_)
+            | Value::Str(_)
+            | Value::Bytes(_)
+            | Value::List(_)
+            | Value::Tuple(_)
+            | Value::Dict(_)
+            | Value::Set(_)
+            | Value::Exception(_) => Err(Failure::type_error(format!(
+                "expected str, bytes or os.PathLike object, not {}",
+                path.type_name()
+            ))),
+        };
+    };
+    if text.is_empty() {
+        return Err(Failure::os_error(2, "No such file or directory", text));
+    }
+    if std::fs::metadata(text).is_ok_and(|there| there.is_dir()) {
+        return Err(Failure::os_error(21, "Is a directory", text));
+    }
+    Ok(())
 }
 
 /// The name of an attribute, which is a text.

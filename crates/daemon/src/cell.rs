@@ -21,10 +21,9 @@ use stockade_protocol::{Failure, Happening, Value, What};
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
 use crate::log::Level;
-use crate::methods::Call;
 use crate::places::Behind;
 use crate::resolver;
-use crate::runner::Job;
+use crate::runner::{Job, Work};
 use crate::status::local_time;
 use crate::store::{self, RestoreLimits};
 use crate::world::World;
@@ -675,8 +674,8 @@ impl Cell {
         taken
     }
 
-    /// Calls a method of an action on the word of a client. What the daemon keeps in the firewall by itself is what
-    /// the ban list says, and no call changes that.
+    /// Has an action do something on the word of a client; the answer where there is one at once. What the daemon
+    /// keeps in the firewall by itself is what the ban list says, and no call changes that.
     ///
     /// # Errors
     /// Where there is no such action, or it has too much to do already.
@@ -685,35 +684,23 @@ impl Cell {
         world: &mut impl World,
         now: Timestamp,
         name: &str,
-        call: Call,
-    ) -> Result<(), Failure> {
+        work: Work,
+        number: u64,
+    ) -> Result<Option<Value>, Failure> {
+        let answer = work.answer();
+        if world.observes() {
+            return Ok(Some(answer));
+        }
         let action = self.actions.iter().find(|action| action.name == name);
         let action = action.ok_or_else(|| Failure::invalid_action(name))?;
         if !matches!(action.kind, Kind::Commands) {
-            return Ok(());
+            return Ok(Some(answer));
         }
-        let jail = self.facts();
-        let ticket = |ip: &str| {
-            let id = Id::parse(ip);
-            let ticket = self.jail.ticket(&id).unwrap_or_else(|| Ticket::new(id, now));
-            Box::new(BanFacts {
-                ticket,
-                jail: jail.clone(),
-            })
-        };
-        let job = match call {
-            Call::Start => Job::Start(no_ban(&jail, now)),
-            Call::Stop => Job::Stop(no_ban(&jail, now)),
-            Call::Flush => Job::Flush(no_ban(&jail, now), Vec::new()),
-            Call::Reload => Job::Reload(no_ban(&jail, now)),
-            Call::Ban(ip) => Job::Ban(ticket(&ip)),
-            Call::Prolong(ip) => Job::Prolong(ticket(&ip)),
-            Call::Unban(ip) => Job::Unban(ticket(&ip)),
-        };
+        let job = Job::Call(Box::new(work), no_ban(&self.facts(), now), number);
         if self.order(world, action, job) {
-            Ok(())
+            Ok(None)
         } else {
-            Err(Failure::runtime_error(format!("Action {name} is too far behind")))
+            Err(too_far_behind(name))
         }
     }
 
@@ -912,7 +899,7 @@ impl Cell {
             .filter(is_told)
             .map(|action| action.name.clone())
             .collect();
-        self.reshape(world, clock, new)?;
+        self.reshape(world, clock, new, false)?;
         for action in &self.actions {
             if matches!(action.kind, Kind::Commands) && told.contains(&action.name) {
                 self.order(world, action, Job::Reload(no_ban(&self.facts(), clock.now())));
@@ -921,12 +908,14 @@ impl Cell {
         Ok(())
     }
 
-    /// Takes another shape; only what differs is touched.
+    /// Takes another shape; only what differs is touched. On the word of a client an action of commands that has
+    /// other properties now goes on with those; by the configuration it is started anew.
     pub(crate) fn reshape(
         &mut self,
         world: &mut impl World,
         clock: &Clock,
         new: Blueprint,
+        by_client: bool,
     ) -> Result<(), Failure> {
         let now = clock.now();
         if new == self.blueprint {
@@ -967,28 +956,42 @@ impl Cell {
         world.note_places(&self.blueprint.name, &self.blueprint.places);
         self.unresolved
             .retain(|name| self.blueprint.ignoreip.contains(name));
-        self.reshape_actions(world, now, &old);
+        if by_client {
+            self.adjust_actions(world, &old);
+        }
+        self.reshape_actions(world, now, &old, by_client);
         if !self.blueprint.follows_like(&old) {
             self.follow(world, clock)?;
         }
         Ok(())
     }
 
-    /// Stops the actions that are gone or changed, and starts those that are new or changed.
-    fn reshape_actions(&mut self, world: &mut impl World, now: Timestamp, old: &Blueprint) {
-        let unchanged = |name: &str| {
-            let find = |blueprint: &Blueprint| {
-                blueprint
-                    .actions
-                    .iter()
-                    .find(|action| action.name == name)
-                    .cloned()
-            };
-            find(old).is_some_and(|old| find(&self.blueprint) == Some(old))
+    /// Gives actions of commands the properties that they have now.
+    fn adjust_actions(&self, world: &mut impl World, old: &Blueprint) {
+        for action in &self.actions {
+            let (before, after) = (
+                old.find_action(&action.name),
+                self.blueprint.find_action(&action.name),
+            );
+            if let (Kind::Commands, Some(after)) = (&action.kind, after)
+                && before != Some(after)
+            {
+                self.order(world, action, adjusted(after));
+            }
+        }
+    }
+
+    /// Stops the actions that are gone or changed, and starts those that are new or changed. Those of commands may
+    /// have been `adjusted`.
+    fn reshape_actions(&mut self, world: &mut impl World, now: Timestamp, old: &Blueprint, adjusted: bool) {
+        let stays = |action: &Action| {
+            let after = self.blueprint.find_action(&action.name);
+            after.is_some()
+                && (old.find_action(&action.name) == after
+                    || adjusted && matches!(action.kind, Kind::Commands))
         };
-        let (kept, gone): (Vec<Action>, Vec<Action>) = mem::take(&mut self.actions)
-            .into_iter()
-            .partition(|action| unchanged(&action.name));
+        let (kept, gone): (Vec<Action>, Vec<Action>) =
+            mem::take(&mut self.actions).into_iter().partition(stays);
         self.actions = kept;
         for action in gone {
             self.drop_action(world, now, action);
@@ -1132,12 +1135,8 @@ impl Cell {
                 ),
             );
         }
-        let timeout = match blueprint.get("timeout").map(Value::float) {
-            Some(Ok(seconds)) => Duration::try_from_secs_f64(seconds).unwrap_or(TIMEOUT),
-            Some(Err(_)) | None => TIMEOUT,
-        };
         let action = CommandAction::new(properties, world.host_names(), world.ipv6());
-        world.employ(jail, &blueprint.name, action, timeout)?;
+        world.employ(jail, &blueprint.name, action, timeout(blueprint))?;
         Ok(Some((Kind::Commands, false)))
     }
 
@@ -1280,6 +1279,69 @@ fn verb(world: &impl World, why: Why) -> &'static str {
         (false, Why::Repealed) => "Repeal Ban",
         (false, Why::Expired | Why::Asked | Why::Displaced) => "Unban",
     }
+}
+
+/// How long a command of an action may take.
+fn timeout(blueprint: &ActionBlueprint) -> Duration {
+    match blueprint.get("timeout").map(Value::float) {
+        Some(Ok(seconds)) => Duration::try_from_secs_f64(seconds).unwrap_or(TIMEOUT),
+        Some(Err(_)) | None => TIMEOUT,
+    }
+}
+
+/// Has an action of a jail that has not begun do something on the word of a client; `known` is the action as it was
+/// when it last did.
+///
+/// # Errors
+/// Where the system gives no more threads.
+pub(crate) fn call_of_draft(
+    world: &mut impl World,
+    now: Timestamp,
+    (jail, blueprint): (&str, &ActionBlueprint),
+    known: Option<&ActionBlueprint>,
+    work: Work,
+    number: u64,
+) -> Result<Option<Value>, Failure> {
+    let name = &blueprint.name;
+    if world.observes() || blueprint.python.is_some() {
+        return Ok(Some(work.answer()));
+    }
+    match known {
+        Some(known) if known == blueprint => {}
+        Some(_) => {
+            world.order(jail, name, adjusted(blueprint));
+        }
+        None => {
+            let action = CommandAction::new(properties(blueprint), world.host_names(), world.ipv6());
+            world
+                .employ(jail, name, action, timeout(blueprint))
+                .map_err(Failure::runtime_error)?;
+        }
+    }
+    let facts = JailFacts {
+        name: jail.to_owned(),
+        bantime: BanTime::from_seconds(0),
+        banned: 0,
+        banned_total: 0,
+        found: 0,
+        found_total: 0,
+    };
+    if world.order(jail, name, Job::Call(Box::new(work), no_ban(&facts, now), number)) {
+        Ok(None)
+    } else {
+        Err(too_far_behind(name))
+    }
+}
+
+/// The order to an action to be from now on what its blueprint says.
+pub(crate) fn adjusted(blueprint: &ActionBlueprint) -> Job {
+    let mut properties = properties(blueprint);
+    stockade_action::bygone::complete(&mut properties);
+    Job::Adjust(properties, timeout(blueprint))
+}
+
+fn too_far_behind(name: &str) -> Failure {
+    Failure::runtime_error(format!("Action {name} is too far behind"))
 }
 
 fn properties(blueprint: &ActionBlueprint) -> Properties {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use stockade_datetime::{Clock, Timestamp};
 use stockade_filter as filter;
 use stockade_jail::{Id, Input, Jail, Terms, Why};
-use stockade_protocol::Failure;
+use stockade_protocol::{Failure, Value};
 
 use crate::blueprint::Blueprint;
 use crate::cell::Cell;
@@ -16,8 +16,8 @@ use crate::firewall::{Removal, concerns};
 use crate::growth::Remembered;
 use crate::judge::Verdict;
 use crate::log::Level;
-use crate::methods::Call;
 use crate::resolver;
+use crate::runner::Work;
 use crate::world::{Entry, Lines, World};
 
 /// The logger of how jails come and go.
@@ -110,7 +110,7 @@ impl Jails {
         self.separate_all(&new.name);
         let cell = self.cells.iter_mut().find(|cell| cell.blueprint.name == new.name);
         cell.ok_or_else(|| Failure::unknown_jail(new.name.as_str()))?
-            .reshape(world, &self.clock, new)
+            .reshape(world, &self.clock, new, true)
     }
 
     /// Gives a running jail the shape that the configuration has now, as [`Self::reshape`] does, and runs `actionreload`.
@@ -401,7 +401,7 @@ impl Jails {
         Ok(cell.with_effects(world, now, |jail, effects| jail.ban_on(now, ids, terms, effects)))
     }
 
-    /// Calls a method of an action on the word of a client.
+    /// Has an action do something on the word of a client; the answer where there is one at once.
     ///
     /// # Errors
     /// Where there is no such jail or action, or it has too much to do already.
@@ -411,10 +411,11 @@ impl Jails {
         now: Timestamp,
         name: &str,
         action: &str,
-        call: Call,
-    ) -> Result<(), Failure> {
+        work: Work,
+        number: u64,
+    ) -> Result<Option<Value>, Failure> {
         let cell = self.cell(name).ok_or_else(|| Failure::unknown_jail(name))?;
-        cell.call(world, now, action, call)
+        cell.call(world, now, action, work, number)
     }
 
     /// Unbans in one jail, or in all of them; returns how many bans ended, and which ids were not banned.

@@ -3,7 +3,11 @@
 //! In: the name of a property or method, and its arguments as a client has them. Out: the value of the property; what
 //! is to be called, or the failure that Python would raise for such a call.
 
-use stockade_protocol::{Failure, Value};
+use std::time::Duration;
+
+use stockade_action::tags::{Facts, HostNames, LATE, Properties, SPECIAL, Script};
+use stockade_jail::Family;
+use stockade_protocol::{Failure, Reply, Value};
 
 /// The methods of an action, in the order in which they are shown.
 pub(crate) const METHODS: [&str; 15] = [
@@ -51,23 +55,111 @@ pub(crate) fn initial(property: &str) -> Option<Value> {
     }
 }
 
-/// What an action is to do on the word of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a call of a method comes to.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Call {
+    /// It is answered at once.
+    Answer(Value),
+    /// All commands of the action are to be none.
+    Clear,
+    /// Commands are to run, and the answer is what became of them.
+    Work(Work),
+}
+
+/// What an action is to do on the word of a client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
     /// Runs its `actionstart`.
     Start,
     /// Runs its `actionstop`.
     Stop,
-    /// Lifts all bans of its own.
+    /// Lifts all bans at once.
     Flush,
     /// Runs its `actionreload`.
     Reload,
-    /// Bans what is in `ip`.
-    Ban(String),
+    /// Runs its `actioncheck`; whether it is content is the answer.
+    Check,
+    /// Bans.
+    Ban(Told),
+    /// Bans again.
+    Reban(Told),
     /// Tells it that a ban came to last longer.
-    Prolong(String),
+    Prolong(Told),
     /// Unbans.
-    Unban(String),
+    Unban(Told),
+    /// Runs a command that is none of its own; whether it ended well is the answer.
+    Execute {
+        /// The command.
+        script: Script,
+        /// How long it may take.
+        timeout: Duration,
+    },
+}
+
+/// What a client says of a ban: a dictionary of tags and their values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Told(Vec<(String, Value)>);
+
+impl Told {
+    /// What `ip` stands for.
+    pub(crate) fn ip(&self) -> Option<String> {
+        self.get("ip").map(Value::text)
+    }
+
+    /// The family of what is banned, where that is said.
+    pub(crate) fn family(&self) -> Option<Family> {
+        match self.get("family")?.as_str()? {
+            "inet4" => Some(Family::Inet4),
+            "inet6" => Some(Family::Inet6),
+            _ => None,
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The properties of an action, as `replaceTag` takes any dictionary for them.
+    fn properties(&self) -> Properties {
+        let mut properties = Properties::default();
+        for (name, value) in self.0.iter().filter(|(_, value)| *value != Value::None) {
+            properties.set(name, value.text());
+        }
+        properties
+    }
+}
+
+impl Facts for Told {
+    fn value(&self, name: &str) -> Option<String> {
+        self.get(name)
+            .filter(|value| **value != Value::None)
+            .map(Value::text)
+    }
+}
+
+/// A parameter of a method, and whether it has to be given.
+type Parameter = (&'static str, bool);
+
+/// What a method can be given; nothing where it takes whatever it is given.
+fn parameters(method: &str) -> Option<&'static [Parameter]> {
+    Some(match method {
+        "ban" | "unban" | "prolong" | "reban" => &[("aInfo", true)],
+        "escapeTag" => &[("value", true)],
+        "replaceTag" => &[
+            ("query", true),
+            ("aInfo", true),
+            ("conditional", false),
+            ("addrepl", false),
+            ("cache", false),
+        ],
+        "replaceDynamicTags" => &[("realCmd", true), ("aInfo", true), ("escapeVal", false)],
+        "executeCmd" => &[("realCmd", true), ("timeout", false), ("varsDict", false)],
+        "reload" => return None,
+        _ => &[],
+    })
 }
 
 impl Call {
@@ -75,77 +167,268 @@ impl Call {
     ///
     /// # Errors
     /// As Python would refuse it.
-    pub(crate) fn parse(method: &str, arguments: Option<&Value>) -> Result<Self, Failure> {
+    pub(crate) fn parse(method: &str, arguments: Option<&Value>, host: &HostNames) -> Result<Self, Failure> {
         let keywords = keywords(method, arguments)?;
-        let (parameters, required): (&[&str], usize) = match method {
-            "ban" | "unban" | "prolong" | "reban" => (&["aInfo"], 1),
-            "escapeTag" => (&["value"], 1),
-            "replaceTag" => (&["query", "aInfo"], 2),
-            _ => (&[], 0),
+        let given = |name: &str| keywords.iter().find(|(known, _)| known == name);
+        if let Some(parameters) = parameters(method) {
+            check_keywords(method, parameters, &keywords)?;
+        }
+        let value = |name: &str| given(name).map_or(&Value::None, |(_, value)| value);
+        let told = || {
+            let tags = value("aInfo");
+            let Value::Dict(pairs) = tags else {
+                return Err(Failure::attribute_error(format!(
+                    "'{}' object has no attribute 'get'",
+                    tags.type_name()
+                )));
+            };
+            Ok(told(pairs))
         };
-        let given = |name: &&str| keywords.iter().any(|(known, _)| known == name);
-        let unexpected = keywords
-            .iter()
-            .find(|(name, _)| !parameters.contains(&name.as_str()));
-        if let Some((name, _)) = unexpected.filter(|_| method != "reload") {
-            return Err(Failure::type_error(format!(
-                "CommandAction.{method}() got an unexpected keyword argument '{name}'"
-            )));
-        }
-        let missing: Vec<String> = parameters
-            .iter()
-            .take(required)
-            .filter(|name| !given(name))
-            .map(|name| format!("'{name}'"))
-            .collect();
-        if !missing.is_empty() {
-            let plural = if missing.len() > 1 { "s" } else { "" };
-            return Err(Failure::type_error(format!(
-                "CommandAction.{method}() missing {} required positional argument{plural}: {}",
-                missing.len(),
-                missing.join(" and ")
-            )));
-        }
-        let id = || {
-            let facts = keywords.iter().find(|(name, _)| name == "aInfo");
-            let id = facts.and_then(|(_, facts)| facts.get("ip"));
-            id.and_then(serde_json::Value::as_str)
-                .map(str::to_owned)
-                .ok_or_else(|| Failure::key_error("ip"))
-        };
-        match method {
-            "start" => Ok(Self::Start),
-            "stop" => Ok(Self::Stop),
-            "flush" => Ok(Self::Flush),
-            "reload" => Ok(Self::Reload),
-            "ban" | "reban" => id().map(Self::Ban),
-            "prolong" => id().map(Self::Prolong),
-            "unban" => id().map(Self::Unban),
-            // What these do is inside of the reference, and nothing that an administrator could want.
-            _ => Err(Failure::new(
-                "builtins",
-                "NotImplementedError",
-                [format!("{method} cannot be called from outside")],
-            )),
-        }
+        Ok(match method {
+            "start" => Self::Work(Work::Start),
+            "stop" => Self::Work(Work::Stop),
+            "flush" => Self::Work(Work::Flush),
+            "reload" => Self::Work(Work::Reload),
+            "consistencyCheck" => Self::Work(Work::Check),
+            "ban" => Self::Work(Work::Ban(told()?)),
+            "reban" => Self::Work(Work::Reban(told()?)),
+            "prolong" => Self::Work(Work::Prolong(told()?)),
+            "unban" => Self::Work(Work::Unban(told()?)),
+            "executeCmd" => execute(value("realCmd"), given("timeout").map(|(_, timeout)| timeout))?,
+            "clearAllParams" => Self::Clear,
+            "escapeTag" => Self::Answer(escaped(pattern_text(value("value"))?).into()),
+            "replaceTag" => Self::Answer(replaced(
+                value("query"),
+                value("aInfo"),
+                value("conditional"),
+                host,
+            )?),
+            "replaceDynamicTags" => {
+                Self::Answer(filled(value("realCmd"), value("aInfo"), value("escapeVal"))?)
+            }
+            // The epoch tells the reference which of its own checks are out of date.
+            _ => Self::Answer(Value::None),
+        })
     }
+}
 
+impl Work {
     /// What the reference returns where all goes well.
     pub(crate) const fn answer(&self) -> Value {
         match self {
-            Self::Start | Self::Stop | Self::Flush | Self::Reload => Value::Bool(true),
-            Self::Ban(_) | Self::Prolong(_) | Self::Unban(_) => Value::None,
+            Self::Start | Self::Stop | Self::Flush | Self::Reload | Self::Check | Self::Execute { .. } => {
+                Value::Bool(true)
+            }
+            Self::Ban(_) | Self::Reban(_) | Self::Prolong(_) | Self::Unban(_) => Value::None,
         }
     }
 }
 
+fn told(pairs: &[(Value, Value)]) -> Told {
+    let pairs = pairs.iter();
+    Told(pairs.map(|(name, value)| (name.text(), value.clone())).collect())
+}
+
+/// Whether a method takes what it is given, and is given what it needs.
+fn check_keywords(
+    method: &str,
+    parameters: &[Parameter],
+    keywords: &[(String, Value)],
+) -> Result<(), Failure> {
+    let is_known = |name: &str| parameters.iter().any(|(known, _)| *known == name);
+    let is_given = |name: &str| keywords.iter().any(|(known, _)| known == name);
+    // Where there is nothing to execute, nobody looks at the rest.
+    let unexpected = keywords.iter().find(|(name, _)| !is_known(name));
+    if let Some((name, _)) = unexpected.filter(|_| method != "executeCmd") {
+        return Err(Failure::type_error(format!(
+            "CommandAction.{method}() got an unexpected keyword argument '{name}'"
+        )));
+    }
+    let missing: Vec<String> = parameters
+        .iter()
+        .filter(|(name, required)| *required && !is_given(name))
+        .map(|(name, _)| format!("'{name}'"))
+        .collect();
+    if !missing.is_empty() {
+        let plural = if missing.len() > 1 { "s" } else { "" };
+        return Err(Failure::type_error(format!(
+            "CommandAction.{method}() missing {} required positional argument{plural}: {}",
+            missing.len(),
+            missing.join(" and ")
+        )));
+    }
+    let command = keywords.iter().find(|(name, _)| name == "realCmd");
+    match unexpected {
+        Some((name, _)) if command.is_some_and(|(_, command)| command.is_true()) => {
+            Err(Failure::type_error(match name.as_str() {
+                "shell" | "output" => format!(
+                    "fail2ban.server.utils.Utils.executeCmd() got multiple values for keyword argument '{name}'"
+                ),
+                _ => format!("Utils.executeCmd() got an unexpected keyword argument '{name}'"),
+            }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How long a command may take that a client has run, if it does not say.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The call that runs a command: a text, or a list of a text and the values that it refers to.
+fn execute(command: &Value, timeout: Option<&Value>) -> Result<Call, Failure> {
+    if !command.is_true() {
+        return Ok(Call::Answer(Value::Bool(true)));
+    }
+    let words: Vec<&str> = if let Some(text) = command.as_str() {
+        vec![text]
+    } else if let Value::Dict(pairs) = command {
+        // Python goes through its keys.
+        pairs.iter().filter_map(|(key, _)| key.as_str()).collect()
+    } else if let Some(items) = command.items() {
+        let word = |item: &'_ Value| {
+            Failure::type_error(format!(
+                "expected str, bytes or os.PathLike object, not {}",
+                item.type_name()
+            ))
+        };
+        let words = items.iter().map(|item| item.as_str().ok_or_else(|| word(item)));
+        words.collect::<Result<_, _>>()?
+    } else {
+        return Err(Failure::type_error(format!(
+            "'{}' object is not iterable",
+            command.type_name()
+        )));
+    };
+    let timeout = match timeout {
+        None => TIMEOUT,
+        Some(Value::Str(_) | Value::None) => {
+            let name = timeout.map_or("NoneType", Value::type_name);
+            return Err(Failure::type_error(format!(
+                "unsupported operand type(s) for +: 'float' and '{name}'"
+            )));
+        }
+        Some(seconds) => seconds
+            .float()
+            .ok()
+            .filter(|seconds| *seconds > 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .unwrap_or(TIMEOUT),
+    };
+    let mut words = words.into_iter().map(|word| word.replace('\0', ""));
+    Ok(Call::Work(Work::Execute {
+        script: Script {
+            text: words.next().unwrap_or_default(),
+            arguments: words.collect(),
+        },
+        timeout,
+    }))
+}
+
+/// A text that expressions can be looked for in.
+fn pattern_text(value: &Value) -> Result<&str, Failure> {
+    value.as_str().ok_or_else(|| {
+        Failure::type_error(format!(
+            "expected string or bytes-like object, got '{}'",
+            value.type_name()
+        ))
+    })
+}
+
+/// A text with a backslash before each character that means something to a shell.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            _ if SPECIAL.contains(&character) => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// A text with the tags put in that a dictionary has, as if they were properties; the lines of a ban are escaped.
+fn replaced(query: &Value, tags: &Value, conditional: &Value, host: &HostNames) -> Reply {
+    let Some(query) = query.as_str() else {
+        return Err(Failure::type_error(format!(
+            "argument of type '{}' is not iterable",
+            query.type_name()
+        )));
+    };
+    if !query.contains('<') {
+        return Ok(query.into());
+    }
+    let Value::Dict(pairs) = tags else {
+        return Err(Failure::attribute_error(format!(
+            "'{}' object has no attribute 'keys'",
+            tags.type_name()
+        )));
+    };
+    let family = match conditional.as_str() {
+        Some("family=inet4") => Some(Family::Inet4),
+        Some("family=inet6") => Some(Family::Inet6),
+        Some(_) | None => None,
+    };
+    let told = told(pairs);
+    let text = told
+        .properties()
+        .resolve(query, family, host)
+        .map_err(|error| Failure::value_error(error.to_string()))?;
+    let text = LATE.iter().fold(text, |text, name| match told.value(name) {
+        Some(value) => text.replace(&format!("<{name}>"), &escaped(&value)),
+        None => text,
+    });
+    Ok(text.into())
+}
+
+/// A command with the facts of a ban put in: a text, or a list with the values that it refers to.
+fn filled(command: &Value, tags: &Value, escape: &Value) -> Reply {
+    if !tags.is_true() {
+        return if command.as_str().is_some() || *tags == Value::None {
+            Ok(command.clone())
+        } else {
+            Err(pattern_text(command)
+                .err()
+                .unwrap_or_else(Failure::missing_argument))
+        };
+    }
+    let command = pattern_text(command)?;
+    let Value::Dict(pairs) = tags else {
+        return Err(Failure::type_error(format!(
+            "'{}' object is not subscriptable",
+            tags.type_name()
+        )));
+    };
+    if escape.is_true() {
+        return Err(Failure::type_error(format!(
+            "'{}' object is not callable",
+            escape.type_name()
+        )));
+    }
+    let script = Script::new(command, &told(pairs));
+    if script.arguments.is_empty() {
+        return Ok(script.text.into());
+    }
+    let values = script.arguments.into_iter().map(Value::from);
+    Ok(Value::List(
+        std::iter::once(script.text.into()).chain(values).collect(),
+    ))
+}
+
 /// The keyword arguments of a call.
-fn keywords(method: &str, arguments: Option<&Value>) -> Result<Vec<(String, serde_json::Value)>, Failure> {
+fn keywords(method: &str, arguments: Option<&Value>) -> Result<Vec<(String, Value)>, Failure> {
     let Some(arguments) = arguments else {
         return Ok(Vec::new());
     };
     let kind = match json(arguments)? {
-        serde_json::Value::Object(keywords) => return Ok(keywords.into_iter().collect()),
+        serde_json::Value::Object(keywords) => {
+            let keywords = keywords.into_iter();
+            return Ok(keywords.map(|(name, value)| (name, of_json(value))).collect());
+        }
         serde_json::Value::Null => "NoneType",
         serde_json::Value::Bool(_) => "bool",
         serde_json::Value::Number(number) if number.is_f64() => "float",
@@ -156,6 +439,27 @@ fn keywords(method: &str, arguments: Option<&Value>) -> Result<Vec<(String, serd
     Err(Failure::type_error(format!(
         "fail2ban.server.action.CommandAction.{method}() argument after ** must be a mapping, not {kind}"
     )))
+}
+
+/// What Python makes of JSON.
+fn of_json(value: serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::None,
+        serde_json::Value::Bool(value) => Value::Bool(value),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.is_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, true) => Value::BigInt(number.to_string()),
+            (None, false) => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => Value::Str(text),
+        serde_json::Value::Array(items) => Value::List(items.into_iter().map(of_json).collect()),
+        serde_json::Value::Object(pairs) => Value::Dict(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), of_json(value)))
+                .collect(),
+        ),
+    }
 }
 
 /// Reads JSON as Python does.
@@ -240,7 +544,7 @@ fn number_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Call, json};
+    use super::{Call, HostNames, Told, Work, json};
     use stockade_protocol::Value;
 
     #[test]
@@ -252,9 +556,9 @@ mod tests {
         };
         let no_json = |text: &str| format!("JSONDecodeError: {text}");
         let cases: [(&str, Option<Value>, Result<Call, String>); 18] = [
-            ("start", None, Ok(Call::Start)),
-            ("start", Some("{}".into()), Ok(Call::Start)),
-            ("stop", Some(" {} ".into()), Ok(Call::Stop)),
+            ("start", None, Ok(Call::Work(Work::Start))),
+            ("start", Some("{}".into()), Ok(Call::Work(Work::Start))),
+            ("stop", Some(" {} ".into()), Ok(Call::Work(Work::Stop))),
             ("start", Some("[1]".into()), Err(mapping("list"))),
             ("start", Some("-2.5".into()), Err(mapping("float"))),
             ("start", Some("1e3".into()), Err(mapping("float"))),
@@ -291,7 +595,11 @@ mod tests {
                 Some("{\"bogus\": 1}".into()),
                 Err("TypeError: CommandAction.start() got an unexpected keyword argument 'bogus'".into()),
             ),
-            ("reload", Some("{\"bogus\": 1}".into()), Ok(Call::Reload)),
+            (
+                "reload",
+                Some("{\"bogus\": 1}".into()),
+                Ok(Call::Work(Work::Reload)),
+            ),
             (
                 "ban",
                 None,
@@ -300,11 +608,15 @@ mod tests {
             (
                 "ban",
                 Some("{\"aInfo\": {\"ip\": \"192.0.2.9\"}}".into()),
-                Ok(Call::Ban("192.0.2.9".into())),
+                Ok(Call::Work(Work::Ban(Told(vec![(
+                    "ip".into(),
+                    "192.0.2.9".into(),
+                )])))),
             ),
         ];
         for (method, arguments, expected) in cases {
-            let found = Call::parse(method, arguments.as_ref()).map_err(|failure| failure.to_string());
+            let found = Call::parse(method, arguments.as_ref(), &HostNames::default())
+                .map_err(|failure| failure.to_string());
             assert_eq!(found, expected, "{method} {arguments:?}");
         }
         assert!(json(&"\"a\"".into()).is_ok(), "a text is JSON");

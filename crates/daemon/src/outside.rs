@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,7 +32,7 @@ use crate::log::{Level, Log, Records};
 use crate::machine;
 use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
-use crate::runner::{Job, Runner};
+use crate::runner::{Called, Employment, Job, Runner};
 use crate::source::System;
 use crate::store::{self, RestoreLimits, Store};
 use crate::world::{Event, Sources, World};
@@ -76,6 +77,8 @@ pub(crate) struct Outside {
     repaired: Option<Timestamp>,
     allowipv6: Option<bool>,
     stacksize: Value,
+    /// As a client has given it.
+    syslogsocket: Option<Value>,
     resolver: Resolver,
     judge: Judge,
     host: HostNames,
@@ -83,6 +86,8 @@ pub(crate) struct Outside {
     runners: BTreeMap<(String, String), Runner>,
     /// Actions that were told to end and may not have yet, by their jails and names.
     dismissed: BTreeMap<(String, String), JoinHandle<()>>,
+    /// What became of calls of clients.
+    called: (Sender<Called>, Receiver<Called>),
     /// Whether the last turn was a client's: then a line has its turn next.
     served: bool,
     armed: Option<Timestamp>,
@@ -156,10 +161,12 @@ impl Outside {
             repaired: None,
             allowipv6: None,
             stacksize: Value::Int(0),
+            syslogsocket: None,
             host,
             services: machine::services(),
             runners: BTreeMap::new(),
             dismissed: BTreeMap::new(),
+            called: channel(),
             served: false,
             armed: None,
         })
@@ -260,6 +267,9 @@ impl Outside {
                 self.keeping
                     .events()
                     .extend(self.judge.verdicts().map(Event::Judged));
+                self.keeping
+                    .events()
+                    .extend(self.called.1.try_iter().map(Event::Called));
                 self.keeping.hear();
             }
             FIREWALL => self.hear(),
@@ -381,6 +391,7 @@ impl World for Outside {
                 self.log
                     .set_syslog_socket(&text)
                     .map_err(|_| Failure::exception("Failed to change syslog socket"))?;
+                self.syslogsocket = Some(value.clone());
             }
             "allowipv6" => {
                 self.allowipv6 = if text.eq_ignore_ascii_case("auto") {
@@ -433,7 +444,10 @@ impl World for Outside {
         Ok(match option {
             "loglevel" => self.log.level_text().into(),
             "logtarget" => self.log.target().map_or(Value::None, Value::from),
-            "syslogsocket" => self.log.syslog_socket().into(),
+            "syslogsocket" => match &self.syslogsocket {
+                Some(value) => value.clone(),
+                None => self.log.syslog_socket().into(),
+            },
             "thread" => Value::Dict(vec![("stacksize".into(), self.stacksize.clone())]),
             _ => {
                 return self
@@ -504,8 +518,18 @@ impl World for Outside {
     ) -> Result<(), String> {
         let (log, places) = (Arc::clone(&self.log), self.places.clone());
         let key = (jail.to_owned(), name.to_owned());
-        let predecessor = self.dismissed.remove(&key);
-        let runner = Runner::start(jail, name, action, timeout, log, places, predecessor);
+        let (outcomes, waker) = (self.called.0.clone(), Arc::clone(&self.waker));
+        let employment = Employment {
+            action,
+            timeout,
+            predecessor: self.dismissed.remove(&key),
+            called: Box::new(move |called| {
+                // Without a loop there is nobody to be told.
+                let _ = outcomes.send(called);
+                waker.wake();
+            }),
+        };
+        let runner = Runner::start(jail, name, employment, log, places);
         let runner = runner.map_err(|error| error.to_string())?;
         self.runners.insert(key, runner);
         Ok(())

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
 use stockade_action::facts::{BanFacts, NoBan};
-use stockade_action::tags::Script;
+use stockade_action::tags::{Properties, Script};
+use stockade_protocol::{Failure, Reply, Value};
 
 use crate::log::{Level, Log, Records};
+pub use crate::methods::{Told, Work};
 use crate::places::Registry;
 use crate::shell;
 
@@ -40,6 +42,32 @@ pub enum Job {
     Reload(NoBan),
     /// The jail stops.
     Stop(NoBan),
+    /// The action has other properties from here on, and what it has started stays.
+    Adjust(Properties, Duration),
+    /// Something that a client has asked for, who is told by this number what became of it.
+    Call(Box<Work>, NoBan, u64),
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    /// The number of the call.
+    pub number: u64,
+    /// What the client is told.
+    pub reply: Reply,
+}
+
+/// What a runner is started with.
+pub struct Employment {
+    /// The action.
+    pub action: CommandAction,
+    /// How long each of its commands may take.
+    pub timeout: Duration,
+    /// Where an action of that name was told to end, its thread; this one begins when it has ended: what the one
+    /// takes down and what the other sets up often have the same name.
+    pub predecessor: Option<JoinHandle<()>>,
+    /// Takes what became of calls.
+    pub called: Box<dyn FnMut(Called) + Send>,
 }
 
 /// One action of one jail at work.
@@ -50,26 +78,27 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts the thread of `action`, which is called `name` in the jail `jail`.
-    ///
-    /// Where one of that name was told to end, it is the `predecessor`, and this one begins when it has ended: what
-    /// the one takes down and what the other sets up often have the same name.
+    /// Starts the thread of an action, which is called `name` in the jail `jail`.
     ///
     /// # Errors
     /// Where the system gives no more threads.
     pub fn start(
         jail: &str,
         name: &str,
-        action: CommandAction,
-        timeout: Duration,
+        employment: Employment,
         log: Arc<Log>,
         places: Registry,
-        predecessor: Option<JoinHandle<()>>,
     ) -> io::Result<Self> {
+        let Employment {
+            action,
+            timeout,
+            predecessor,
+            mut called,
+        } = employment;
         let (jobs, waiting) = sync_channel(QUEUE);
         let mut calls = 0;
         let records = Records::from(Arc::clone(&log));
-        let run = move |script: &Script| {
+        let run = move |script: &Script, timeout: Duration| {
             calls += 1;
             let run = shell::run(script, timeout, calls);
             for (level, text) in run.records {
@@ -77,7 +106,7 @@ impl Runner {
             }
             run.ok
         };
-        let mut worker = Worker::new(jail, name, action, records, places, run);
+        let mut worker = Worker::new(jail, name, action, timeout, records, places, run);
         let thread = thread::Builder::new()
             .name(format!("f2b/a.{jail}"))
             .spawn(move || {
@@ -85,7 +114,7 @@ impl Runner {
                     // However it ended, it does nothing any more.
                     drop(predecessor.join());
                 }
-                worker.take_all(&waiting);
+                worker.take_all(&waiting, &mut called);
             })?;
         Ok(Self { jobs, thread })
     }
@@ -121,16 +150,18 @@ struct Hands<R> {
     name: String,
     log: Records,
     places: Registry,
+    timeout: Duration,
     run: R,
 }
 
-impl<R: FnMut(&Script) -> bool> Worker<R> {
-    /// Whoever does what `action` says, which is called `name` in the jail `jail`; `run` runs a script and says
-    /// whether it ended well.
+impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
+    /// Whoever does what `action` says, which is called `name` in the jail `jail`; `run` runs a script for so long at
+    /// most, and says whether it ended well.
     pub fn new(
         jail: &str,
         name: &str,
         action: CommandAction,
+        timeout: Duration,
         log: Records,
         places: Registry,
         run: R,
@@ -140,19 +171,22 @@ impl<R: FnMut(&Script) -> bool> Worker<R> {
             name: name.to_owned(),
             log,
             places,
+            timeout,
             run,
         };
         Self { action, hands }
     }
 
-    fn take_all(&mut self, waiting: &Receiver<Job>) {
+    fn take_all(&mut self, waiting: &Receiver<Job>, called: &mut dyn FnMut(Called)) {
         while let Ok(job) = waiting.recv() {
-            self.take(job);
+            if let Some(done) = self.take(job) {
+                called(done);
+            }
         }
     }
 
-    /// Does one thing.
-    pub fn take(&mut self, job: Job) {
+    /// Does one thing; what became of it, where a client has asked for it.
+    pub fn take(&mut self, job: Job) -> Option<Called> {
         let Self { action, hands } = self;
         match job {
             Job::Start(facts) => {
@@ -188,11 +222,67 @@ impl<R: FnMut(&Script) -> bool> Worker<R> {
                         format!("Failed to stop jail '{jail}' action '{name}': Error stopping action Jail('{jail}')/{name}: '{error}'")
                     });
             }
+            Job::Adjust(properties, timeout) => {
+                action.set_properties(properties);
+                hands.timeout = timeout;
+            }
+            Job::Call(work, facts, number) => {
+                let reply = hands.call(action, &work, &facts);
+                return Some(Called { number, reply });
+            }
         }
+        None
     }
 }
 
-impl<R: FnMut(&Script) -> bool> Hands<R> {
+impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
+    /// Does what a client has asked for, and says of it what the reference would.
+    fn call(&mut self, action: &mut CommandAction, work: &Work, facts: &NoBan) -> Reply {
+        let (done, doing, told) = match work {
+            Work::Start => (action.start(facts, self), "starting", None),
+            Work::Stop => (action.stop(facts, self), "stopping", None),
+            Work::Flush => (action.flush(facts, self), "flushing", None),
+            Work::Reload => (action.reload(facts, self), "reloading", None),
+            Work::Ban(told) => (action.ban(told.family(), told, self), "banning", Some(told)),
+            Work::Reban(told) => (action.reban(told.family(), told, self), "banning", Some(told)),
+            Work::Unban(told) => (action.unban(told.family(), told, self), "unbanning", Some(told)),
+            // The reference has no such command unless somebody has given it one, and fails without it.
+            Work::Prolong(told) if !action.can_prolong() => {
+                (Err(ActionError::Failed), "prolonging", Some(told))
+            }
+            Work::Prolong(told) => (
+                action.prolong(told.family(), told, self),
+                "prolonging",
+                Some(told),
+            ),
+            Work::Check => {
+                return action
+                    .check(facts, self)
+                    .map(Value::Bool)
+                    .map_err(|error| failure(&error));
+            }
+            Work::Execute { script, timeout } => return Ok(Value::Bool((self.run)(script, *timeout))),
+        };
+        match (done, told) {
+            (Ok(()), _) => Ok(work.answer()),
+            (Err(ActionError::Failed), Some(told)) => {
+                let ip = told.ip().ok_or_else(|| Failure::key_error("ip"))?;
+                Err(Failure::runtime_error(format!("Error {doing} {ip}")))
+            }
+            (Err(error @ ActionError::Properties(_)), Some(_)) => Err(failure(&error)),
+            (Err(error), None) => {
+                let shown = match &error {
+                    ActionError::Failed => format!("'{error}'"),
+                    ActionError::Properties(_) => Value::from(failure(&error)).repr(),
+                };
+                let (jail, name) = (&self.jail, &self.name);
+                Err(Failure::runtime_error(format!(
+                    "Error {doing} action Jail('{jail}')/{name}: {shown}"
+                )))
+            }
+        }
+    }
+
     fn flush(&mut self, action: &mut CommandAction, facts: &NoBan, bans: &[BanFacts]) {
         if action.can_flush() {
             let text = format!("[{}] Flush ticket(s) with {}", self.jail, self.name);
@@ -229,9 +319,17 @@ impl<R: FnMut(&Script) -> bool> Hands<R> {
     }
 }
 
-impl<R: FnMut(&Script) -> bool> Shell for Hands<R> {
+/// What Python says of such an error.
+fn failure(error: &ActionError) -> Failure {
+    match error {
+        ActionError::Failed => Failure::runtime_error(error.to_string()),
+        ActionError::Properties(_) => Failure::value_error(error.to_string()),
+    }
+}
+
+impl<R: FnMut(&Script, Duration) -> bool> Shell for Hands<R> {
     fn run(&mut self, script: &Script) -> bool {
-        (self.run)(script)
+        (self.run)(script, self.timeout)
     }
 
     fn report(&mut self, trouble: Trouble) {

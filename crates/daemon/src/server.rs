@@ -4,6 +4,8 @@
 //!
 //! Invariant: one thing happens at a time, and a command is either carried out whole or not at all.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use stockade_datetime::Timestamp;
 use stockade_filter::Id;
@@ -11,12 +13,15 @@ use stockade_jail::{BanTime, Terms};
 use stockade_protocol::places::{self, Places};
 use stockade_protocol::{Answer, Command, Failure, Reply, Value};
 
-use crate::blueprint::{self, Blueprint};
+use crate::blueprint::{self, ActionBlueprint, Blueprint};
+use crate::cell::{adjusted, call_of_draft};
 use crate::control::{ClientId, Request};
 use crate::jails::Jails;
 use crate::log::Level;
+use crate::methods::Call;
 use crate::patterns::Patterns;
 use crate::reload::{self, Plan};
+use crate::runner::Called;
 use crate::status;
 use crate::world::{Event, World};
 
@@ -81,6 +86,11 @@ pub struct Server<W> {
     start_year: i16,
     /// The expressions of all jails.
     patterns: Patterns,
+    /// Calls of methods that are under way: who asked, and with which words.
+    calls: BTreeMap<u64, (ClientId, String)>,
+    next_call: u64,
+    /// Actions of drafts that were called, by the names of jails and actions, as they were then.
+    called: BTreeMap<(String, String), ActionBlueprint>,
 }
 
 impl<W: World> Server<W> {
@@ -95,6 +105,9 @@ impl<W: World> Server<W> {
             ending: false,
             start_year,
             patterns: Patterns::default(),
+            calls: BTreeMap::new(),
+            next_call: 0,
+            called: BTreeMap::new(),
         }
     }
 
@@ -131,6 +144,7 @@ impl<W: World> Server<W> {
                 }
             }
             Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
+            Event::Called(called) => self.called(called),
             Event::Remembered(remembered) => self.jails.remembered(&mut self.world, now, remembered),
             Event::Removed(removals) => self.jails.repair(&mut self.world, now, &removals),
             Event::ClockSet => self.jails.clock_set(&mut self.world, now),
@@ -152,6 +166,7 @@ impl<W: World> Server<W> {
             Event::Wakeup
             | Event::Request(..)
             | Event::Judged(_)
+            | Event::Called(_)
             | Event::Remembered(_)
             | Event::Resolved(_)
             | Event::Removed(_)
@@ -305,6 +320,7 @@ impl<W: World> Server<W> {
             }
             Command::StopJails => {
                 self.drafts.clear();
+                self.dismiss_called(|_, _| true);
                 self.jails.stop_all(&mut self.world, now);
                 Ok(Value::None)
             }
@@ -376,6 +392,23 @@ impl<W: World> Server<W> {
                 Err(failure) => Err(failure),
             },
             Ok(Command::Tail(jail)) => self.listen(client, jail),
+            Ok(Command::SetJail {
+                jail,
+                property,
+                arguments,
+                multi: false,
+            }) if property == "action" => {
+                self.next_call += 1;
+                let number = self.next_call;
+                match self.set_action(now, &jail, &arguments, number) {
+                    Ok(Some(answer)) => Ok(answer),
+                    Ok(None) => {
+                        self.calls.insert(number, (client, value.repr()));
+                        return;
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
             Ok(Command::ServerStream(stream)) => self
                 .stream(now, Placed::all(stream, places))
                 .map(|()| Value::None),
@@ -460,24 +493,87 @@ impl<W: World> Server<W> {
             _ => {}
         }
         let mut blueprint = self.any_blueprint(jail)?.clone();
-        if property == "action"
-            && !multi
-            && let Some(call) = blueprint.call(arguments)?
-        {
-            let answer = call.answer();
-            // The actions of a jail that has not begun have nothing to do yet.
-            if self.draft(jail).is_none() {
-                let name = blueprint::text(arguments, 0)?;
-                self.jails.call(&mut self.world, now, jail, &name, call)?;
-            }
-            return Ok(answer);
+        if property == "action" && !multi {
+            // Nobody waits here for what becomes of it.
+            let answer = self.set_action(now, jail, arguments, 0)?;
+            return Ok(answer.unwrap_or(Value::Bool(true)));
         }
         let answer = blueprint.set_with(&mut self.patterns, property, arguments, multi)?;
-        match self.drafts.iter_mut().find(|draft| draft.name == jail) {
-            Some(draft) => *draft = blueprint,
-            None => self.jails.reshape(&mut self.world, now, blueprint)?,
-        }
+        self.put(now, blueprint)?;
         Ok(answer)
+    }
+
+    /// Has a jail be what its blueprint says now, on the word of a client.
+    fn put(&mut self, now: Timestamp, blueprint: Blueprint) -> Result<(), Failure> {
+        let name = blueprint.name.clone();
+        let Some(draft) = self.drafts.iter_mut().find(|draft| draft.name == name) else {
+            return self.jails.reshape(&mut self.world, now, blueprint);
+        };
+        let actions = blueprint.actions.clone();
+        *draft = blueprint;
+        self.dismiss_called(|jail, action| jail == name && !actions.iter().any(|kept| kept.name == action));
+        Ok(())
+    }
+
+    /// Sets a property of an action or calls a method of it; the answer, where there is one at once.
+    fn set_action(
+        &mut self,
+        now: Timestamp,
+        jail: &str,
+        arguments: &[Value],
+        number: u64,
+    ) -> Result<Option<Value>, Failure> {
+        let host = self.world.host_names();
+        let blueprint = self.any_blueprint(jail)?;
+        let work = match blueprint.call(arguments, &host)? {
+            Some(Call::Work(work)) => work,
+            Some(Call::Answer(answer)) => return Ok(Some(answer)),
+            Some(Call::Clear) => {
+                let mut blueprint = blueprint.clone();
+                blueprint.clear_action(&blueprint::action_name(arguments)?);
+                self.put(now, blueprint)?;
+                return Ok(Some(Value::None));
+            }
+            None => {
+                let mut blueprint = blueprint.clone();
+                let answer = blueprint.set_with(&mut self.patterns, "action", arguments, false)?;
+                self.put(now, blueprint)?;
+                return Ok(Some(answer));
+            }
+        };
+        let name = blueprint::action_name(arguments)?;
+        if self.draft(jail).is_none() {
+            return self.jails.call(&mut self.world, now, jail, &name, work, number);
+        }
+        let action = self.any_blueprint(jail)?.action(&name)?.clone();
+        let key = (jail.to_owned(), name);
+        let known = self.called.get(&key);
+        let answer = call_of_draft(&mut self.world, now, (jail, &action), known, work, number)?;
+        self.called.insert(key, action);
+        Ok(answer)
+    }
+
+    /// What became of a call.
+    fn called(&mut self, called: Called) {
+        if let Some((client, words)) = self.calls.remove(&called.number) {
+            if let Err(failure) = &called.reply {
+                self.report(&words, failure);
+            }
+            self.world.answer(client, Answer::Reply(called.reply));
+        }
+    }
+
+    /// Lets those actions of drafts go that were called.
+    fn dismiss_called(&mut self, goes: impl Fn(&str, &str) -> bool) {
+        let world = &mut self.world;
+        self.called.retain(|(jail, name), blueprint| {
+            let goes = goes(jail, name);
+            if goes {
+                // It has nothing to take down: the jail has never begun.
+                world.dismiss(jail, name, adjusted(blueprint));
+            }
+            !goes
+        });
     }
 
     fn set_bans(&mut self, now: Timestamp, jail: &str, property: &str, arguments: &[Value]) -> Reply {
@@ -628,6 +724,7 @@ impl<W: World> Server<W> {
 
     fn take_draft(&mut self, name: &str) -> Option<Blueprint> {
         let index = self.drafts.iter().position(|draft| draft.name == name)?;
+        self.dismiss_called(|jail, _| jail == name);
         Some(self.drafts.remove(index))
     }
 

@@ -23,7 +23,7 @@ use crate::judge::Verdict;
 use crate::log::Level;
 use crate::places::Places;
 use crate::resolver;
-use crate::runner::Job;
+use crate::runner::{Called, Job};
 use crate::store::RestoreLimits;
 
 /// Something that happened outside.
@@ -41,6 +41,8 @@ pub enum Event {
     Judged(Verdict),
     /// The database knows something of an id.
     Remembered(Remembered),
+    /// What a client has had an action do is done.
+    Called(Called),
     /// Names were looked up.
     Resolved(Vec<resolver::Answer>),
     /// Another program has removed something from the firewall.

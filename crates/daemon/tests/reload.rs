@@ -230,6 +230,8 @@ fn kind(job: &Job) -> &'static str {
         Job::Flush(..) => "Flush",
         Job::Reload(_) => "Reload",
         Job::Stop(_) => "Stop",
+        Job::Adjust(..) => "Adjust",
+        Job::Call(..) => "Call",
     }
 }
 

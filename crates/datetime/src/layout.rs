@@ -394,6 +394,7 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
     let mut pieces = Vec::new();
     let mut name = String::new();
     let mut ignore_case = false;
+    let mut is_used = false;
     let mut chars = pattern.chars().enumerate();
     while let Some((at, c)) = chars.next() {
         if c != '%' {
@@ -427,6 +428,8 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
         }
         let Some(expansion) = expand(&key) else {
             return Err(match letter {
+                // Python hands its one argument out once.
+                _ if is_used => "not enough arguments for format string".to_owned(),
                 'e' | 'E' | 'F' | 'g' => "must be real number, not dict".to_owned(),
                 'i' => "%i format: a real number is required, not dict".to_owned(),
                 'o' => "%o format: an integer is required, not dict".to_owned(),
@@ -439,6 +442,7 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
                 }
             });
         };
+        is_used = true;
         pieces.extend_from_slice(expansion.pieces);
         ignore_case |= matches!(key.as_str(), "a" | "A" | "b" | "B" | "p" | "c");
         match expansion.word {
