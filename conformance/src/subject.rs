@@ -75,6 +75,15 @@ impl Subject {
         command
     }
 
+    /// `fail2ban-server`; all its words are yet to come.
+    #[must_use]
+    pub fn compatible_server(self) -> Command {
+        match self {
+            Self::Ours => Command::new(ours("fail2ban-server")),
+            Self::Reference => python("fail2ban-server"),
+        }
+    }
+
     /// `stockade`, which the reference has not; all its words are yet to come.
     #[must_use]
     pub fn stockade() -> Command {

@@ -14,6 +14,8 @@ mod ini;
 mod memory;
 #[path = "../../../fuzz/subjects/pattern.rs"]
 mod pattern;
+#[path = "../../../fuzz/subjects/pickle.rs"]
+mod pickle;
 #[path = "../../../fuzz/subjects/tree.rs"]
 mod tree;
 
@@ -23,13 +25,14 @@ use std::path::Path;
 #[test]
 fn what_the_fuzzer_has_collected_does_no_harm() {
     type Subject = (&'static str, fn(&[u8]));
-    const SUBJECTS: [Subject; 7] = [
+    const SUBJECTS: [Subject; 8] = [
         ("datetime", datetime::look),
         ("filter", filter::look),
         ("pattern", pattern::look),
         ("definition", definition::look),
         ("duration", duration::look),
         ("ini", ini::look),
+        ("pickle", pickle::look),
         ("tree", tree::look),
     ];
     for (name, look) in SUBJECTS {

@@ -26,3 +26,4 @@ mod signals;
 mod socket;
 mod stage;
 mod takeover;
+mod tools;

@@ -71,7 +71,7 @@ fn entry(syntax: &str, description: &str, column: usize, out: &mut String) {
 
 type Entry = (&'static str, &'static str);
 
-const OPTIONS: [Entry; 20] = [
+const OPTIONS: [Entry; 21] = [
     (
         "-c, --conf <DIR>",
         "the directory of the configuration (/etc/fail2ban)",
@@ -106,6 +106,10 @@ const OPTIONS: [Entry; 20] = [
     ("-x", "start even if the socket exists, which is removed"),
     ("-b", "start the server in the background (default)"),
     ("-f", "start the server in the foreground"),
+    (
+        "--async",
+        "be a server without jails, which a client tells its configuration",
+    ),
     ("--timeout <TIME>", "how long to wait for the server (30s)"),
     ("--str2sec <STRING>", "print a time such as '1d 12h' in seconds"),
     ("-h, --help", "print this help"),

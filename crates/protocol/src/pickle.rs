@@ -12,7 +12,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{MAX_DEPTH, MAX_ITEMS, MAX_TEXT, PickleError, decode};
+pub use decode::{Limits, MAX_DEPTH, MAX_ITEMS, MAX_TEXT, PickleError, decode, decode_within};
 pub use encode::encode;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub(crate) mod packages;
 pub(crate) mod reference;
+mod tools;
 
 use crate::trouble::Trouble;
 use crate::workspace::Workspace;
@@ -36,6 +37,13 @@ pub(crate) fn provide(workspace: &Workspace) -> Result<Vec<Missing>, Trouble> {
         Err(trouble) => missing.push(Missing {
             what: trouble.chain(),
             skipped: "conformance with the reference, and the clean room",
+        }),
+    }
+    match tools::install(workspace) {
+        Ok(()) => {}
+        Err(trouble) => missing.push(Missing {
+            what: trouble.chain(),
+            skipped: "one of the tools of others",
         }),
     }
     missing.extend(packages::namespaces()?);

@@ -27,7 +27,10 @@ struct Need {
     skipped: &'static str,
 }
 
-const NEEDS: [Need; 15] = [
+/// The tests with programs that others have written for a fail2ban.
+const TOOLS: &str = "the tools of others";
+
+const NEEDS: [Need; 20] = [
     Need {
         file: "python3",
         package: "python3",
@@ -103,6 +106,31 @@ const NEEDS: [Need; 15] = [
         file: "/usr/lib/systemd/systemd-journald",
         package: "systemd",
         skipped: "the tests of the journal",
+    },
+    Need {
+        file: "/usr/share/bash-completion/bash_completion",
+        package: "bash-completion",
+        skipped: TOOLS,
+    },
+    Need {
+        file: "logrotate",
+        package: "logrotate",
+        skipped: TOOLS,
+    },
+    Need {
+        file: "monit",
+        package: "monit",
+        skipped: TOOLS,
+    },
+    Need {
+        file: "/usr/share/munin/plugins/fail2ban",
+        package: "munin-plugins-core",
+        skipped: TOOLS,
+    },
+    Need {
+        file: "/usr/lib/python3/dist-packages/pip/__init__.py",
+        package: "python3-pip",
+        skipped: TOOLS,
     },
 ];
 

@@ -59,8 +59,8 @@ Options:
   --print-all-matched   list the lines that match
   --print-all-missed    list all lines that match nothing, however many
   --print-all-ignored   list all lines that are ignored, however many
-  -t, --log-traceback, --full-traceback
-                        have no effect
+  -t, --log-traceback   has no effect
+  --full-traceback      has no effect
 
 `stockade test` says for each line at which step it was dropped, and counts.
 ";

@@ -62,7 +62,35 @@ fn key(byte: u8) -> String {
 ///
 /// [`PickleError`] where the bytes are no pickle, or one that asks for more than plain data.
 pub fn decode(bytes: &[u8]) -> Result<Value, PickleError> {
+    decode_within(bytes, Limits::default())
+}
+
+/// What one message may unfold to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Values, nested ones included.
+    pub items: usize,
+    /// Bytes of text, each text counted wherever it stands.
+    pub text: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            items: MAX_ITEMS,
+            text: MAX_TEXT,
+        }
+    }
+}
+
+/// Reads one pickle that unfolds to no more than `limits` say.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_within(bytes: &[u8], limits: Limits) -> Result<Value, PickleError> {
     let mut machine = Machine {
+        limits,
         input: Input { rest: bytes },
         nodes: Vec::new(),
         stack: Vec::new(),
@@ -72,6 +100,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, PickleError> {
     };
     let root = machine.run()?;
     let mut builder = Builder {
+        limits,
         nodes: &machine.nodes,
         items: 0,
         text: 0,
@@ -153,6 +182,7 @@ impl<'a> Input<'a> {
 }
 
 struct Machine<'a> {
+    limits: Limits,
     input: Input<'a>,
     nodes: Vec<Node>,
     stack: Vec<Id>,
@@ -371,7 +401,7 @@ impl Machine<'_> {
     }
 
     fn push(&mut self, node: Node) -> Result<(), PickleError> {
-        if self.nodes.len() >= MAX_ITEMS || self.stack.len() >= MAX_ITEMS {
+        if self.nodes.len() >= self.limits.items || self.stack.len() >= self.limits.items {
             return Err(PickleError::TooMuch("values"));
         }
         self.stack.push(self.nodes.len());
@@ -386,7 +416,7 @@ impl Machine<'_> {
 
     fn link(&mut self, parts: usize) -> Result<(), PickleError> {
         self.links = self.links.saturating_add(parts);
-        if self.links > MAX_ITEMS {
+        if self.links > self.limits.items {
             return Err(PickleError::TooMuch("values"));
         }
         Ok(())
@@ -540,7 +570,7 @@ impl Machine<'_> {
             .memo
             .get(&index)
             .ok_or_else(|| malformed(&format!("Memo value not found at index {index}")))?;
-        if self.stack.len() >= MAX_ITEMS {
+        if self.stack.len() >= self.limits.items {
             return Err(PickleError::TooMuch("values"));
         }
         self.stack.push(node);
@@ -550,7 +580,7 @@ impl Machine<'_> {
     fn put(&mut self, index: u64) -> Result<(), PickleError> {
         let top = self.top()?;
         self.memo.insert(index, top);
-        if self.memo.len() > MAX_ITEMS {
+        if self.memo.len() > self.limits.items {
             return Err(PickleError::TooMuch("values"));
         }
         Ok(())
@@ -660,6 +690,7 @@ impl Machine<'_> {
 
 /// Makes the value of a node, and counts what that takes.
 struct Builder<'a> {
+    limits: Limits,
     nodes: &'a [Node],
     items: usize,
     text: usize,
@@ -672,7 +703,7 @@ impl Builder<'_> {
             return Err(PickleError::TooMuch("depth"));
         }
         self.items += 1;
-        if self.items > MAX_ITEMS {
+        if self.items > self.limits.items {
             return Err(PickleError::TooMuch("values"));
         }
         let nodes = self.nodes;
@@ -752,7 +783,7 @@ impl Builder<'_> {
 
     fn count_text(&mut self, length: usize) -> Result<(), PickleError> {
         self.text = self.text.saturating_add(length);
-        if self.text > MAX_TEXT {
+        if self.text > self.limits.text {
             return Err(PickleError::TooMuch("text"));
         }
         Ok(())
