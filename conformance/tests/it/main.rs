@@ -25,5 +25,6 @@ mod samples;
 mod signals;
 mod socket;
 mod stage;
+mod stock_actions;
 mod takeover;
 mod tools;

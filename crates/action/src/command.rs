@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use stockade_jail::Family;
 
+use crate::facts::OnlyFamily;
 use crate::tags::{Facts, HostNames, Properties, Script, SelfReference};
 
 /// Runs scripts, one at a time.
@@ -27,6 +28,8 @@ pub enum Trouble {
     Repairing,
     /// What the action had set up is gone, and an unban does not set it up again.
     UnbanImpossible,
+    /// What the action had set up is gone, and a flush does not set it up again.
+    FlushImpossible,
     /// What the action had set up is gone and cannot be set up again.
     BeyondRepair,
 }
@@ -49,6 +52,8 @@ pub struct CommandAction {
     host: HostNames,
     ipv6: bool,
     families: [State; 3],
+    /// The families in which something was started or banned, in the order of that.
+    known: Vec<Option<Family>>,
     started: BTreeSet<String>,
 }
 
@@ -73,6 +78,7 @@ impl CommandAction {
             host,
             ipv6,
             families: [state; 3],
+            known: Vec::new(),
             started: BTreeSet::new(),
         }
     }
@@ -100,6 +106,14 @@ impl CommandAction {
         FAMILIES
             .iter()
             .any(|&family| self.has_command("actionflush", family))
+    }
+
+    /// Whether what it does for a ban is undone at the end of the ban; where not, it only reports.
+    #[must_use]
+    pub fn undoes(&self) -> bool {
+        FAMILIES
+            .iter()
+            .any(|&family| self.has_command("actionunban", family))
     }
 
     /// Whether a ban that got longer is of interest.
@@ -197,7 +211,7 @@ impl CommandAction {
     pub fn flush(&mut self, facts: &dyn Facts, shell: &mut dyn Shell) -> Result<(), ActionError> {
         let mut texts = BTreeSet::new();
         let mut result = Ok(());
-        for family in FAMILIES {
+        for family in self.known.clone() {
             let state = self.state(family);
             if !(state.started && state.has_items) {
                 continue;
@@ -211,6 +225,24 @@ impl CommandAction {
         result
     }
 
+    /// Looks whether what was set up is still there, and sets it up again, but for an action that `ends` and would take
+    /// it down next. A family that cannot be repaired begins anew with its next ban.
+    pub fn look_after(&mut self, ends: bool, facts: &dyn Facts, shell: &mut dyn Shell) {
+        let repairs = !ends || self.flag("actionrepair_on_unban").unwrap_or(false);
+        for family in self.known.clone() {
+            if !self.state(family).started || self.is_there(family, shell).unwrap_or(false) {
+                continue;
+            }
+            if repairs {
+                if self.repair(family, facts, shell).is_err() {
+                    *self.state_mut(family) = State::default();
+                }
+            } else {
+                shell.report(Trouble::FlushImpossible);
+            }
+        }
+    }
+
     /// Takes down what was set up.
     ///
     /// # Errors
@@ -218,7 +250,7 @@ impl CommandAction {
     pub fn stop(&mut self, facts: &dyn Facts, shell: &mut dyn Shell) -> Result<(), ActionError> {
         let mut texts = BTreeSet::new();
         let mut result = Ok(());
-        for family in FAMILIES {
+        for family in std::mem::take(&mut self.known) {
             if !self.state(family).started {
                 continue;
             }
@@ -234,9 +266,9 @@ impl CommandAction {
     ///
     /// # Errors
     /// Where the properties of the action cannot be resolved.
-    pub fn check(&self, facts: &dyn Facts, shell: &mut dyn Shell) -> Result<bool, ActionError> {
-        for family in FAMILIES {
-            if self.state(family).started && !self.run("actioncheck", family, facts, shell)? {
+    pub fn check(&self, shell: &mut dyn Shell) -> Result<bool, ActionError> {
+        for &family in &self.known {
+            if self.state(family).started && !self.is_there(family, shell)? {
                 return Ok(false);
             }
         }
@@ -246,17 +278,17 @@ impl CommandAction {
     /// Tells the action that its configuration was read again.
     ///
     /// # Errors
-    /// Where a command fails.
+    /// Where a command fails; the others are run all the same.
     pub fn reload(&mut self, facts: &dyn Facts, shell: &mut dyn Shell) -> Result<(), ActionError> {
         let mut texts = BTreeSet::new();
-        for family in FAMILIES {
-            if self.state(family).started
-                && !self.run_once("actionreload", family, facts, shell, &mut texts)?
-            {
-                return Err(ActionError::Failed);
+        let mut result = Ok(());
+        for family in self.known.clone() {
+            if self.state(family).started {
+                let done = self.run_once("actionreload", family, facts, shell, &mut texts);
+                result = result.and(done.and_then(|ok| if ok { Ok(()) } else { Err(ActionError::Failed) }));
             }
         }
-        Ok(())
+        result
     }
 
     fn ban_with(
@@ -270,11 +302,16 @@ impl CommandAction {
             self.start_family(family, facts, shell)?;
         }
         self.carry_out(name, family, facts, shell)?;
-        *self.state_mut(family) = State {
-            started: true,
-            has_items: true,
-        };
+        self.note_started(family);
+        self.state_mut(family).has_items = true;
         Ok(())
+    }
+
+    fn note_started(&mut self, family: Option<Family>) {
+        self.state_mut(family).started = true;
+        if !self.known.contains(&family) {
+            self.known.push(family);
+        }
     }
 
     /// Runs a command of a ban, and once more where it failed: after a repair if what it needs is gone.
@@ -288,7 +325,7 @@ impl CommandAction {
         if self.run(name, family, facts, shell)? {
             return Ok(());
         }
-        if self.has_command("actioncheck", family) && !self.run("actioncheck", family, facts, shell)? {
+        if !self.is_there(family, shell)? {
             if name == "actionunban" && !self.flag("actionrepair_on_unban").unwrap_or(false) {
                 shell.report(Trouble::UnbanImpossible);
                 return Err(ActionError::Failed);
@@ -310,19 +347,19 @@ impl CommandAction {
     ) -> Result<(), ActionError> {
         shell.report(Trouble::Repairing);
         let repaired = if self.has_command("actionrepair", family) {
-            self.run("actionrepair", family, facts, shell)?
+            self.run_for_family("actionrepair", family, shell)?
         } else {
             // What is left of the old environment may make this fail; the check below tells.
-            let _ = self.run("actionstop", family, facts, shell)?;
-            let text = self.text("actionstart", family)?;
+            let _ = self.run("actionstop", family, &facts.without_ban(family), shell)?;
+            *self.state_mut(family) = State::default();
+            let text = self.text_for("actionstart", family)?;
             self.started.remove(&text);
             self.start_family(family, facts, shell).is_ok()
         };
-        if repaired && self.run("actioncheck", family, facts, shell)? {
+        if repaired && self.is_there(family, shell)? {
             return Ok(());
         }
         shell.report(Trouble::BeyondRepair);
-        *self.state_mut(family) = State::default();
         Err(ActionError::Failed)
     }
 
@@ -333,17 +370,18 @@ impl CommandAction {
         facts: &dyn Facts,
         shell: &mut dyn Shell,
     ) -> Result<(), ActionError> {
-        let text = self.text("actionstart", family)?;
+        let text = self.text_for("actionstart", family)?;
         if !text.trim().is_empty() && !self.started.contains(&text) {
-            if !shell.run(&Script::new(&text, facts)) {
+            if !shell.run(&Script::new(&text, &facts.without_ban(family))) {
                 return Err(ActionError::Failed);
             }
             self.started.insert(text);
         }
-        self.state_mut(family).started = true;
+        self.note_started(family);
         Ok(())
     }
 
+    /// Runs a command, unless the very same one has done it for another family.
     fn run_once(
         &self,
         name: &str,
@@ -352,11 +390,32 @@ impl CommandAction {
         shell: &mut dyn Shell,
         texts: &mut BTreeSet<String>,
     ) -> Result<bool, ActionError> {
-        let text = self.text(name, family)?;
-        if text.trim().is_empty() || !texts.insert(text.clone()) {
+        let text = self.text_for(name, family)?;
+        if text.trim().is_empty() || texts.contains(&text) {
             return Ok(true);
         }
-        Ok(shell.run(&Script::new(&text, facts)))
+        let done = shell.run(&Script::new(&text, &facts.without_ban(family)));
+        if done {
+            texts.insert(text);
+        }
+        Ok(done)
+    }
+
+    /// Whether what was set up is there; where there is no command that would tell, it is.
+    fn is_there(&self, family: Option<Family>, shell: &mut dyn Shell) -> Result<bool, ActionError> {
+        self.run_for_family("actioncheck", family, shell)
+    }
+
+    /// Runs a command that is told of its family and nothing else.
+    fn run_for_family(
+        &self,
+        name: &str,
+        family: Option<Family>,
+        shell: &mut dyn Shell,
+    ) -> Result<bool, ActionError> {
+        let text = self.text(name, family)?;
+        let script = Script::with(&text, |tag| OnlyFamily(family).value(tag));
+        Ok(text.trim().is_empty() || shell.run(&script))
     }
 
     fn run(
@@ -368,6 +427,13 @@ impl CommandAction {
     ) -> Result<bool, ActionError> {
         let text = self.text(name, family)?;
         Ok(text.trim().is_empty() || shell.run(&Script::new(&text, facts)))
+    }
+
+    /// The text of a command that knows its family.
+    fn text_for(&self, name: &str, family: Option<Family>) -> Result<String, ActionError> {
+        let named = family.map(|family| family.to_string()).unwrap_or_default();
+        let text = self.text(name, family)?;
+        Ok(Script::with(&text, |tag| (tag == "family").then(|| named.clone())).text)
     }
 
     fn text(&self, name: &str, family: Option<Family>) -> Result<String, ActionError> {
@@ -428,7 +494,10 @@ impl CommandAction {
 
 #[cfg(test)]
 mod tests {
+    use stockade_jail::{BanTime, Timestamp};
+
     use super::*;
+    use crate::facts::{JailFacts, NoBan};
 
     /// A shell that writes scripts down; those that contain a word of `broken` fail.
     #[derive(Default)]
@@ -458,6 +527,19 @@ mod tests {
     impl Facts for Of {
         fn value(&self, name: &str) -> Option<String> {
             (name == "ip").then(|| self.0.to_owned())
+        }
+
+        fn without_ban(&self, family: Option<Family>) -> NoBan {
+            let jail = JailFacts {
+                name: "jail".to_owned(),
+                bantime: BanTime::Forever,
+                banned: 0,
+                banned_total: 0,
+                found: 0,
+                found_total: 0,
+                now: Timestamp::from_seconds(0),
+            };
+            NoBan { jail, family }
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use stockade_jail::{BanTime, Data, Family, Id, Ticket};
+use stockade_jail::{BanTime, Data, Family, Id, Match, Ticket, Timestamp};
 
 use crate::tags::Facts;
 
@@ -32,6 +32,8 @@ pub struct JailFacts {
     pub found: usize,
     /// Failures since the jail was made.
     pub found_total: u64,
+    /// When all this is so: now.
+    pub now: Timestamp,
 }
 
 /// What is known where no ban is meant: an action starts, stops, or is looked after.
@@ -41,9 +43,11 @@ pub struct NoBan {
     pub jail: JailFacts,
     /// The family that is meant, where one is.
     pub family: Option<Family>,
-    /// Now, as the tag `time` has it.
-    pub time: String,
 }
+
+/// What is known where something is looked after: the family, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlyFamily(pub Option<Family>);
 
 impl BanFacts {
     /// The family of what is banned, where it is an address.
@@ -61,7 +65,7 @@ impl BanFacts {
         let ticket = &self.ticket;
         let mut out = format!(
             "{{'matches': {}, 'failures': {}",
-            list(&lines(ticket)),
+            matches_repr(ticket),
             ticket.failures
         );
         for (name, data) in ticket.captured.iter() {
@@ -82,7 +86,7 @@ impl BanFacts {
             ticket.time,
             ticket.bancount,
             ticket.failures,
-            list(&lines(ticket)),
+            matches_repr(ticket),
         )
     }
 
@@ -91,9 +95,7 @@ impl BanFacts {
         if name == "*" {
             return Some(self.data());
         }
-        let well_formed =
-            |char: char| char.is_ascii_uppercase() || char.is_ascii_digit() || matches!(char, '_' | '-');
-        if name.is_empty() || !name.chars().all(well_formed) {
+        if !is_group(name) {
             return None;
         }
         let key = match name {
@@ -103,7 +105,7 @@ impl BanFacts {
         };
         Some(match key.as_str() {
             "failures" => self.ticket.failures.to_string(),
-            "matches" => list(&lines(&self.ticket)),
+            "matches" => matches_repr(&self.ticket),
             key => match self.ticket.captured.get(key) {
                 Some(Data::Text(text)) => text.clone(),
                 Some(data) => data_repr(data),
@@ -141,23 +143,59 @@ impl Facts for BanFacts {
             _ => return self.jail.value(name),
         })
     }
+
+    fn without_ban(&self, family: Option<Family>) -> NoBan {
+        let jail = self.jail.clone();
+        NoBan { jail, family }
+    }
 }
 
 impl Facts for NoBan {
     fn value(&self, name: &str) -> Option<String> {
         Some(match name {
             "ip" | "fid" | "ip-rev" | "matches" | "ipmatches" | "ipjailmatches" => String::new(),
+            "ip-host" => "None".to_owned(),
             "family" => self.family.map(|family| family.to_string()).unwrap_or_default(),
-            "failures" | "ipfailures" | "ipjailfailures" | "restored" => "0".to_owned(),
+            "failures" | "ipfailures" | "ipjailfailures" | "restored" | "bancount" => "0".to_owned(),
             "bantime" => self.jail.bantime.seconds().to_string(),
-            "bancount" => "1".to_owned(),
-            "time" => self.time.clone(),
+            "time" => self.jail.now.to_string(),
+            "raw-ticket" => format!(
+                "BanTicket: ip= time={} bantime=None bancount=0 #attempts=0 matches=[]",
+                self.jail.now
+            ),
+            "F-*" => "{'matches': [], 'failures': 0}".to_owned(),
+            "F-FAILURES" => "0".to_owned(),
+            "F-MATCHES" => "[]".to_owned(),
             _ => match name.strip_prefix("F-") {
-                Some(_) => String::new(),
+                Some(group) => return is_group(group).then(String::new),
                 None => return self.jail.value(name),
             },
         })
     }
+
+    fn without_ban(&self, family: Option<Family>) -> NoBan {
+        let jail = self.jail.clone();
+        Self { jail, family }
+    }
+}
+
+impl OnlyFamily {
+    /// The value of a tag, where it is the one that is known; groups are empty then.
+    #[must_use]
+    pub fn value(self, name: &str) -> Option<String> {
+        let family = self.0?;
+        if let Some(group) = name.strip_prefix("F-") {
+            return is_group(group).then(String::new);
+        }
+        (name == "family").then(|| family.to_string())
+    }
+}
+
+/// Whether `<F-NAME>` is a tag.
+fn is_group(name: &str) -> bool {
+    let well_formed =
+        |char: char| char.is_ascii_uppercase() || char.is_ascii_digit() || matches!(char, '_' | '-');
+    name == "*" || (!name.is_empty() && name.chars().all(well_formed))
 }
 
 impl JailFacts {
@@ -191,15 +229,20 @@ fn reversed(ip: IpAddr) -> String {
     parts.iter().rev().map(|part| format!("{part}.")).collect()
 }
 
-fn list(texts: &[String]) -> String {
-    format!(
-        "[{}]",
-        texts
-            .iter()
-            .map(|text| quoted(text))
-            .collect::<Vec<_>>()
-            .join(", ")
-    )
+/// The lines as Python shows them: those whose date is known apart as tuples, which a database makes lists of.
+fn matches_repr(ticket: &Ticket) -> String {
+    let shown = ticket.matches.iter().map(|line| match line {
+        Match::Text(text) => quoted(text),
+        Match::Parts(line) => {
+            let parts = [line.before(), line.date(), line.after()].map(quoted).join(", ");
+            if ticket.restored {
+                format!("[{parts}]")
+            } else {
+                format!("({parts})")
+            }
+        }
+    });
+    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
 }
 
 fn data_repr(data: &Data) -> String {
@@ -222,26 +265,36 @@ fn data_repr(data: &Data) -> String {
     }
 }
 
-/// `text` as a literal of one line.
+/// `text` as a literal of one line, as Python writes it.
 fn quoted(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .flat_map(|char| match char {
-            '\\' => vec!['\\', '\\'],
-            '\'' => vec!['\\', '\''],
-            '\n' => vec!['\\', 'n'],
-            '\r' => vec!['\\', 'r'],
-            '\t' => vec!['\\', 't'],
-            other => vec![other],
-        })
-        .collect();
-    format!("'{escaped}'")
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for char in text.chars() {
+        match char {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            char if char == quote => {
+                out.push('\\');
+                out.push(char);
+            }
+            char if char.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(char))),
+            char => out.push(char),
+        }
+    }
+    out.push(quote);
+    out
 }
 
 #[cfg(test)]
 mod tests {
-    use stockade_jail::Timestamp;
-    use stockade_jail::{Address, Match};
+    use stockade_jail::Address;
 
     use super::*;
 
@@ -262,6 +315,7 @@ mod tests {
             banned_total: 4,
             found: 5,
             found_total: 6,
+            now: Timestamp::from_seconds(1_700_000_001),
         };
         let facts = BanFacts { ticket, jail };
         for (tag, value) in [

@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 
 use stockade_jail::Family;
 
+use crate::facts::NoBan;
+
 /// How often one tag may be replaced within one text; more is a definition that refers to itself.
 const REPLACEMENTS: usize = 25;
 /// The longest command text, in bytes; the stock ones stay below four thousand.
@@ -40,6 +42,9 @@ pub struct HostNames {
 pub trait Facts {
     /// The value of the tag `name`, without its brackets; `None` where there is no such tag.
     fn value(&self, name: &str) -> Option<String>;
+
+    /// What is known where no ban is meant, for what is set up and taken down for `family`.
+    fn without_ban(&self, family: Option<Family>) -> NoBan;
 }
 
 /// A command for `/bin/sh -c`.
@@ -156,11 +161,17 @@ impl Script {
     /// `f2bV_` and the tag. It stays the author's part to quote it against being split at blanks.
     #[must_use]
     pub fn new(text: &str, facts: &dyn Facts) -> Self {
+        Self::with(text, |tag| facts.value(tag))
+    }
+
+    /// As [`Self::new`], with values from elsewhere.
+    #[must_use]
+    pub fn with(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Self {
         let mut out = String::with_capacity(text.len());
         let mut variables: Vec<(String, String)> = Vec::new();
         let mut done = 0;
         while let Some((start, end, tag)) = next_tag(text, done) {
-            let Some(value) = facts.value(&tag) else {
+            let Some(value) = value_of(&tag) else {
                 out.push_str(text.get(done..=start).unwrap_or_default());
                 done = start + 1;
                 continue;
@@ -240,17 +251,6 @@ fn variable(tag: &str) -> String {
 mod tests {
     use super::*;
 
-    struct Table(&'static [(&'static str, &'static str)]);
-
-    impl Facts for Table {
-        fn value(&self, name: &str) -> Option<String> {
-            self.0
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        }
-    }
-
     fn properties(pairs: &[(&str, &str)]) -> Properties {
         let mut properties = Properties::default();
         for (name, value) in pairs {
@@ -311,12 +311,16 @@ mod tests {
 
     #[test]
     fn a_value_that_a_shell_could_read_travels_beside_the_text() {
-        let facts = Table(&[
+        let facts = [
             ("ip", "192.0.2.1"),
             ("F-USER", "x$y z"),
             ("matches", "a\nb"),
             ("blank", "a b!%"),
-        ]);
+        ];
+        let value = |tag: &str| {
+            let known = facts.iter().find(|(known, _)| *known == tag);
+            known.map(|(_, value)| (*value).to_owned())
+        };
         for (text, expected, arguments) in [
             ("ban <ip>", "ban 192.0.2.1", &[] as &[&str]),
             ("say <blank>", "say a b!%", &[]),
@@ -333,7 +337,7 @@ mod tests {
             ("<unknown> <ip>", "<unknown> 192.0.2.1", &[]),
             ("<<ip>>", "<192.0.2.1>", &[]),
         ] {
-            let script = Script::new(text, &facts);
+            let script = Script::with(text, value);
             assert_eq!(
                 (script.text.as_str(), &script.arguments[..]),
                 (

@@ -337,6 +337,7 @@ impl<W: io::Write> Trial<W> {
     /// Whether the `ignorecommand` says that somebody is to be ignored.
     fn ask(&mut self, number: u64, ticket: Ticket) -> bool {
         let (counts, settings) = (self.jail.status(), self.jail.settings());
+        let ticket_time = ticket.time;
         let facts = BanFacts {
             ticket,
             jail: JailFacts {
@@ -346,6 +347,7 @@ impl<W: io::Write> Trial<W> {
                 banned_total: counts.total_banned,
                 found: counts.currently_failed,
                 found_total: counts.total_failed,
+                now: ticket_time,
             },
         };
         let command = settings.ignorecommand.clone().unwrap_or_default();

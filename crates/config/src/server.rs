@@ -37,8 +37,11 @@ const GENERAL_OPTIONS: [Known; 7] = [
     text("dbpurgeage").or("1d"),
 ];
 
+/// Ours alone: where nobody writes it, nothing is said of it, and other programs do not hear of it.
+const NATIVE: Known = text("native");
+
 /// The order of the commands.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "syslogsocket",
     "loglevel",
     "logtarget",
@@ -46,6 +49,7 @@ const COMMANDS: [&str; 7] = [
     "dbfile",
     "dbmaxmatches",
     "dbpurgeage",
+    "native",
 ];
 
 /// What the command line says instead of `fail2ban.conf`.
@@ -133,7 +137,7 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
 
 /// The names of the options of `fail2ban.conf`.
 pub(crate) fn option_names() -> Vec<&'static str> {
-    let known = EARLY.iter().chain(&GENERAL_OPTIONS).chain([&STACKSIZE]);
+    let known = EARLY.iter().chain(&GENERAL_OPTIONS).chain([&STACKSIZE, &NATIVE]);
     known.map(|option| option.name).collect()
 }
 
@@ -210,7 +214,12 @@ pub(crate) struct General {
 
 impl General {
     pub(crate) fn read(sources: &Sources<'_>, model: &Model) -> Result<Self, Error> {
-        let options = options::read(sources, model, DEFINITION, &GENERAL_OPTIONS)?;
+        let mut options = options::read(sources, model, DEFINITION, &GENERAL_OPTIONS)?;
+        if model.own_options(DEFINITION).any(|name| name == NATIVE.name) {
+            for (name, value) in options::read(sources, model, DEFINITION, &[NATIVE])?.iter() {
+                options.insert(name, value.clone());
+            }
+        }
         let thread = if model.has_section(THREAD) {
             options::read(sources, model, THREAD, &[STACKSIZE])?
         } else {

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::{BanFacts, JailFacts, NoBan};
 use stockade_action::nftables::{Ban, Definition, NativeFirewall};
-use stockade_action::tags::Properties;
+use stockade_action::tags::{HostNames, Properties};
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
 use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
@@ -42,6 +42,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long at most a firewall that has refused a change is left alone before it is tried again, in seconds.
 const LONGEST_PAUSE: i64 = 60;
 
+/// Up to how many bans end one after the other in all actions, in their order, where all end at once. Of more each
+/// action is told on its own.
+const ENDING_IN_TURN: usize = 100;
+
 /// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
 const WAITING: usize = 1000;
 
@@ -64,6 +68,8 @@ pub(crate) struct Cell {
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
     prolongs: Vec<(Timestamp, Id)>,
+    /// How many restored bans the actions are still to be told of.
+    untold: usize,
     /// When the firewall is tried again that has refused a change, and how long after that once more.
     retry: Option<(Timestamp, i64)>,
     zone: TimeZone,
@@ -84,7 +90,10 @@ enum Kind {
     /// The daemon changes the firewall itself.
     Native(NativeFirewall),
     /// Commands are run.
-    Commands,
+    Commands {
+        /// Whether there is one that lifts all bans.
+        flushes: bool,
+    },
 }
 
 impl Cell {
@@ -118,12 +127,15 @@ impl Cell {
             names_dropped: 0,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
+            untold: 0,
             retry: None,
             zone,
             told_time: None,
         };
         cell.check_memory(world);
         let restored = cell.restore(world, now);
+        let is_ban = |effect: &&Effect| matches!(effect, Effect::Ban(_));
+        cell.untold = restored.iter().filter(is_ban).count();
         for action in cell.blueprint.actions.clone() {
             cell.start_action(world, now, &action);
         }
@@ -191,7 +203,7 @@ impl Cell {
         for (_, id) in due {
             // Who is banned no more has nothing to be prolonged.
             if let Some(ticket) = self.jail.ticket(&id) {
-                self.order_all(world, |facts| Job::Prolong(Box::new(facts)), ticket);
+                self.order_all(world, now, |facts| Job::Prolong(Box::new(facts)), ticket);
             }
         }
     }
@@ -356,7 +368,7 @@ impl Cell {
                         format_args!("[{name}] Ignore {} by {source}", id),
                     );
                 }
-                Effect::Ban(ticket) => self.announce_ban(world, *ticket),
+                Effect::Ban(ticket) => self.announce_ban(world, now, *ticket),
                 Effect::AlreadyBanned {
                     id, behind_micros, ..
                 } => {
@@ -382,7 +394,7 @@ impl Cell {
                         ACTIONS,
                         format_args!("[{name}] {verb} {}", ticket.id),
                     );
-                    self.order_all(world, |facts| Job::Unban(Box::new(facts)), *ticket);
+                    self.order_all(world, now, |facts| Job::Unban(vec![facts]), *ticket);
                 }
                 Effect::Flush(tickets, why) => self.flush(world, now, tickets, why),
                 Effect::Forget(id) => world.forget_ban(Some(&name), Some(&id.to_string())),
@@ -578,7 +590,7 @@ impl Cell {
         self.note_behind(now);
     }
 
-    fn announce_ban(&mut self, world: &mut impl World, ticket: Ticket) {
+    fn announce_ban(&mut self, world: &mut impl World, now: Timestamp, ticket: Ticket) {
         let name = &self.blueprint.name;
         let id = &ticket.id;
         if world.observes() {
@@ -586,6 +598,7 @@ impl Cell {
             return;
         }
         if ticket.restored {
+            self.untold = self.untold.saturating_sub(1);
             world.log(Level::NOTICE, ACTIONS, format_args!("[{name}] Restore Ban {id}"));
         } else {
             let settings = self.jail.settings();
@@ -599,7 +612,7 @@ impl Cell {
                 format!("[{name}] Ban {id}"),
             );
         }
-        self.order_all(world, |facts| Job::Ban(Box::new(facts)), ticket);
+        self.order_all(world, now, |facts| Job::Ban(Box::new(facts)), ticket);
     }
 
     /// Lifts all bans of the jail: at once where an action can, one by one where not.
@@ -608,10 +621,7 @@ impl Cell {
         if why == Why::Asked {
             world.forget_ban(Some(&name), None);
         }
-        if tickets.is_empty() {
-            return;
-        }
-        let facts = self.facts();
+        let facts = self.facts(now);
         for action in &self.actions {
             match &action.kind {
                 Kind::Native(_) if world.observes() => {}
@@ -622,29 +632,63 @@ impl Cell {
                         format_args!("[{name}] Flush ticket(s) with {}", action.name),
                     );
                 }
-                Kind::Commands => {
-                    let bans = tickets.iter().map(|ticket| BanFacts {
-                        ticket: ticket.clone(),
-                        jail: facts.clone(),
-                    });
-                    self.order(world, action, Job::Flush(no_ban(&facts, now), bans.collect()));
+                Kind::Commands { flushes: true } => {
+                    self.order(
+                        world,
+                        action,
+                        Job::Flush {
+                            facts: no_ban(facts.clone()),
+                            ends: why == Why::Repealed,
+                        },
+                    );
                 }
+                Kind::Commands { flushes: false } => {}
             }
         }
         let verb = verb(world, why);
+        let in_turn = tickets.len() <= ENDING_IN_TURN;
+        let mut rest = Vec::new();
         for ticket in tickets {
             world.log(
                 Level::NOTICE,
                 ACTIONS,
                 format_args!("[{name}] {verb} {}", ticket.id),
             );
+            let ban = BanFacts {
+                ticket,
+                jail: facts.clone(),
+            };
+            if in_turn {
+                self.end(world, &[ban]);
+            } else {
+                rest.push(ban);
+            }
+        }
+        self.end(world, &rest);
+    }
+
+    /// Tells the actions that bans are over, where they cannot lift all at once.
+    fn end(&self, world: &mut impl World, bans: &[BanFacts]) {
+        if bans.is_empty() {
+            return;
+        }
+        for action in &self.actions {
+            if let Kind::Commands { flushes: false } = action.kind {
+                self.order(world, action, Job::Unban(bans.to_vec()));
+            }
         }
     }
 
-    fn order_all(&self, world: &mut impl World, job: impl Fn(BanFacts) -> Job, ticket: Ticket) {
-        let jail = self.facts();
+    fn order_all(
+        &self,
+        world: &mut impl World,
+        now: Timestamp,
+        job: impl Fn(BanFacts) -> Job,
+        ticket: Ticket,
+    ) {
+        let jail = self.facts(now);
         for action in &self.actions {
-            if let Kind::Commands = action.kind {
+            if let Kind::Commands { .. } = action.kind {
                 self.order(
                     world,
                     action,
@@ -693,10 +737,10 @@ impl Cell {
         }
         let action = self.actions.iter().find(|action| action.name == name);
         let action = action.ok_or_else(|| Failure::invalid_action(name))?;
-        if !matches!(action.kind, Kind::Commands) {
+        if !matches!(action.kind, Kind::Commands { .. }) {
             return Ok(Some(answer));
         }
-        let job = Job::Call(Box::new(work), no_ban(&self.facts(), now), number);
+        let job = Job::Call(Box::new(work), no_ban(self.facts(now)), number);
         if self.order(world, action, job) {
             Ok(None)
         } else {
@@ -704,15 +748,18 @@ impl Cell {
         }
     }
 
-    fn facts(&self) -> JailFacts {
+    fn facts(&self, now: Timestamp) -> JailFacts {
         let counts = self.jail.status();
         JailFacts {
             name: self.blueprint.name.clone(),
             bantime: self.jail.settings().bantime,
-            banned: counts.currently_banned,
-            banned_total: counts.total_banned,
+            banned: counts.currently_banned.saturating_sub(self.untold),
+            banned_total: counts
+                .total_banned
+                .saturating_sub(u64::try_from(self.untold).unwrap_or(u64::MAX)),
             found: counts.currently_failed,
             found_total: counts.total_failed,
+            now,
         }
     }
 }
@@ -825,7 +872,7 @@ impl Cell {
             Question::Command { number, ticket } => {
                 let facts = BanFacts {
                     ticket: *ticket,
-                    jail: self.facts(),
+                    jail: self.facts(now),
                 };
                 let command = self.jail.settings().ignorecommand.clone().unwrap_or_default();
                 world.ask_command(&self.blueprint.name, number, &command, facts);
@@ -901,8 +948,8 @@ impl Cell {
             .collect();
         self.reshape(world, clock, new, false)?;
         for action in &self.actions {
-            if matches!(action.kind, Kind::Commands) && told.contains(&action.name) {
-                self.order(world, action, Job::Reload(no_ban(&self.facts(), clock.now())));
+            if matches!(action.kind, Kind::Commands { .. }) && told.contains(&action.name) {
+                self.order(world, action, Job::Reload(no_ban(self.facts(clock.now()))));
             }
         }
         Ok(())
@@ -967,18 +1014,22 @@ impl Cell {
     }
 
     /// Gives actions of commands the properties that they have now.
-    fn adjust_actions(&self, world: &mut impl World, old: &Blueprint) {
-        for action in &self.actions {
+    fn adjust_actions(&mut self, world: &mut impl World, old: &Blueprint) {
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
             let (before, after) = (
                 old.find_action(&action.name),
                 self.blueprint.find_action(&action.name),
             );
-            if let (Kind::Commands, Some(after)) = (&action.kind, after)
+            if let (Kind::Commands { flushes }, Some(after)) = (&mut action.kind, after)
                 && before != Some(after)
             {
+                let properties = properties(after);
+                *flushes = CommandAction::new(properties, HostNames::default(), true).can_flush();
                 self.order(world, action, adjusted(after));
             }
         }
+        self.actions = actions;
     }
 
     /// Stops the actions that are gone or changed, and starts those that are new or changed. Those of commands may
@@ -988,7 +1039,7 @@ impl Cell {
             let after = self.blueprint.find_action(&action.name);
             after.is_some()
                 && (old.find_action(&action.name) == after
-                    || adjusted && matches!(action.kind, Kind::Commands))
+                    || adjusted && matches!(action.kind, Kind::Commands { .. }))
         };
         let (kept, gone): (Vec<Action>, Vec<Action>) =
             mem::take(&mut self.actions).into_iter().partition(stays);
@@ -999,20 +1050,20 @@ impl Cell {
         for blueprint in self.blueprint.actions.clone() {
             if !self.actions.iter().any(|action| action.name == blueprint.name) {
                 self.start_action(world, now, &blueprint);
-                self.hand_over(world, &blueprint.name);
+                self.hand_over(world, now, &blueprint.name);
             }
         }
     }
 
     /// Tells a new action of the bans in force, as it is told of those of an earlier run. A native one has them already.
-    fn hand_over(&self, world: &mut impl World, name: &str) {
+    fn hand_over(&self, world: &mut impl World, now: Timestamp, name: &str) {
         let Some(action) = self.actions.iter().find(|action| action.name == name) else {
             return;
         };
-        if !matches!(action.kind, Kind::Commands) {
+        if !matches!(action.kind, Kind::Commands { .. }) {
             return;
         }
-        let facts = self.facts();
+        let facts = self.facts(now);
         for ban in self.jail.bans() {
             let Some(ticket) = self.jail.ticket(ban.id) else {
                 continue;
@@ -1034,16 +1085,22 @@ impl Cell {
 
     /// Takes an action away with all that it holds.
     fn drop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
-        if let Kind::Commands = action.kind {
-            let facts = self.facts();
-            let bans = self.jail.bans().filter_map(|ban| self.jail.ticket(ban.id));
-            let bans = bans
-                .map(|ticket| BanFacts {
+        if let Kind::Commands { flushes } = action.kind {
+            let facts = self.facts(now);
+            let job = if flushes {
+                Job::Flush {
+                    facts: no_ban(facts.clone()),
+                    ends: true,
+                }
+            } else {
+                let bans = self.jail.bans().filter_map(|ban| self.jail.ticket(ban.id));
+                let bans = bans.map(|ticket| BanFacts {
                     ticket,
                     jail: facts.clone(),
-                })
-                .collect();
-            self.order(world, &action, Job::Flush(no_ban(&facts, now), bans));
+                });
+                Job::Unban(bans.collect())
+            };
+            self.order(world, &action, job);
         }
         self.stop_action(world, now, action);
     }
@@ -1058,9 +1115,9 @@ impl Cell {
                     kind,
                     is_behind,
                 };
-                if let Kind::Commands = action.kind {
-                    let facts = self.facts();
-                    self.order(world, &action, Job::Start(no_ban(&facts, now)));
+                if let Kind::Commands { .. } = action.kind {
+                    let facts = self.facts(now);
+                    self.order(world, &action, Job::Start(no_ban(facts.clone())));
                 }
                 self.actions.push(action);
                 self.note_behind(now);
@@ -1093,7 +1150,9 @@ impl Cell {
             ));
         }
         let mut properties = properties(blueprint);
+        let may_be_native = blueprint.get("native").is_none_or(blueprint::boolean);
         if world.has_firewall()
+            && may_be_native
             && let Some(kind) = stockade_action::native::recognise(&properties)
         {
             match Definition::new(kind, &properties, world.services()) {
@@ -1136,8 +1195,9 @@ impl Cell {
             );
         }
         let action = CommandAction::new(properties, world.host_names(), world.ipv6());
+        let flushes = action.can_flush();
         world.employ(jail, &blueprint.name, action, timeout(blueprint))?;
-        Ok(Some((Kind::Commands, false)))
+        Ok(Some((Kind::Commands { flushes }, false)))
     }
 
     /// Takes the bans of before up; what comes of it is still to be told.
@@ -1188,7 +1248,7 @@ impl Cell {
                     );
                 }
             }
-            Kind::Commands => world.dismiss(name, &action.name, Job::Stop(no_ban(&self.facts(), now))),
+            Kind::Commands { .. } => world.dismiss(name, &action.name, Job::Stop(no_ban(self.facts(now)))),
         }
     }
 }
@@ -1264,12 +1324,8 @@ fn target(ticket: &Ticket) -> Option<Address> {
     ticket.address.as_ref().unwrap_or(&ticket.id).address().copied()
 }
 
-fn no_ban(jail: &JailFacts, now: Timestamp) -> NoBan {
-    NoBan {
-        jail: jail.clone(),
-        family: None,
-        time: now.to_string(),
-    }
+const fn no_ban(jail: JailFacts) -> NoBan {
+    NoBan { jail, family: None }
 }
 
 /// What the log calls the end of a ban.
@@ -1325,8 +1381,9 @@ pub(crate) fn call_of_draft(
         banned_total: 0,
         found: 0,
         found_total: 0,
+        now,
     };
-    if world.order(jail, name, Job::Call(Box::new(work), no_ban(&facts, now), number)) {
+    if world.order(jail, name, Job::Call(Box::new(work), no_ban(facts), number)) {
         Ok(None)
     } else {
         Err(too_far_behind(name))

@@ -31,6 +31,7 @@ pub mod source;
 pub mod start;
 mod status;
 pub mod store;
+pub mod turns;
 pub mod world;
 pub mod zone;
 

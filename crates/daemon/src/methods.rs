@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use stockade_action::tags::{Facts, HostNames, LATE, Properties, SPECIAL, Script};
+use stockade_action::tags::{HostNames, LATE, Properties, SPECIAL, Script};
 use stockade_jail::Family;
 use stockade_protocol::{Failure, Reply, Value};
 
@@ -132,8 +132,9 @@ impl Told {
     }
 }
 
-impl Facts for Told {
-    fn value(&self, name: &str) -> Option<String> {
+impl Told {
+    /// The value of a tag.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
         self.get(name)
             .filter(|value| **value != Value::None)
             .map(Value::text)
@@ -409,7 +410,8 @@ fn filled(command: &Value, tags: &Value, escape: &Value) -> Reply {
             escape.type_name()
         )));
     }
-    let script = Script::new(command, &told(pairs));
+    let told = told(pairs);
+    let script = Script::with(command, |tag| told.value(tag));
     if script.arguments.is_empty() {
         return Ok(script.text.into());
     }

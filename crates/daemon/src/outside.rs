@@ -35,6 +35,7 @@ use crate::resolver::{self, Resolver};
 use crate::runner::{Called, Employment, Job, Runner};
 use crate::source::System;
 use crate::store::{self, RestoreLimits, Store};
+use crate::turns::Turns;
 use crate::world::{Event, Sources, World};
 
 const SIGNALS: Token = 1;
@@ -68,6 +69,8 @@ pub(crate) struct Outside {
     /// Where the properties of jails are written.
     places: Registry,
     firewall: Option<Firewall>,
+    /// Whether stock actions are done by the daemon itself.
+    native: bool,
     /// Whether bans are only announced.
     observes: bool,
     /// Hears of what other programs do to the firewall.
@@ -88,6 +91,8 @@ pub(crate) struct Outside {
     dismissed: BTreeMap<(String, String), JoinHandle<()>>,
     /// What became of calls of clients.
     called: (Sender<Called>, Receiver<Called>),
+    /// The order between the actions of each jail.
+    turns: BTreeMap<String, Turns>,
     /// Whether the last turn was a client's: then a line has its turn next.
     served: bool,
     armed: Option<Timestamp>,
@@ -155,6 +160,7 @@ impl Outside {
             control,
             keeping,
             firewall,
+            native: true,
             observes,
             watch,
             removals: Vec::new(),
@@ -167,6 +173,7 @@ impl Outside {
             runners: BTreeMap::new(),
             dismissed: BTreeMap::new(),
             called: channel(),
+            turns: BTreeMap::new(),
             served: false,
             armed: None,
         })
@@ -401,6 +408,10 @@ impl World for Outside {
                 };
                 return Ok(value.clone());
             }
+            "native" => {
+                self.native = blueprint::boolean(value);
+                return Ok(value.clone());
+            }
             "thread" => {
                 let Value::Dict(pairs) = value else {
                     let name = value.type_name();
@@ -488,7 +499,7 @@ impl World for Outside {
     }
 
     fn has_firewall(&self) -> bool {
-        self.firewall.is_some()
+        self.native && self.firewall.is_some()
     }
 
     fn services(&self) -> &Services {
@@ -523,6 +534,7 @@ impl World for Outside {
             action,
             timeout,
             predecessor: self.dismissed.remove(&key),
+            turns: self.turns.entry(key.0.clone()).or_default().clone(),
             called: Box::new(move |called| {
                 // Without a loop there is nobody to be told.
                 let _ = outcomes.send(called);
@@ -545,6 +557,7 @@ impl World for Outside {
         if let Some(runner) = self.runners.remove(&key) {
             self.dismissed.retain(|_, thread| !thread.is_finished());
             self.dismissed.insert(key, runner.finish(job));
+            self.turns.retain(|_, turns| !turns.is_unused());
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! In: what is to be done for a jail, in its order. Out: commands that ran, and what the log says of them.
 //!
-//! Invariant: the commands of one action run one after another in the order in which they were asked for,
-//! and a slow action delays nobody but itself.
+//! Invariant: the commands of one action run one after another in the order in which they were asked for, those of
+//! several actions in turn as long as all are quick, and a slow action delays nobody but itself; see [`crate::turns`].
 
 use std::io;
 use std::sync::Arc;
@@ -13,13 +13,15 @@ use std::time::Duration;
 
 use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
 use stockade_action::facts::{BanFacts, NoBan};
-use stockade_action::tags::{Properties, Script};
+use stockade_action::tags::{Facts, Properties, Script};
+use stockade_jail::Family;
 use stockade_protocol::{Failure, Reply, Value};
 
 use crate::log::{Level, Log, Records};
 pub use crate::methods::{Told, Work};
 use crate::places::Registry;
 use crate::shell;
+use crate::turns::{PATIENCE, PATIENCE_FOR_ENDS, PATIENCE_FOR_REPORTS, Turn, Turns};
 
 /// What may wait for one action. Past it a ban is given up and logged as failed: an action that falls so far
 /// behind will not catch up.
@@ -34,10 +36,15 @@ pub enum Job {
     Ban(Box<BanFacts>),
     /// A ban came to last longer; told to actions that have a command for that.
     Prolong(Box<BanFacts>),
-    /// A ban ends.
-    Unban(Box<BanFacts>),
-    /// All bans end at once; where the action has no command for that, it is told of each.
-    Flush(NoBan, Vec<BanFacts>),
+    /// Bans end, one after the other.
+    Unban(Vec<BanFacts>),
+    /// All bans end at once; for actions that have a command for that.
+    Flush {
+        /// The jail.
+        facts: NoBan,
+        /// Whether the action is to be stopped next.
+        ends: bool,
+    },
     /// The configuration was read again.
     Reload(NoBan),
     /// The jail stops.
@@ -66,6 +73,8 @@ pub struct Employment {
     /// Where an action of that name was told to end, its thread; this one begins when it has ended: what the one
     /// takes down and what the other sets up often have the same name.
     pub predecessor: Option<JoinHandle<()>>,
+    /// The order between the actions of the jail.
+    pub(crate) turns: Turns,
     /// Takes what became of calls.
     pub called: Box<dyn FnMut(Called) + Send>,
 }
@@ -73,7 +82,11 @@ pub struct Employment {
 /// One action of one jail at work.
 #[derive(Debug)]
 pub struct Runner {
-    jobs: SyncSender<Job>,
+    name: String,
+    jobs: SyncSender<(Job, Turn)>,
+    turns: Turns,
+    /// How long other actions wait for a ban of this one.
+    patience: Duration,
     thread: JoinHandle<()>,
 }
 
@@ -82,7 +95,7 @@ impl Runner {
     ///
     /// # Errors
     /// Where the system gives no more threads.
-    pub fn start(
+    pub(crate) fn start(
         jail: &str,
         name: &str,
         employment: Employment,
@@ -93,9 +106,15 @@ impl Runner {
             action,
             timeout,
             predecessor,
+            turns,
             mut called,
         } = employment;
         let (jobs, waiting) = sync_channel(QUEUE);
+        let patience = if action.undoes() {
+            PATIENCE
+        } else {
+            PATIENCE_FOR_REPORTS
+        };
         let mut calls = 0;
         let records = Records::from(Arc::clone(&log));
         let run = move |script: &Script, timeout: Duration| {
@@ -116,13 +135,20 @@ impl Runner {
                 }
                 worker.take_all(&waiting, &mut called);
             })?;
-        Ok(Self { jobs, thread })
+        Ok(Self {
+            name: name.to_owned(),
+            jobs,
+            turns,
+            patience,
+            thread,
+        })
     }
 
     /// Asks for `job`; `false` where the action is too far behind to be asked for more.
     #[must_use]
     pub fn ask(&self, job: Job) -> bool {
-        match self.jobs.try_send(job) {
+        let turn = self.turn(&job);
+        match self.jobs.try_send((job, turn)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
@@ -131,8 +157,18 @@ impl Runner {
     /// Asks for `job` as the last one; the thread ends when all is done.
     pub fn finish(self, job: Job) -> JoinHandle<()> {
         // A full queue drains at the pace of the commands' time limits; waiting for it would hold up the rest.
-        let _ = self.jobs.try_send(job);
+        let turn = self.turn(&job);
+        let _ = self.jobs.try_send((job, turn));
         self.thread
+    }
+
+    fn turn(&self, job: &Job) -> Turn {
+        let patience = match job {
+            Job::Ban(_) | Job::Prolong(_) | Job::Unban(_) => self.patience,
+            Job::Start(_) | Job::Reload(_) | Job::Adjust(..) | Job::Call(..) => PATIENCE,
+            Job::Flush { .. } | Job::Stop(_) => PATIENCE_FOR_ENDS,
+        };
+        self.turns.next(&self.name, patience)
     }
 }
 
@@ -177,8 +213,9 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
         Self { action, hands }
     }
 
-    fn take_all(&mut self, waiting: &Receiver<Job>, called: &mut dyn FnMut(Called)) {
-        while let Ok(job) = waiting.recv() {
+    fn take_all(&mut self, waiting: &Receiver<(Job, Turn)>, called: &mut dyn FnMut(Called)) {
+        while let Ok((job, mut turn)) = waiting.recv() {
+            turn.wait();
             if let Some(done) = self.take(job) {
                 called(done);
             }
@@ -205,11 +242,26 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
                 let done = action.prolong(facts.family(), &*facts, hands);
                 hands.check_ticket(done, "prolong", "prolonging", &facts);
             }
-            Job::Unban(facts) => {
-                let done = action.unban(facts.family(), &*facts, hands);
-                hands.check_ticket(done, "unban", "unbanning", &facts);
+            Job::Unban(bans) => {
+                for facts in bans {
+                    let done = action.unban(facts.family(), &facts, hands);
+                    hands.check_ticket(done, "unban", "unbanning", &facts);
+                }
             }
-            Job::Flush(facts, bans) => hands.flush(action, &facts, &bans),
+            Job::Flush { facts, ends } => {
+                let text = format!("[{}] Flush ticket(s) with {}", hands.jail, hands.name);
+                hands.log.write(Level::NOTICE, "fail2ban.actions", &text);
+                let done = action.flush(&facts, hands);
+                let failed = done.is_err();
+                hands.check(done, |jail, name, error| {
+                    format!("Failed to flush bans in jail '{jail}' action '{name}': Error flushing action Jail('{jail}')/{name}: '{error}'")
+                });
+                if failed {
+                    let text = "No flush occurred, do consistency check";
+                    hands.log.write(Level::INFO, "fail2ban.actions", text);
+                    action.look_after(ends, &facts, hands);
+                }
+            }
             Job::Reload(facts) => {
                 let done = action.reload(&facts, hands);
                 hands.check(done, |jail, name, error| {
@@ -238,26 +290,35 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
 impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
     /// Does what a client has asked for, and says of it what the reference would.
     fn call(&mut self, action: &mut CommandAction, work: &Work, facts: &NoBan) -> Reply {
+        let of = |told| Of { told, jail: facts };
         let (done, doing, told) = match work {
             Work::Start => (action.start(facts, self), "starting", None),
             Work::Stop => (action.stop(facts, self), "stopping", None),
             Work::Flush => (action.flush(facts, self), "flushing", None),
             Work::Reload => (action.reload(facts, self), "reloading", None),
-            Work::Ban(told) => (action.ban(told.family(), told, self), "banning", Some(told)),
-            Work::Reban(told) => (action.reban(told.family(), told, self), "banning", Some(told)),
-            Work::Unban(told) => (action.unban(told.family(), told, self), "unbanning", Some(told)),
+            Work::Ban(told) => (action.ban(told.family(), &of(told), self), "banning", Some(told)),
+            Work::Reban(told) => (
+                action.reban(told.family(), &of(told), self),
+                "banning",
+                Some(told),
+            ),
+            Work::Unban(told) => (
+                action.unban(told.family(), &of(told), self),
+                "unbanning",
+                Some(told),
+            ),
             // The reference has no such command unless somebody has given it one, and fails without it.
             Work::Prolong(told) if !action.can_prolong() => {
                 (Err(ActionError::Failed), "prolonging", Some(told))
             }
             Work::Prolong(told) => (
-                action.prolong(told.family(), told, self),
+                action.prolong(told.family(), &of(told), self),
                 "prolonging",
                 Some(told),
             ),
             Work::Check => {
                 return action
-                    .check(facts, self)
+                    .check(self)
                     .map(Value::Bool)
                     .map_err(|error| failure(&error));
             }
@@ -280,22 +341,6 @@ impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
                     "Error {doing} action Jail('{jail}')/{name}: {shown}"
                 )))
             }
-        }
-    }
-
-    fn flush(&mut self, action: &mut CommandAction, facts: &NoBan, bans: &[BanFacts]) {
-        if action.can_flush() {
-            let text = format!("[{}] Flush ticket(s) with {}", self.jail, self.name);
-            self.log.write(Level::NOTICE, "fail2ban.actions", &text);
-            let done = action.flush(facts, self);
-            self.check(done, |jail, name, error| {
-                format!("Failed to flush bans in jail '{jail}' action '{name}': Error flushing action Jail('{jail}')/{name}: '{error}'")
-            });
-            return;
-        }
-        for ban in bans {
-            let done = action.unban(ban.family(), ban, self);
-            self.check_ticket(done, "unban", "unbanning", ban);
         }
     }
 
@@ -327,6 +372,23 @@ fn failure(error: &ActionError) -> Failure {
     }
 }
 
+/// What a client says of a ban, in a jail.
+#[derive(Debug, Clone, Copy)]
+struct Of<'a> {
+    told: &'a Told,
+    jail: &'a NoBan,
+}
+
+impl Facts for Of<'_> {
+    fn value(&self, name: &str) -> Option<String> {
+        self.told.value(name)
+    }
+
+    fn without_ban(&self, family: Option<Family>) -> NoBan {
+        self.jail.without_ban(family)
+    }
+}
+
 impl<R: FnMut(&Script, Duration) -> bool> Shell for Hands<R> {
     fn run(&mut self, script: &Script) -> bool {
         (self.run)(script, self.timeout)
@@ -339,6 +401,7 @@ impl<R: FnMut(&Script, Duration) -> bool> Shell for Hands<R> {
                 "Invariant check failed. Trying to restore a sane environment",
             ),
             Trouble::UnbanImpossible => (Level::ERROR, "Invariant check failed. Unban is impossible."),
+            Trouble::FlushImpossible => (Level::ERROR, "Invariant check failed. Flush is impossible."),
             Trouble::BeyondRepair => (Level::CRITICAL, "Unable to restore environment"),
         };
         self.log.write(level, "fail2ban.CommandAction", text);

@@ -162,7 +162,7 @@ pub trait World {
         false
     }
 
-    /// Whether the daemon can change the firewall itself; where not, commands have to.
+    /// Whether the daemon can and may change the firewall itself; where not, commands have to.
     fn has_firewall(&self) -> bool {
         false
     }

@@ -35,7 +35,7 @@ fn only_what_has_changed_is_touched() {
             "a property of an action",
             "one action note port 7",
             &[
-                "order one note Flush",
+                "order one note Unban",
                 "dismiss one note Stop",
                 "employ one note",
                 "order one note Start",
@@ -227,7 +227,7 @@ fn kind(job: &Job) -> &'static str {
         Job::Ban(_) => "Ban",
         Job::Prolong(_) => "Prolong",
         Job::Unban(_) => "Unban",
-        Job::Flush(..) => "Flush",
+        Job::Flush { .. } => "Flush",
         Job::Reload(_) => "Reload",
         Job::Stop(_) => "Stop",
         Job::Adjust(..) => "Adjust",

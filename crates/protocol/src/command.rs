@@ -127,6 +127,9 @@ const SERVER_OPTIONS: [&str; 7] = [
 /// An option of the server that can be set and not be read.
 const ALLOW_IPV6: &str = "allowipv6";
 
+/// The same, of ours. With more behind it, it is a jail of that name.
+const NATIVE: &str = "native";
+
 /// How many words must follow a property of a jail in `set`; `None` where there is no such property.
 fn words_to_set(property: &str) -> Option<usize> {
     match property {
@@ -548,7 +551,9 @@ fn check_id(id: &Value) -> Result<(), Failure> {
 
 fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
     if let Some(option) = words.value(1)?.as_str()
-        && (SERVER_OPTIONS.contains(&option) || option == ALLOW_IPV6)
+        && (SERVER_OPTIONS.contains(&option)
+            || option == ALLOW_IPV6
+            || (option == NATIVE && words.rest(3).is_empty()))
     {
         return Ok(Command::Set {
             option: option.to_owned(),
@@ -663,7 +668,7 @@ mod tests {
             property: property.to_owned(),
             arguments: arguments.iter().map(|word| Value::from(*word)).collect(),
         };
-        let cases: [(&str, Command); 49] = [
+        let cases: [(&str, Command); 50] = [
             ("ping", Command::Ping),
             ("ping 2 x", Command::Ping),
             ("version x", Command::Version),
@@ -740,6 +745,13 @@ mod tests {
                 Command::Set {
                     option: "loglevel".into(),
                     value: "info".into(),
+                },
+            ),
+            (
+                "set native off",
+                Command::Set {
+                    option: "native".into(),
+                    value: "off".into(),
                 },
             ),
             (

@@ -217,6 +217,7 @@ fn is_known(tag: &str) -> bool {
             banned_total: 0,
             found: 0,
             found_total: 0,
+            now: Timestamp::from_seconds(0),
         },
     };
     TAGS.contains(&tag) || tag.starts_with("F-") || facts.value(tag).is_some()

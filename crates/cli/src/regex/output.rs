@@ -252,6 +252,7 @@ fn tag(name: &str, failure: &Failure<'_>, ticket: &Ticket) -> Result<Option<Stri
                 banned_total: 0,
                 found: 0,
                 found_total: 0,
+                now: ticket.time,
             },
         }
         .value(name),
