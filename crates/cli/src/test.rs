@@ -424,6 +424,7 @@ impl<W: io::Write> Trial<W> {
             Effect::Attempt { .. }
             | Effect::KnownOffender { .. }
             | Effect::Prolonged { .. }
+            | Effect::AskedAnew(_)
             | Effect::Unban(..)
             | Effect::Flush(..)
             | Effect::Forget(_)

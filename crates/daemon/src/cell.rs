@@ -259,9 +259,12 @@ impl Cell {
             return;
         };
         let (old, earlier) = (ban.bantime, grown.earlier);
+        let bancount = ban.bancount.max(earlier.bans.saturating_add(1));
         let new = match &grown.bantime {
             Ok(new) => *new,
             Err(error) => {
+                // It is one more ban all the same.
+                self.jail.prolong(id, old, bancount);
                 world.log(
                     Level::ERROR,
                     OBSERVER,
@@ -283,7 +286,6 @@ impl Cell {
                 ),
             );
         }
-        let bancount = ban.bancount.max(earlier.bans.saturating_add(1));
         let end = new.end(time);
         self.jail.prolong(id, new, bancount);
         if new == old {
@@ -380,6 +382,7 @@ impl Cell {
                     world.log(level, ACTIONS, format_args!("[{name}] {} already banned", id));
                 }
                 Effect::Prolonged { .. } => {}
+                Effect::AskedAnew(ticket) => self.keep_anew(world, &ticket),
                 Effect::ExpiredBan(id) => {
                     world.log(
                         Level::INFO,
@@ -443,6 +446,7 @@ impl Cell {
             Effect::KnownOffender { .. }
             | Effect::Ignored { .. }
             | Effect::AlreadyBanned { .. }
+            | Effect::AskedAnew(_)
             | Effect::ExpiredBan(_)
             | Effect::Forget(_)
             | Effect::NotBanned(_)
@@ -487,6 +491,7 @@ impl Cell {
                 | Effect::KnownOffender { .. }
                 | Effect::Ignored { .. }
                 | Effect::AlreadyBanned { .. }
+                | Effect::AskedAnew(_)
                 | Effect::ExpiredBan(_)
                 | Effect::Forget(_)
                 | Effect::NotBanned(_)
@@ -613,6 +618,24 @@ impl Cell {
             );
         }
         self.order_all(world, now, |facts| Job::Ban(Box::new(facts)), ticket);
+    }
+
+    /// Has the database know of a ban that was asked for anew, which else it would not outlast a restart as asked.
+    fn keep_anew(&self, world: &mut impl World, ticket: &Ticket) {
+        if world.observes() {
+            return;
+        }
+        let of_jail = self.jail.settings().bantime;
+        let bantime = ticket.bantime_in(of_jail);
+        let text = format!(
+            "[{}] Increase Ban {} ({} # {} -> {})",
+            self.blueprint.name,
+            ticket.id,
+            ticket.bancount,
+            duration::to_text(bantime.seconds()),
+            local_time(&self.zone, bantime.end(ticket.time))
+        );
+        world.keep_ban(&self.blueprint.name, ticket, of_jail, None, text);
     }
 
     /// Lifts all bans of the jail: at once where an action can, one by one where not.

@@ -118,6 +118,8 @@ pub enum Effect {
         /// The epoch that the ban belongs to.
         epoch: u32,
     },
+    /// A ban that is there was asked for anew, and lasts longer on those terms: it is to be remembered with them.
+    AskedAnew(Box<Ticket>),
     /// A ban now ends later, for it was renewed; only the ban list knows.
     Prolonged {
         /// What is banned.
@@ -689,6 +691,7 @@ impl Jail {
     /// Bans; returns whether the id was not banned yet and is now.
     fn decide(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) -> bool {
         let id = ticket.id.clone();
+        let asked = ticket.is_asked().then(|| ticket.clone());
         match self.bans.add(now, ticket, self.settings.bantime, self.epoch) {
             Added::New(ticket, displaced) => {
                 effects.extend(displaced.map(|ticket| Effect::Unban(ticket, Why::Displaced)));
@@ -704,7 +707,11 @@ impl Jail {
                 epoch,
                 end,
             } => {
-                effects.extend(end.map(|end| Effect::Prolonged { id: id.clone(), end }));
+                if let Some(end) = end {
+                    effects.push(Effect::Prolonged { id: id.clone(), end });
+                    let anew = asked.zip(self.ban_of(&id)).map(|(asked, ban)| asked.anew(ban));
+                    effects.extend(anew.map(|ticket| Effect::AskedAnew(Box::new(ticket))));
+                }
                 effects.push(Effect::AlreadyBanned {
                     id,
                     behind_micros,

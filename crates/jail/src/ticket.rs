@@ -5,7 +5,7 @@ use std::fmt;
 use stockade_datetime::Timestamp;
 use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
 
-use crate::BanTime;
+use crate::{Ban, BanTime};
 
 /// The name under which a ticket, and with it the database, keeps that its ban time was asked for.
 pub const ASKED_BANTIME: &str = "asked_bantime";
@@ -75,6 +75,13 @@ impl Ticket {
         }
         self.matches
             .extend(terms.reason.iter().map(|reason| Match::Text(reason.clone())));
+        self
+    }
+
+    /// The ban that is there, on these terms.
+    #[must_use]
+    pub(crate) fn anew(mut self, ban: Ban<'_>) -> Self {
+        (self.time, self.bantime, self.bancount) = (ban.time, Some(ban.bantime), ban.bancount);
         self
     }
 

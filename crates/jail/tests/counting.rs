@@ -191,6 +191,26 @@ fn what_an_administrator_says_of_a_ban_holds_over_a_restart() {
 }
 
 #[test]
+fn a_ban_that_is_asked_for_anew_is_remembered_as_asked_where_that_is_longer() {
+    let mut jail = Jail::new("test", settings(3, 600));
+    let ids = [Id::parse("192.0.2.1")];
+    let terms = |seconds| Terms {
+        bantime: Some(BanTime::from_seconds(seconds)),
+        reason: None,
+    };
+    for (begin, bantime, remembered) in [(0, 300, None), (100, 100, None), (100, 3600, Some(3700))] {
+        let mut effects = Vec::new();
+        jail.ban_on(at(begin), &ids, &terms(bantime), &mut effects);
+        let anew = effects.into_iter().find_map(|effect| match effect {
+            Effect::AskedAnew(ticket) => Some((ticket.time, ticket.bantime)),
+            _ => None,
+        });
+        let expected = remembered.map(|seconds| (at(0), Some(BanTime::from_seconds(seconds))));
+        assert_eq!(anew, expected, "{bantime} s from {begin} on");
+    }
+}
+
+#[test]
 fn a_ban_that_is_renewed_ends_later_and_begins_where_it_did() {
     let mut jail = Jail::new("test", settings(3, 600));
     let id = Id::parse("192.0.2.1");
