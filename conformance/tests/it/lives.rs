@@ -136,11 +136,15 @@ impl Life {
                         "bantime.formula = ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)",
                         "bantime.formula = ban.Time + 7 * ban.Count ** 2",
                         "bantime.formula = 1",
-                        "bantime.formula = ban.Time / (ban.Count + 1)",
+                        "bantime.formula = ban.Time / (ban.Count - 1)",
                     ],
                 ),
             ] {
                 settings = settings + &line + "\n";
+            }
+            if bantime == "0" {
+                // Whether a ban of no time counts where the formula fails depends on which thread of the reference is first.
+                settings = settings.replace("(ban.Count - 1)", "(ban.Count + 1)");
             }
         }
         if random.below(4) == 0 {

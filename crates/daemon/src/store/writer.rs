@@ -502,9 +502,8 @@ fn record_growing_ban(
     };
     let grown = growth.grow(history.earlier());
     let mut row = row.clone();
-    // Where the formula has no value the ban is as it would be without a history.
+    row.bancount = row.bancount.max(history.bancount.saturating_add(1));
     if let Ok(bantime) = grown.bantime {
-        row.bancount = row.bancount.max(history.bancount.saturating_add(1));
         row.bantime = bantime_seconds(bantime);
     }
     if row.timeofban > history.timeofban {
