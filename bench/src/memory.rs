@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<(), Trouble> {
 fn candidate(address: Address, at: i64, number: u32) -> stockade_filter::Candidate {
     let mut captured = stockade_filter::Captured::default();
     let host = address.to_string();
-    captured.insert("ip4", stockade_filter::Data::Text(host.clone()));
+    captured.insert("ip4", stockade_filter::Data::Text(host.as_str().into()));
     stockade_filter::Candidate {
         id: Id::Address(address),
         address: None,

@@ -276,7 +276,7 @@ fn host(found: &Found, expected: &Value) -> bool {
 fn data(found: &Found, name: &str) -> Value {
     match found.captured.get(name) {
         None => Value::Null,
-        Some(Data::Text(text)) => Value::from(text.clone()),
+        Some(Data::Text(text)) => Value::from(text.as_str()),
         Some(Data::Set(texts)) => Value::from_iter(texts.iter().cloned()),
         Some(Data::Tuple(parts)) => Value::from_iter(parts.iter().cloned()),
     }

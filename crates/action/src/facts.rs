@@ -107,7 +107,7 @@ impl BanFacts {
             "failures" => self.ticket.failures.to_string(),
             "matches" => matches_repr(&self.ticket),
             key => match self.ticket.captured.get(key) {
-                Some(Data::Text(text)) => text.clone(),
+                Some(Data::Text(text)) => text.to_string(),
                 Some(data) => data_repr(data),
                 None => String::new(),
             },
@@ -307,7 +307,7 @@ mod tests {
         ticket.failures = 2;
         ticket.bancount = 1;
         ticket.matches = vec![Match::Text("one".to_owned()), Match::Text("two".to_owned())];
-        ticket.captured.insert("user", Data::Text("a;b".to_owned()));
+        ticket.captured.insert("user", Data::Text("a;b".into()));
         let jail = JailFacts {
             name: "sshd".to_owned(),
             bantime: BanTime::from_seconds(600),

@@ -540,7 +540,7 @@ impl Trial<'_> {
         }
         if self.options.invert && !is_failure {
             let mut captured = Captured::new();
-            captured.insert("fid", stockade_filter::Data::Text(String::new()));
+            captured.insert("fid", stockade_filter::Data::Text("".into()));
             let failure = Failure {
                 id: Id::Text(String::new()),
                 address: None,

@@ -5,9 +5,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use stockade_datetime::Timestamp;
 
 use crate::Id;
+use crate::times::CutLine;
 
 /// A line that matched and is not yet known to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,19 +92,60 @@ impl fmt::Display for MatchedLine {
     }
 }
 
+/// The lines that a match took.
+#[derive(Debug)]
+pub(crate) enum Taken<'a> {
+    /// The one that was searched, which is only copied where it is kept.
+    Line(&'a CutLine<'a>),
+    /// Some of those before.
+    Lines(Vec<MatchedLine>),
+}
+
+impl Taken<'_> {
+    /// Puts them behind others.
+    pub(crate) fn append_to(self, lines: &mut Vec<MatchedLine>) {
+        match self {
+            Self::Line(line) => lines.push(line.to_matched()),
+            Self::Lines(more) => lines.extend(more),
+        }
+    }
+
+    /// The lines as they are kept.
+    pub(crate) fn into_lines(self) -> Vec<MatchedLine> {
+        match self {
+            Self::Line(line) => vec![line.to_matched()],
+            Self::Lines(lines) => lines,
+        }
+    }
+}
+
+/// A line each.
+impl fmt::Display for Taken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => line.fmt(f),
+            Self::Lines(lines) => {
+                for (at, line) in lines.iter().enumerate() {
+                    let gap = if at == 0 { "" } else { "\n" };
+                    write!(f, "{gap}{line}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// The captured groups by name, in the order in which they were first captured. Copies share them until one changes.
 ///
 /// Where [`Mode::explain`](crate::Mode) is set, groups that took no part have their place as well.
 #[derive(Debug, Clone, Default)]
 pub struct Captured(Option<Arc<Named>>);
 
-type Named = Vec<(Arc<str>, Option<Data>)>;
-
 /// What one group captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
     /// The text of the group.
-    Text(String),
+    Text(SmolStr),
     /// The users of a session.
     Set(BTreeSet<String>),
     /// The parts of a tuple group.
@@ -111,11 +154,17 @@ pub enum Data {
 
 impl PartialEq for Captured {
     fn eq(&self, other: &Self) -> bool {
-        self.list() == other.list()
+        self.named() == other.named()
     }
 }
 
 impl Eq for Captured {}
+
+impl From<Named> for Captured {
+    fn from(named: Named) -> Self {
+        Self((named != Named::NONE).then(|| Arc::new(named)))
+    }
+}
 
 impl Captured {
     /// Nothing captured.
@@ -124,96 +173,21 @@ impl Captured {
         Self(None)
     }
 
-    /// Nothing captured, with room for so many groups.
-    pub(crate) fn with_room_for(groups: usize) -> Self {
-        let mut captured = Self::new();
-        captured.make_room_for(groups);
-        captured
-    }
-
-    /// Makes room for so many groups more.
-    pub(crate) fn make_room_for(&mut self, groups: usize) {
-        if groups > 0 {
-            self.list_mut().reserve(groups);
-        }
-    }
-
     /// What was captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Data> {
-        self.list()
-            .iter()
-            .find(|(known, _)| **known == *name)
-            .and_then(|(_, data)| data.as_ref())
+        self.named().get(name)
     }
 
     /// The text captured under `name`, where it is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.get(name) {
-            Some(Data::Text(text)) => Some(text),
-            Some(Data::Set(_) | Data::Tuple(_)) | None => None,
-        }
+        self.named().text(name).map(SmolStr::as_str)
     }
 
     /// Puts `data` under `name`; a name that is known keeps its place.
     pub fn insert(&mut self, name: &str, data: Data) {
-        let list = self.list_mut();
-        match list.iter_mut().find(|(known, _)| **known == *name) {
-            Some((_, old)) => *old = Some(data),
-            None => list.push((name.into(), Some(data))),
-        }
-    }
-
-    /// As [`Self::insert`], without making the name anew.
-    pub(crate) fn insert_shared(&mut self, name: &Arc<str>, data: Data) {
-        let list = self.list_mut();
-        let is_same = |known: &Arc<str>| Arc::ptr_eq(known, name) || *known == *name;
-        match list.iter_mut().find(|(known, _)| is_same(known)) {
-            Some((_, old)) => *old = Some(data),
-            None => list.push((Arc::clone(name), Some(data))),
-        }
-    }
-
-    /// Gives `name` its place without data, unless it has one.
-    pub(crate) fn insert_absent(&mut self, name: &Arc<str>) {
-        if !self.list().iter().any(|(known, _)| *known == *name) {
-            self.list_mut().push((Arc::clone(name), None));
-        }
-    }
-
-    /// Puts what `other` has in place, under the names that it has there.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        for (name, data) in other.list() {
-            if let Some(data) = data {
-                self.insert_shared(name, data.clone());
-            }
-        }
-    }
-
-    /// Takes what `other` has over; a name that is known keeps its place.
-    pub(crate) fn take_over(&mut self, other: Self) {
-        if self.list().is_empty() {
-            *self = other;
-            return;
-        }
-        match other.0.map(Arc::try_unwrap) {
-            None => {}
-            Some(Ok(list)) => {
-                for (name, data) in list {
-                    if let Some(data) = data {
-                        self.insert_shared(&name, data);
-                    }
-                }
-            }
-            Some(Err(shared)) => self.merge(&Self(Some(shared))),
-        }
-    }
-
-    /// Takes what is under `name` away, and its place.
-    pub fn remove(&mut self, name: &str) -> Option<Data> {
-        let index = self.list().iter().position(|(known, _)| **known == *name)?;
-        self.list_mut().remove(index).1
+        Arc::make_mut(self.0.get_or_insert_default()).insert(name.into(), data);
     }
 
     /// Whether nothing was captured.
@@ -229,14 +203,94 @@ impl Captured {
 
     /// All names, those without data included.
     pub fn iter_all(&self) -> impl Iterator<Item = (&str, Option<&Data>)> {
-        self.list().iter().map(|(name, data)| (&**name, data.as_ref()))
+        let all = self.named().0.iter();
+        all.map(|(name, data)| (name.as_str(), data.as_ref()))
     }
 
-    fn list(&self) -> &[(Arc<str>, Option<Data>)] {
-        self.0.as_ref().map_or(&[], |list| list.as_slice())
+    fn named(&self) -> &Named {
+        static NONE: Named = Named::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// Captured groups by name while they are gathered: in the order in which they were first captured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Named(Vec<(SmolStr, Option<Data>)>);
+
+impl Named {
+    const NONE: Self = Self(Vec::new());
+
+    /// Makes room for so many groups more.
+    pub(crate) fn make_room_for(&mut self, groups: usize) {
+        self.0.reserve(groups);
     }
 
-    fn list_mut(&mut self) -> &mut Named {
-        Arc::make_mut(self.0.get_or_insert_default())
+    /// What was captured under `name`.
+    pub(crate) fn get(&self, name: &str) -> Option<&Data> {
+        let (_, data) = self.0.iter().find(|(known, _)| known == name)?;
+        data.as_ref()
+    }
+
+    /// The text captured under `name`, where it is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<&SmolStr> {
+        match self.get(name) {
+            Some(Data::Text(text)) => Some(text),
+            Some(Data::Set(_) | Data::Tuple(_)) | None => None,
+        }
+    }
+
+    /// What is under `name`, to be changed; a name that is new gets `data` first.
+    pub(crate) fn get_or_insert(&mut self, name: SmolStr, data: Data) -> &mut Data {
+        let at = self.0.iter().position(|(known, _)| *known == name);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((name, None));
+            self.0.len() - 1
+        });
+        let (_, place) = self.0.get_mut(at).expect("it is there or was just put there");
+        place.get_or_insert(data)
+    }
+
+    /// Puts `data` under `name`; a name that is known keeps its place.
+    pub(crate) fn insert(&mut self, name: SmolStr, data: Data) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = Some(data),
+            None => self.0.push((name, Some(data))),
+        }
+    }
+
+    /// Gives `name` its place without data, unless it has one.
+    pub(crate) fn insert_absent(&mut self, name: &SmolStr) {
+        if !self.0.iter().any(|(known, _)| known == name) {
+            self.0.push((name.clone(), None));
+        }
+    }
+
+    /// Takes over what `other` has, under the names that it has there; nothing is left there.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        if self.0.is_empty() {
+            self.0.append(&mut other.0);
+            return;
+        }
+        for (name, data) in other.0.drain(..) {
+            if let Some(data) = data {
+                self.insert(name, data);
+            }
+        }
+    }
+
+    /// Takes what is under `name` away, and its place.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Data> {
+        let index = self.0.iter().position(|(known, _)| known == name)?;
+        self.0.remove(index).1
+    }
+
+    /// Takes everything away.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether nothing was captured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, data)| data.is_none())
     }
 }

@@ -4,8 +4,11 @@
 
 use std::net::IpAddr;
 
+use smol_str::SmolStr;
+
+use crate::candidate::Named;
 use crate::regex::HOST_GROUP;
-use crate::{Address, Captured, Data, Family, Id};
+use crate::{Address, Data, Family, Id};
 
 /// What `usedns` says about host names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,21 +63,22 @@ pub(crate) enum Choice {
 }
 
 /// Chooses what is counted; where `raw`, names are not resolved and ids not read as addresses.
-pub(crate) fn choose(data: &Captured, usedns: UseDns, raw: bool) -> Choice {
+pub(crate) fn choose(data: &Named, usedns: UseDns, raw: bool) -> Choice {
     let raw = raw || usedns == UseDns::Raw;
+    let cidr = data.text("cidr").map(SmolStr::as_str);
     let (text, address) = if let Some(text) = data.text("ip4") {
-        (text, of_family(Family::Inet4, text, data.text("cidr")))
+        (text, of_family(Family::Inet4, text, cidr))
     } else if let Some(text) = data.text("ip6") {
-        (text, of_family(Family::Inet6, text, data.text("cidr")))
+        (text, of_family(Family::Inet6, text, cidr))
     } else if let Some(text) = data.text("dns") {
         if !raw {
             return match whole_address(text) {
                 Some(address) => Choice::Id(Id::Address(address), None),
                 None if usedns == UseDns::No => Choice::Unresolved,
-                None => Choice::Resolve(text.to_owned()),
+                None => Choice::Resolve(text.to_string()),
             };
         }
-        (text, Id::Text(text.to_owned()))
+        (text, Id::Text(text.to_string()))
     } else {
         return match data.get("fid") {
             Some(fid) => Choice::Id(from_fid(fid, raw), None),
@@ -89,13 +93,13 @@ pub(crate) fn choose(data: &Captured, usedns: UseDns, raw: bool) -> Choice {
 }
 
 /// Has the host that patterns of earlier versions capture counted, where nothing was captured that counts today.
-pub(crate) fn count_host(data: &mut Captured) {
+pub(crate) fn count_host(data: &mut Named) {
     let counts = ["ip4", "ip6", "dns", "fid"]
         .iter()
         .any(|name| data.get(name).is_some());
     let host = data.text(HOST_GROUP).filter(|host| !counts && !host.is_empty());
-    if let Some(host) = host.map(str::to_owned) {
-        data.insert("dns", Data::Text(host));
+    if let Some(host) = host.cloned() {
+        data.insert("dns".into(), Data::Text(host));
     }
 }
 
@@ -122,7 +126,7 @@ fn of_family(family: Family, text: &str, cidr: Option<&str>) -> Id {
 
 fn from_fid(fid: &Data, raw: bool) -> Id {
     match fid {
-        Data::Text(text) if raw => Id::Text(text.clone()),
+        Data::Text(text) if raw => Id::Text(text.to_string()),
         Data::Text(text) => Id::parse(text),
         Data::Tuple(parts) => Id::Tuple(parts.clone()),
         Data::Set(texts) => Id::Tuple(texts.iter().cloned().map(Some).collect()),

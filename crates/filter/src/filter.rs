@@ -3,16 +3,18 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use smol_str::SmolStr;
 use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
 use stockade_pattern::{Candidates, Captures, StepLimit};
 
 use crate::buffer::Buffer;
+use crate::candidate::{Named, Taken};
 use crate::choice::{Choice, UseDns, choose, count_host};
 use crate::dates::Dates;
 use crate::gate::Gates;
 use crate::note::{Note, Notes};
 use crate::regex::{Regex, RegexError};
-use crate::sessions::Sessions;
+use crate::sessions::{Merged, Sessions};
 use crate::times::{Check, CutLine, Date, Timed, Times};
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
 
@@ -163,6 +165,8 @@ pub struct Filter {
     text: String,
     prefix_captures: Captures,
     captures: Captures,
+    /// What was captured last; kept for its room.
+    named: Named,
 }
 
 /// `maxlines` below 1.
@@ -198,6 +202,7 @@ impl Filter {
             text: String::new(),
             prefix_captures: Captures::default(),
             captures: Captures::default(),
+            named: Named::default(),
         }
     }
 
@@ -429,7 +434,7 @@ impl Filter {
         let found = settle(searched, prefregex, now, &mut self.notes, out).unwrap_or(false);
         let explain = self.mode.explain;
         self.tell(
-            || Step::Prefregex(found.then(|| prefregex.read(text, &captures, explain))),
+            || Step::Prefregex(found.then(|| prefregex.read(text, &captures, explain).into())),
             out,
         );
         if !found {
@@ -443,7 +448,7 @@ impl Filter {
                 Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
             }
             Some(_) | None => match prefregex.read(text, &captures, false).text("content") {
-                Some(content) if !content.is_empty() => Content::Text(content.to_owned() + "\n"),
+                Some(content) if !content.is_empty() => Content::Text(content.to_string() + "\n"),
                 Some(_) | None => Content::All,
             },
         };
@@ -467,7 +472,8 @@ impl Filter {
             candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(content.of(text))));
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
-        let mut base_read: Option<Captured> = None;
+        // What the prefregex captured. Most lines pass it and match no failregex, so it is not read before.
+        let mut base: Option<Named> = None;
         let mut found = std::mem::take(&mut self.captures);
         let mut next = 0;
         while let Some(index) = candidates.next(next) {
@@ -481,19 +487,18 @@ impl Filter {
             if settle(searched, regex, line.now, &mut self.notes, out) != Some(true) {
                 continue;
             }
-            // Most lines pass the prefregex and match no failregex, so what it captured is not read before.
-            let base = base_read.get_or_insert_with(|| {
-                let mut data = Captured::with_room_for(USUAL_GROUPS);
+            let mut data = base.take().unwrap_or_else(|| {
+                let mut data = std::mem::take(&mut self.named);
+                data.clear();
+                data.make_room_for(USUAL_GROUPS);
                 if let (Some(prefregex), Some(captures)) = (&self.prefregex, &captures) {
                     prefregex.read_prefix_onto(&mut data, text, captures, absent);
                 }
                 data
             });
-            let base = if self.mode.check_all {
-                base.clone()
-            } else {
-                std::mem::take(base)
-            };
+            if self.mode.check_all {
+                base = Some(data.clone());
+            }
             let evidence = several.then(|| {
                 let skipped = regex.skipped(subject, &found);
                 let places = self.buffer.taken(subject, found.whole(), &skipped);
@@ -503,12 +508,10 @@ impl Filter {
                 self.buffer.clear();
             }
             self.tell(|| Step::Failregex(index), out);
-            let go_on = self.matched(line, base, subject, (index, &found, evidence), out);
+            let go_on = self.matched(line, &mut data, subject, (index, &found, evidence), out);
+            self.named = data;
             if !go_on && !self.mode.check_all {
                 break;
-            }
-            if !self.mode.check_all {
-                base_read = None;
             }
             // What one expression took is not there for the next.
             if several {
@@ -519,11 +522,12 @@ impl Filter {
         self.prefix_captures = captures.unwrap_or_default();
     }
 
-    /// Judges one match; returns whether the line can still be another's.
+    /// Judges one match; returns whether the line can still be another's. `data` is what the prefregex captured, and
+    /// is left with whatever nobody needs.
     fn matched(
         &mut self,
         line: &Line<'_>,
-        base: Captured,
+        data: &mut Named,
         subject: &str,
         (index, found, evidence): (usize, &Captures, Option<Vec<MatchedLine>>),
         out: &mut Output,
@@ -541,13 +545,9 @@ impl Filter {
         if ignored {
             return false;
         }
-        let lines = evidence.unwrap_or_else(|| vec![line.cut.to_matched()]);
+        let taken = evidence.map_or(Taken::Line(line.cut), Taken::Lines);
         if line.no_date {
-            let text = lines
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n");
+            let text = taken.to_string();
             out.notes
                 .extend(self.notes.no_date(line.now, &line.cut.date, &text));
         }
@@ -556,33 +556,40 @@ impl Filter {
             return true;
         }
 
-        let mut merged = !base.is_empty();
-        let mut data = base;
-        if let Some(regex) = self.failregex.get(index) {
-            regex.read_onto(&mut data, subject, found, self.mode.explain);
+        let regex = self.failregex.get(index).map(Arc::as_ref);
+        let mut merged = !data.is_empty();
+        if let Some(regex) = regex {
+            regex.read_onto(data, subject, found, self.mode.explain);
         }
-        let counts_host = [self.failregex.get(index), self.prefregex.as_ref()]
-            .into_iter()
-            .flatten()
-            .any(|regex| regex.counts_host());
-        if counts_host {
-            count_host(&mut data);
+        let both = [regex, self.prefregex.as_deref()];
+        if both.into_iter().flatten().any(Regex::counts_host) {
+            count_host(data);
         }
         let mut nofail = false;
-        let mut matches = lines;
         let session = data.get("mlfid").map(session_id);
-        if let Some(session) = &session {
-            let known = self
-                .sessions
-                .merge(line.now, session, data, matches, self.mode.check_all);
-            (data, matches, nofail) = (known.data, known.matches, known.nofail);
-            merged = true;
-        }
-        if nofail && !self.mode.check_all {
-            self.tell(|| Step::Helper, out);
-            return false;
-        }
-        let who = match choose(&data, self.usedns, self.mode.raw) {
+        let matches = match &session {
+            None => taken.into_lines(),
+            Some(session) => {
+                merged = true;
+                let sessions = &mut self.sessions;
+                match sessions.merge(line.now, session, data, taken, self.mode.check_all) {
+                    Merged::Helper => {
+                        self.tell(|| Step::Helper, out);
+                        return false;
+                    }
+                    Merged::Told {
+                        data: known,
+                        matches,
+                        nofail: is_none,
+                    } => {
+                        *data = known;
+                        nofail = is_none;
+                        matches
+                    }
+                }
+            }
+        };
+        let who = match choose(data, self.usedns, self.mode.raw) {
             Choice::Id(id, address) => Who::Id(id, address),
             Choice::Resolve(host) => Who::Host(host),
             Choice::Unresolved => {
@@ -612,7 +619,7 @@ impl Filter {
             time: line.time,
             time_is_whole: line.is_whole,
             matches,
-            captured: data,
+            captured: std::mem::take(data).into(),
             nofail,
             merged,
         });
@@ -703,11 +710,11 @@ fn settle<T>(
 }
 
 /// The text by which a session is known.
-fn session_id(data: &Data) -> String {
+fn session_id(data: &Data) -> SmolStr {
     match data {
         Data::Text(text) => text.clone(),
-        Data::Set(texts) => Vec::from_iter(texts.iter().map(String::as_str)).join("\n"),
-        Data::Tuple(parts) => Id::Tuple(parts.clone()).to_string(),
+        Data::Set(texts) => Vec::from_iter(texts.iter().map(String::as_str)).join("\n").into(),
+        Data::Tuple(parts) => Id::Tuple(parts.clone()).to_string().into(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the groups of one expression captured → data, with alternates and tuples in place.
 //!
-//! In: the names and texts of the groups that took part. Out: [`Captured`].
+//! In: the names and texts of the groups that took part. Out: [`Named`].
 //! Invariant: a name stands once in the data.
 
-use crate::{Captured, Data};
+use crate::Data;
+use crate::candidate::Named;
 
 /// What has to be done with the groups of an expression after it matched.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,20 +33,21 @@ impl Groups {
     }
 
     /// Copies alternates to where nothing was captured, then makes tuples.
-    pub(crate) fn finish(&self, data: &mut Captured) {
+    pub(crate) fn finish(&self, data: &mut Named) {
         for (base, names) in &self.alternates {
             if data.text(base).is_some_and(|text| !text.is_empty()) {
                 continue;
             }
-            let filled = names.iter().filter_map(|name| data.text(name));
-            if let Some(text) = filled.clone().find(|text| !text.is_empty()).map(str::to_owned) {
-                data.insert(base, Data::Text(text));
+            let mut filled = names.iter().filter_map(|name| data.text(name));
+            if let Some(text) = filled.find(|text| !text.is_empty()).cloned() {
+                data.insert(base.into(), Data::Text(text));
             }
         }
         for (base, names) in &self.tuples {
             let parts = std::iter::once(base).chain(names);
-            let parts = parts.map(|name| data.text(name).map(str::to_owned)).collect();
-            data.insert(base, Data::Tuple(parts));
+            let parts = parts.map(|name| data.text(name).map(ToString::to_string));
+            let parts = parts.collect();
+            data.insert(base.into(), Data::Tuple(parts));
         }
     }
 }
@@ -78,7 +80,8 @@ fn base_of(name: &str, prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Groups, base_of};
-    use crate::{Captured, Data};
+    use crate::Data;
+    use crate::candidate::Named;
 
     #[test]
     fn a_number_counts_only_behind_an_underscore() {
@@ -100,8 +103,8 @@ mod tests {
     #[test]
     fn a_tuple_begins_with_the_group_it_is_made_of_whether_that_took_part_or_not() {
         let groups = Groups::of(["tuple_id_2", "ip4", "tuple_id_1"]);
-        let mut data = Captured::new();
-        data.insert("tuple_id_2", Data::Text("b".to_owned()));
+        let mut data = Named::default();
+        data.insert("tuple_id_2".into(), Data::Text("b".into()));
         groups.finish(&mut data);
         let tuple = vec![None, None, Some("b".to_owned())];
         assert_eq!(data.get("fid"), Some(&Data::Tuple(tuple)));

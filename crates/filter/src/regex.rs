@@ -3,12 +3,13 @@
 //! In: a failregex, ignoreregex or prefregex as an administrator writes it. Out: the data of its matches.
 
 use std::ops::Range;
-use std::sync::Arc;
 
+use smol_str::SmolStr;
 use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
 
+use crate::Data;
+use crate::candidate::Named;
 use crate::groups::Groups;
-use crate::{Captured, Data};
 
 /// The groups one of which an expression must have, or the prefregex before it.
 const ID_GROUPS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
@@ -44,8 +45,10 @@ pub struct Regex {
     source: String,
     pattern: Pattern,
     groups: Groups,
+    /// There are neither alternates nor tuples among them.
+    is_plain: bool,
     /// The named groups with their numbers.
-    names: Vec<(Arc<str>, usize)>,
+    names: Vec<(SmolStr, usize)>,
     /// The number of the group that the failregexes are searched in.
     content: Option<usize>,
     counts_host: bool,
@@ -80,6 +83,7 @@ impl Regex {
         match Pattern::compile(&expanded, options) {
             Ok(pattern) => Ok(Self {
                 source: source.to_owned(),
+                is_plain: Groups::of(pattern.group_names()) == Groups::default(),
                 groups: Groups::of(pattern.group_names()),
                 names: pattern
                     .group_names()
@@ -149,11 +153,12 @@ impl Regex {
     }
 
     /// What a match in `text` captured; where `absent`, with the names of the groups that took no part.
-    pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Captured {
-        let mut data = Captured::with_room_for(self.names.len());
+    pub(crate) fn read(&self, text: &str, captures: &Captures, absent: bool) -> Named {
+        let mut data = Named::default();
+        data.make_room_for(self.names.len());
         for (name, number) in &self.names {
             match captures.span(*number).and_then(|span| text.get(span)) {
-                Some(found) => data.insert_shared(name, Data::Text(found.to_owned())),
+                Some(found) => data.insert(name.clone(), Data::Text(found.into())),
                 None if absent => data.insert_absent(name),
                 None => {}
             }
@@ -164,41 +169,36 @@ impl Regex {
 
     /// Adds what a match of a prefregex in `text` captured to what is known, but not what the failregexes are
     /// searched in.
-    pub(crate) fn read_prefix_onto(
-        &self,
-        data: &mut Captured,
-        text: &str,
-        captures: &Captures,
-        absent: bool,
-    ) {
+    pub(crate) fn read_prefix_onto(&self, data: &mut Named, text: &str, captures: &Captures, absent: bool) {
         self.read_all_onto(data, text, captures, (absent, self.content));
-        data.remove("content");
+        if absent || !self.is_plain {
+            data.remove("content");
+        }
     }
 
     /// Adds what a match in `text` captured to what is known; see [`Self::read`].
-    pub(crate) fn read_onto(&self, data: &mut Captured, text: &str, captures: &Captures, absent: bool) {
+    pub(crate) fn read_onto(&self, data: &mut Named, text: &str, captures: &Captures, absent: bool) {
         self.read_all_onto(data, text, captures, (absent, None));
     }
 
     fn read_all_onto(
         &self,
-        data: &mut Captured,
+        data: &mut Named,
         text: &str,
         captures: &Captures,
         (absent, left_out): (bool, Option<usize>),
     ) {
         // What is of no interest by itself may be so to an alternate or a tuple.
-        if absent || self.groups != Groups::default() {
-            data.take_over(self.read(text, captures, absent));
+        if absent || !self.is_plain {
+            data.append(&mut self.read(text, captures, absent));
             return;
         }
-        data.make_room_for(self.names.len());
         for (name, number) in &self.names {
             if left_out == Some(*number) {
                 continue;
             }
             if let Some(found) = captures.span(*number).and_then(|span| text.get(span)) {
-                data.insert_shared(name, Data::Text(found.to_owned()));
+                data.insert(name.clone(), Data::Text(found.into()));
             }
         }
     }

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, LazyLock};
 
+use smol_str::SmolStr;
 use stockade_datetime::Timestamp;
 
-use crate::{Captured, Data, Losses, MatchedLine};
+use crate::candidate::{Named, Taken};
+use crate::{Data, Losses, MatchedLine};
 
 /// How many sessions are remembered; the oldest makes room.
 pub const MAX_SESSIONS: usize = 100;
@@ -33,9 +34,9 @@ pub const MAX_USER_BYTES: usize = 16 * 1024;
 /// The sessions of one jail.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sessions {
-    known: HashMap<Arc<str>, Session, BuildHasherDefault<Sum>>,
+    known: HashMap<SmolStr, Session, BuildHasherDefault<Sum>>,
     /// Their numbers and ids as they began, among those of sessions that are known no more.
-    order: VecDeque<(u64, Arc<str>)>,
+    order: VecDeque<(u64, SmolStr)>,
     begun: u64,
     losses: Losses,
 }
@@ -53,8 +54,14 @@ impl Default for Sum {
 
 impl Hasher for Sum {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        for (place, byte) in last.iter_mut().zip(rest) {
+            *place = *byte;
+        }
+        for word in words.iter().chain([&last]) {
+            let sum = (self.0 ^ u64::from_le_bytes(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            self.0 = sum ^ sum >> 29;
         }
     }
 
@@ -76,7 +83,7 @@ struct Session {
     number: u64,
     since: Timestamp,
     /// Everything captured so far, `users` included.
-    data: Captured,
+    data: Named,
     /// The lines of the last failure or of one that lacks its id; none where they were reported.
     matches: Vec<MatchedLine>,
     /// The lines that were no failure by themselves.
@@ -87,68 +94,65 @@ struct Session {
 
 /// A match together with what its session knows.
 #[derive(Debug)]
-pub(crate) struct Merged {
-    /// Everything captured so far.
-    pub(crate) data: Captured,
-    /// The lines of the failure, the earlier ones first.
-    pub(crate) matches: Vec<MatchedLine>,
-    /// The line is no failure.
-    pub(crate) nofail: bool,
+pub(crate) enum Merged {
+    /// The line is no failure, and nobody wants to know more.
+    Helper,
+    /// Everything captured so far, the lines with the earlier ones first, and whether it is no failure.
+    Told {
+        data: Named,
+        matches: Vec<MatchedLine>,
+        nofail: bool,
+    },
 }
 
 impl Sessions {
-    /// Adds what a line captured to its session; `data` has the session's id under `mlfid`.
+    /// Adds what a line captured to its session, whose id this is. `data` is left empty, or with nothing that counts.
     ///
     /// Unless `tells_all`, a line that is no failure is only told to be none.
     pub(crate) fn merge(
         &mut self,
         now: Timestamp,
-        id: &str,
-        mut data: Captured,
-        lines: Vec<MatchedLine>,
+        id: &SmolStr,
+        data: &mut Named,
+        lines: Taken<'_>,
         tells_all: bool,
     ) -> Merged {
-        let gained = data
-            .text("mlfgained")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned);
-        if let Some(gained) = &gained
-            && !has(&data, "nofail")
+        let gained = data.text("mlfgained").filter(|text| !text.is_empty()).cloned();
+        let has_gained = gained.is_some();
+        if let Some(gained) = gained
+            && !has(data, "nofail")
         {
-            data.insert("nofail", Data::Text(gained.clone()));
+            data.insert("nofail".into(), Data::Text(gained));
         }
-        let forget = has(&data, "mlfforget");
+        let forget = has(data, "mlfforget");
         data.remove("mlfforget");
-        let user = data
-            .text("user")
-            .filter(|user| !user.is_empty())
-            .map(str::to_owned);
+        let user = data.text("user").filter(|user| !user.is_empty()).cloned();
 
         let mut begun = None;
         let session = match self.known.get_mut(id).filter(|session| session.is_fresh(now)) {
             Some(session) => {
-                self.losses.users += u64::from(!add_user(&mut session.data, user));
+                self.losses.users += u64::from(!add_user(&mut session.data, user.as_ref()));
                 let after_helper = has(&session.data, "nofail") || has(&session.data, "mlfgained");
                 session.data.remove("nofail");
                 session.data.remove("mlfgained");
-                if gained.is_some() {
+                if has_gained {
                     session.pending = false;
                 }
                 if !after_helper && !session.pending {
                     session.matches.clear();
                 }
-                session.data.merge(&data);
+                session.data.append(data);
                 session
             }
             None => {
                 self.begun += 1;
                 if !forget {
-                    self.losses.users += u64::from(!add_user(&mut data, user));
+                    self.losses.users += u64::from(!add_user(data, user.as_ref()));
                 }
                 begun.insert(Session {
                     number: self.begun,
                     since: now,
-                    data,
+                    data: std::mem::take(data),
                     matches: Vec::new(),
                     helpers: Vec::new(),
                     pending: false,
@@ -165,21 +169,17 @@ impl Sessions {
         if !nofail {
             let mut matches = std::mem::take(&mut session.helpers);
             matches.append(&mut session.matches);
-            matches.extend(lines);
+            lines.append_to(&mut matches);
             self.losses.lines += keep_newest(&mut matches);
             session.matches = matches;
         } else if !forget {
-            session.helpers.extend(lines);
+            lines.append_to(&mut session.helpers);
             self.losses.lines += keep_newest(&mut session.helpers);
         }
         let merged = if nofail && !tells_all {
-            Merged {
-                data: Captured::new(),
-                matches: Vec::new(),
-                nofail,
-            }
+            Merged::Helper
         } else {
-            Merged {
+            Merged::Told {
                 data: session.data.clone(),
                 matches: session.matches.clone(),
                 nofail,
@@ -187,10 +187,16 @@ impl Sessions {
         };
         match begun {
             Some(session) if !forget => self.put(id, session),
-            // Of one that was too old there is nothing left either.
-            Some(_) => drop(self.known.remove(id)),
-            None if forget => drop(self.known.remove(id)),
-            None => {}
+            begun => {
+                if let Some(session) = begun {
+                    // Its room is used again.
+                    *data = session.data;
+                }
+                if forget {
+                    // Of one that was too old there is nothing left either.
+                    self.known.remove(id);
+                }
+            }
         }
         merged
     }
@@ -203,10 +209,9 @@ impl Sessions {
     }
 
     /// Adds a session that begins; the oldest makes room.
-    fn put(&mut self, id: &str, session: Session) {
-        let id: Arc<str> = id.into();
-        self.order.push_back((session.number, Arc::clone(&id)));
-        self.known.insert(id, session);
+    fn put(&mut self, id: &SmolStr, session: Session) {
+        self.order.push_back((session.number, id.clone()));
+        self.known.insert(id.clone(), session);
         while self.known.len() > MAX_SESSIONS {
             let Some((number, oldest)) = self.order.pop_front() else {
                 break;
@@ -242,11 +247,8 @@ impl Session {
     }
 }
 
-/// The name under which the users of a session stand.
-static USERS: LazyLock<Arc<str>> = LazyLock::new(|| "users".into());
-
 /// Whether something was captured under `name`, and not an empty text.
-fn has(data: &Captured, name: &str) -> bool {
+fn has(data: &Named, name: &str) -> bool {
     match data.get(name) {
         None => false,
         Some(Data::Text(text)) => !text.is_empty(),
@@ -255,22 +257,27 @@ fn has(data: &Captured, name: &str) -> bool {
 }
 
 /// Adds a user to those of a session; `false` where there is no room.
-fn add_user(data: &mut Captured, user: Option<String>) -> bool {
+fn add_user(data: &mut Named, user: Option<&SmolStr>) -> bool {
     let Some(user) = user else {
         return true;
     };
-    let mut users = match data.get("users") {
-        Some(Data::Set(users)) => users.clone(),
-        Some(Data::Text(_) | Data::Tuple(_)) | None => BTreeSet::new(),
-    };
-    let bytes: usize = users.iter().map(String::len).sum();
-    let has_room = users.len() < 2 || users.len() < MAX_USERS && bytes + user.len() <= MAX_USER_BYTES;
-    let is_kept = has_room || users.contains(&user);
-    if has_room {
-        users.insert(user);
+    let known = data.get_or_insert(SmolStr::new_static("users"), Data::Set(BTreeSet::new()));
+    if !matches!(known, Data::Set(_)) {
+        *known = Data::Set(BTreeSet::new());
     }
-    data.insert_shared(&USERS, Data::Set(users));
-    is_kept
+    let Data::Set(users) = known else {
+        return false;
+    };
+    if users.contains(user.as_str()) {
+        return true;
+    }
+    let has_room = users.len() < 2
+        || users.len() < MAX_USERS
+            && users.iter().map(String::len).sum::<usize>() + user.len() <= MAX_USER_BYTES;
+    if has_room {
+        users.insert(user.to_string());
+    }
+    has_room
 }
 
 /// Drops the oldest lines that there is no room for, and says how many.

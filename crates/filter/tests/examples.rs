@@ -89,7 +89,7 @@ fn filter(config: &Value) -> Result<Filter, RegexError> {
 
 fn data(data: &Data) -> Value {
     match data {
-        Data::Text(text) => json!(text),
+        Data::Text(text) => json!(text.as_str()),
         Data::Set(texts) => json!(texts),
         Data::Tuple(parts) => json!(parts),
     }

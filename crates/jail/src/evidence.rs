@@ -261,7 +261,7 @@ impl Packed<'_> {
 
     fn data(&mut self) -> Data {
         match self.byte() {
-            TEXT => Data::Text(self.text()),
+            TEXT => Data::Text(self.text().into()),
             SET => {
                 let count = self.number();
                 Data::Set((0..count).map(|_| self.text()).collect::<BTreeSet<_>>())
@@ -291,7 +291,7 @@ mod tests {
 
     fn data() -> impl Strategy<Value = Data> {
         prop_oneof![
-            ".{0,200}".prop_map(Data::Text),
+            ".{0,200}".prop_map(|text| Data::Text(text.into())),
             prop::collection::btree_set(".{0,5}", 0..4).prop_map(|set: BTreeSet<String>| Data::Set(set)),
             prop::collection::vec(prop::option::of(".{0,5}"), 0..4).prop_map(Data::Tuple),
         ]

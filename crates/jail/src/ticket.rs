@@ -71,7 +71,7 @@ impl Ticket {
         self.bantime = terms.bantime;
         if let Some(bantime) = terms.bantime {
             self.captured
-                .insert(ASKED_BANTIME, Data::Text(bantime.seconds().to_string()));
+                .insert(ASKED_BANTIME, Data::Text(bantime.seconds().to_string().into()));
         }
         self.matches
             .extend(terms.reason.iter().map(|reason| Match::Text(reason.clone())));

@@ -19,7 +19,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn failure(id: &str, time: Timestamp) -> Candidate {
     let mut captured = Captured::new();
-    captured.insert("user", Data::Text(format!("at {time}")));
+    captured.insert("user", Data::Text(format!("at {time}").into()));
     Candidate {
         id: Id::parse(id),
         address: None,

@@ -32,7 +32,7 @@ fn examples(kind: &str) -> Vec<Value> {
 fn candidate(id: &str, data: &Value) -> Candidate {
     let mut captured = Captured::new();
     for (name, value) in data.as_object().into_iter().flatten() {
-        captured.insert(name, Data::Text(value.as_str().unwrap().to_owned()));
+        captured.insert(name, Data::Text(value.as_str().unwrap().into()));
     }
     Candidate {
         id: Id::parse(id),

@@ -142,7 +142,7 @@ impl BanData {
         let mut captured = Captured::default();
         for (name, value) in &self.captured {
             let data = match value {
-                Value::String(text) => Data::Text(text.clone()),
+                Value::String(text) => Data::Text(text.into()),
                 Value::Array(texts) => Data::Set(
                     texts
                         .iter()
@@ -151,7 +151,7 @@ impl BanData {
                         .collect(),
                 ),
                 Value::Null => continue,
-                Value::Bool(_) | Value::Number(_) | Value::Object(_) => Data::Text(value.to_string()),
+                Value::Bool(_) | Value::Number(_) | Value::Object(_) => Data::Text(value.to_string().into()),
             };
             captured.insert(name, data);
         }
