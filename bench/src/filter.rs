@@ -199,6 +199,7 @@ fn feed(server: &mut Server<QuietWorld>, log: &Path, jails: usize) -> Result<(),
             log: "auth.log".to_owned(),
             bytes,
             lines,
+            is_cut: false,
         }));
         server.turn();
     }

@@ -80,6 +80,7 @@ fn jails_that_share_a_filter_decide_as_each_would_by_itself() {
                 let name = format!("jail{number}");
                 let own = receivers.iter().filter(|(receiver, _)| *receiver == name);
                 let lines = Lines {
+                    is_cut: false,
                     jails: own.cloned().collect(),
                     log: lines.log.clone(),
                     bytes: lines.bytes.clone(),
@@ -100,6 +101,31 @@ fn jails_that_share_a_filter_decide_as_each_would_by_itself() {
         }
     }
     assert!(records > 3_000, "{records} records");
+}
+
+#[test]
+fn a_line_that_was_cut_is_counted_for_each_jail_that_read_it() {
+    let mut random = Random(0x5EED);
+    let (mut jails, mut world) = (Jails::new(TimeZone::UTC), QuietWorld::default());
+    let now = Timestamp::from_seconds(NOW);
+    for number in 0..JAILS {
+        let blueprint = blueprint(&mut random, number);
+        jails.start(&mut world, now, blueprint).unwrap();
+    }
+    for (is_cut, number) in [(true, 0), (true, 1), (false, 1)] {
+        let receivers = (number..JAILS).map(|number| (format!("jail{number}"), true));
+        let mut lines = lines(&mut random, receivers.collect());
+        lines.is_cut = is_cut;
+        jails.lines(&mut world, now, &lines);
+    }
+    for number in 0..JAILS {
+        let expected = if number == 0 { 1 } else { 2 };
+        let reached = jails.limits_reached(&format!("jail{number}"));
+        assert!(
+            reached.contains(&("lines cut", expected)),
+            "jail{number}: {reached:?}"
+        );
+    }
 }
 
 fn blueprint(random: &mut Random, number: usize) -> Blueprint {
@@ -153,6 +179,7 @@ fn lines(random: &mut Random, jails: Vec<(String, bool)>) -> Lines {
         log: "log".to_owned(),
         bytes,
         lines: places,
+        is_cut: false,
     }
 }
 

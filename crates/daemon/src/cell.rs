@@ -62,8 +62,10 @@ pub(crate) struct Cell {
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
     waiting: Vec<(String, Found)>,
-    /// How many could not wait since too many did.
+    /// How many could not wait since too many did, or too many names were being looked up.
     pub(crate) names_dropped: u64,
+    /// How many lines were too long and cut.
+    pub(crate) lines_cut: u64,
     /// Names in `ignoreip` that have no address, which the log knows.
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
@@ -125,6 +127,7 @@ impl Cell {
             actions,
             waiting,
             names_dropped: 0,
+            lines_cut: 0,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
             untold: 0,
@@ -811,7 +814,10 @@ impl Cell {
         for found in output.found.drain(..) {
             match &found.who {
                 Who::Host(host) => match world.resolve(now, host) {
-                    Some(answer) => self.fail(world, now, found, &answer),
+                    Some(answer) => {
+                        self.names_dropped += u64::from(answer.is_refused());
+                        self.fail(world, now, found, &answer);
+                    }
                     None if self.waiting.len() < WAITING => self.waiting.push((host.clone(), found)),
                     None => self.names_dropped += 1,
                 },

@@ -382,6 +382,7 @@ impl<D: Disk> Following<D> {
                     jails: jails.collect(),
                     log: block.path.display().to_string(),
                     lines: lines.collect(),
+                    is_cut: block.truncated,
                     bytes: block.bytes.to_vec(),
                 }));
             }

@@ -156,6 +156,13 @@ impl Jails {
         self.clock.set(now);
         let mut outputs = Vec::new();
         for group in self.groups(&lines.jails) {
+            if lines.is_cut {
+                for member in &group.members {
+                    if let Some(cell) = self.cells.get_mut(*member) {
+                        cell.lines_cut += 1;
+                    }
+                }
+            }
             for places in lines.lines.chunks(LINES_AT_ONCE) {
                 let block = filter::Lines {
                     bytes: &lines.bytes,
@@ -504,6 +511,7 @@ impl Jails {
             ("users forgotten", filter.users),
             ("searches given up", filter.searches),
             ("names not looked up", cell.names_dropped),
+            ("lines cut", cell.lines_cut),
             ("failures forgotten", jail.failures_evicted),
             ("bans ended early", jail.bans_displaced),
             ("evidence not kept", jail.evidence_dropped),

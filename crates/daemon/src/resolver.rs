@@ -25,6 +25,9 @@ const THREADS: usize = 2;
 /// A name can have any number of addresses; more than these are an attack on the ban list.
 const ADDRESSES: usize = 64;
 
+/// Why a name is not even asked about.
+const TOO_MANY: &str = "too many names are being looked up";
+
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -34,6 +37,14 @@ pub struct Answer {
     pub addresses: Vec<IpAddr>,
     /// Why there are none, in the resolver's words.
     pub error: Option<String>,
+}
+
+impl Answer {
+    /// Whether the name was not asked about, for too many are.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.error.as_deref() == Some(TOO_MANY)
+    }
 }
 
 /// Looks names up in threads of its own.
@@ -99,7 +110,7 @@ impl Resolver {
             Err(TrySendError::Full(name) | TrySendError::Disconnected(name)) => Some(Answer {
                 name,
                 addresses: Vec::new(),
-                error: Some("too many names are being looked up".to_owned()),
+                error: Some(TOO_MANY.to_owned()),
             }),
         }
     }

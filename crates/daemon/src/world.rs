@@ -66,6 +66,8 @@ pub struct Lines {
     pub bytes: Vec<u8>,
     /// Where the lines stand in them.
     pub lines: Vec<Range<usize>>,
+    /// There is one line, which was too long and is cut.
+    pub is_cut: bool,
 }
 
 /// An entry of the journal, as a line.
