@@ -277,7 +277,7 @@ fn data(found: &Found, name: &str) -> Value {
     match found.captured.get(name) {
         None => Value::Null,
         Some(Data::Text(text)) => Value::from(text.as_str()),
-        Some(Data::Set(texts)) => Value::from_iter(texts.iter().cloned()),
+        Some(Data::Set(texts)) => Value::from_iter(texts.iter()),
         Some(Data::Tuple(parts)) => Value::from_iter(parts.iter().cloned()),
     }
 }

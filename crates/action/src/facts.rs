@@ -248,14 +248,7 @@ fn matches_repr(ticket: &Ticket) -> String {
 fn data_repr(data: &Data) -> String {
     match data {
         Data::Text(text) => quoted(text),
-        Data::Set(texts) => format!(
-            "{{{}}}",
-            texts
-                .iter()
-                .map(|text| quoted(text))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        Data::Set(texts) => format!("{{{}}}", texts.iter().map(quoted).collect::<Vec<_>>().join(", ")),
         Data::Tuple(parts) => {
             let parts = parts
                 .iter()

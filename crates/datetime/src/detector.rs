@@ -273,13 +273,22 @@ impl Detector {
         })
     }
 
-    /// Whether `line` has its date where the last line that was read by hand had the same date, and that is all
-    /// there is to be found in it; then what that tells of the log is remembered, as by [`Self::find`].
+    /// How many of `lines`, from the first on, have their date where the last line that was read by hand had the same
+    /// date, and that is all there is to be found in them; what they tell of the log is remembered, as by
+    /// [`Self::find`].
     ///
-    /// `line` may have its end.
+    /// The lines may have their ends.
     #[inline]
-    pub fn finds_same(&mut self, line: &str, clock: &Clock) -> bool {
-        self.same_again(line, clock).is_some()
+    pub fn count_same<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, clock: &Clock) -> usize {
+        let Some(same) = self.same_now(clock) else {
+            return 0;
+        };
+        let begin = same.begin.get(..same.length).unwrap_or_default();
+        let count = lines.take_while(|line| line.starts_with(begin)).count();
+        if let Some(lines) = u64::try_from(count).ok().filter(|lines| *lines > 0) {
+            self.remember_same(lines, clock);
+        }
+        count
     }
 
     /// Whether the line before was read by hand, or had the date of one that was.
@@ -288,29 +297,32 @@ impl Detector {
         self.is_by_hand
     }
 
+    /// The date of the line before, where it can be that of the next.
     #[inline]
-    fn same_again(&mut self, line: &str, clock: &Clock) -> Option<&Found> {
+    fn same_now(&self, clock: &Clock) -> Option<&Same> {
         let last = self.last.filter(|last| last.surroundings.is_none())?;
-        let used = self.order.get_mut(last.index)?;
+        let used = self.order.get(last.index)?;
         let same = self.same.as_ref()?;
-        let is_same = same.template == used.template
-            && same.now == clock.now()
-            && same.zone == self.zone
-            && line.as_bytes().get(..same.length) == same.begin.get(..same.length);
-        is_same.then(|| {
-            used.hits += 1;
-            used.last_used = Some(same.now);
+        let is_known = same.template == used.template && same.now == clock.now() && same.zone == self.zone;
+        is_known.then_some(same)
+    }
+
+    /// Remembers that so many lines had the date of the line before.
+    #[inline]
+    fn remember_same(&mut self, lines: u64, clock: &Clock) {
+        if let Some(used) = self.last.and_then(|last| self.order.get_mut(last.index)) {
+            used.hits += lines;
+            used.last_used = Some(clock.now());
             used.distance = Some(0);
             self.last_distance = 0;
-            &same.found
-        })
+        }
     }
 
     /// The common case in short: the format of the line before once more, where it is one that is tied to
     /// the line's start and read by hand.
     fn find_by_hand(&mut self, line: &str, clock: &Clock) -> Option<Found> {
-        if let Some(found) = self.same_again(line, clock) {
-            return Some(found.clone());
+        if self.count_same(std::iter::once(line.as_bytes()), clock) > 0 {
+            return self.same.as_ref().map(|same| same.found.clone());
         }
         let last = self.last.filter(|last| last.surroundings.is_none())?;
         let used = self.order.get_mut(last.index)?;

@@ -1,6 +1,5 @@
 //! A line that matched and is not yet known to count.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,8 +7,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use stockade_datetime::Timestamp;
 
-use crate::Id;
+use crate::named::Named;
 use crate::times::CutLine;
+use crate::{Id, Texts};
 
 /// A line that matched and is not yet known to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,9 +147,19 @@ pub enum Data {
     /// The text of the group.
     Text(SmolStr),
     /// The users of a session.
-    Set(BTreeSet<String>),
+    Set(Texts),
     /// The parts of a tuple group.
     Tuple(Vec<Option<String>>),
+}
+
+impl Data {
+    /// The text, where it is one.
+    pub(crate) const fn text(&self) -> Option<&SmolStr> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Set(_) | Self::Tuple(_) => None,
+        }
+    }
 }
 
 impl PartialEq for Captured {
@@ -162,7 +172,7 @@ impl Eq for Captured {}
 
 impl From<Named> for Captured {
     fn from(named: Named) -> Self {
-        Self((named != Named::NONE).then(|| Arc::new(named)))
+        Self(Some(Arc::new(named)))
     }
 }
 
@@ -176,18 +186,18 @@ impl Captured {
     /// What was captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Data> {
-        self.named().get(name)
+        self.named().find(name)
     }
 
     /// The text captured under `name`, where it is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.named().text(name).map(SmolStr::as_str)
+        self.get(name).and_then(Data::text).map(SmolStr::as_str)
     }
 
     /// Puts `data` under `name`; a name that is known keeps its place.
     pub fn insert(&mut self, name: &str, data: Data) {
-        Arc::make_mut(self.0.get_or_insert_default()).insert(name.into(), data);
+        self.named_mut().insert(name.into(), data);
     }
 
     /// Whether nothing was captured.
@@ -203,94 +213,18 @@ impl Captured {
 
     /// All names, those without data included.
     pub fn iter_all(&self) -> impl Iterator<Item = (&str, Option<&Data>)> {
-        let all = self.named().0.iter();
+        let all = self.named().iter();
         all.map(|(name, data)| (name.as_str(), data.as_ref()))
     }
 
-    fn named(&self) -> &Named {
+    /// What was captured, to be changed.
+    pub(crate) fn named_mut(&mut self) -> &mut Named {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+
+    /// What was captured, to be asked by known names.
+    pub(crate) fn named(&self) -> &Named {
         static NONE: Named = Named::NONE;
         self.0.as_deref().unwrap_or(&NONE)
-    }
-}
-
-/// Captured groups by name while they are gathered: in the order in which they were first captured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Named(Vec<(SmolStr, Option<Data>)>);
-
-impl Named {
-    const NONE: Self = Self(Vec::new());
-
-    /// Makes room for so many groups more.
-    pub(crate) fn make_room_for(&mut self, groups: usize) {
-        self.0.reserve(groups);
-    }
-
-    /// What was captured under `name`.
-    pub(crate) fn get(&self, name: &str) -> Option<&Data> {
-        let (_, data) = self.0.iter().find(|(known, _)| known == name)?;
-        data.as_ref()
-    }
-
-    /// The text captured under `name`, where it is a text.
-    pub(crate) fn text(&self, name: &str) -> Option<&SmolStr> {
-        match self.get(name) {
-            Some(Data::Text(text)) => Some(text),
-            Some(Data::Set(_) | Data::Tuple(_)) | None => None,
-        }
-    }
-
-    /// What is under `name`, to be changed; a name that is new gets `data` first.
-    pub(crate) fn get_or_insert(&mut self, name: SmolStr, data: Data) -> &mut Data {
-        let at = self.0.iter().position(|(known, _)| *known == name);
-        let at = at.unwrap_or_else(|| {
-            self.0.push((name, None));
-            self.0.len() - 1
-        });
-        let (_, place) = self.0.get_mut(at).expect("it is there or was just put there");
-        place.get_or_insert(data)
-    }
-
-    /// Puts `data` under `name`; a name that is known keeps its place.
-    pub(crate) fn insert(&mut self, name: SmolStr, data: Data) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = Some(data),
-            None => self.0.push((name, Some(data))),
-        }
-    }
-
-    /// Gives `name` its place without data, unless it has one.
-    pub(crate) fn insert_absent(&mut self, name: &SmolStr) {
-        if !self.0.iter().any(|(known, _)| known == name) {
-            self.0.push((name.clone(), None));
-        }
-    }
-
-    /// Takes over what `other` has, under the names that it has there; nothing is left there.
-    pub(crate) fn append(&mut self, other: &mut Self) {
-        if self.0.is_empty() {
-            self.0.append(&mut other.0);
-            return;
-        }
-        for (name, data) in other.0.drain(..) {
-            if let Some(data) = data {
-                self.insert(name, data);
-            }
-        }
-    }
-
-    /// Takes what is under `name` away, and its place.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Data> {
-        let index = self.0.iter().position(|(known, _)| known == name)?;
-        self.0.remove(index).1
-    }
-
-    /// Takes everything away.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Whether nothing was captured.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|(_, data)| data.is_none())
     }
 }

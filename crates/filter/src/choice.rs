@@ -6,8 +6,7 @@ use std::net::IpAddr;
 
 use smol_str::SmolStr;
 
-use crate::candidate::Named;
-use crate::regex::HOST_GROUP;
+use crate::named::{Known, Named};
 use crate::{Address, Data, Family, Id};
 
 /// What `usedns` says about host names.
@@ -65,12 +64,12 @@ pub(crate) enum Choice {
 /// Chooses what is counted; where `raw`, names are not resolved and ids not read as addresses.
 pub(crate) fn choose(data: &Named, usedns: UseDns, raw: bool) -> Choice {
     let raw = raw || usedns == UseDns::Raw;
-    let cidr = data.text("cidr").map(SmolStr::as_str);
-    let (text, address) = if let Some(text) = data.text("ip4") {
+    let cidr = data.text(Known::Cidr).map(SmolStr::as_str);
+    let (text, address) = if let Some(text) = data.text(Known::Ip4) {
         (text, of_family(Family::Inet4, text, cidr))
-    } else if let Some(text) = data.text("ip6") {
+    } else if let Some(text) = data.text(Known::Ip6) {
         (text, of_family(Family::Inet6, text, cidr))
-    } else if let Some(text) = data.text("dns") {
+    } else if let Some(text) = data.text(Known::Dns) {
         if !raw {
             return match whole_address(text) {
                 Some(address) => Choice::Id(Id::Address(address), None),
@@ -80,12 +79,12 @@ pub(crate) fn choose(data: &Named, usedns: UseDns, raw: bool) -> Choice {
         }
         (text, Id::Text(text.to_string()))
     } else {
-        return match data.get("fid") {
+        return match data.get(Known::Fid) {
             Some(fid) => Choice::Id(from_fid(fid, raw), None),
             None => Choice::Nothing,
         };
     };
-    match data.get("fid") {
+    match data.get(Known::Fid) {
         Some(Data::Text(fid)) if fid == text => Choice::Id(address, None),
         Some(fid) => Choice::Id(from_fid(fid, raw), Some(address)),
         None => Choice::Id(address, None),
@@ -94,12 +93,12 @@ pub(crate) fn choose(data: &Named, usedns: UseDns, raw: bool) -> Choice {
 
 /// Has the host that patterns of earlier versions capture counted, where nothing was captured that counts today.
 pub(crate) fn count_host(data: &mut Named) {
-    let counts = ["ip4", "ip6", "dns", "fid"]
+    let counts = [Known::Ip4, Known::Ip6, Known::Dns, Known::Fid]
         .iter()
-        .any(|name| data.get(name).is_some());
-    let host = data.text(HOST_GROUP).filter(|host| !counts && !host.is_empty());
+        .any(|name| data.get(*name).is_some());
+    let host = data.text(Known::Host).filter(|host| !counts && !host.is_empty());
     if let Some(host) = host.cloned() {
-        data.insert("dns".into(), Data::Text(host));
+        data.insert(Known::Dns.into(), Data::Text(host));
     }
 }
 
@@ -129,7 +128,7 @@ fn from_fid(fid: &Data, raw: bool) -> Id {
         Data::Text(text) if raw => Id::Text(text.to_string()),
         Data::Text(text) => Id::parse(text),
         Data::Tuple(parts) => Id::Tuple(parts.clone()),
-        Data::Set(texts) => Id::Tuple(texts.iter().cloned().map(Some).collect()),
+        Data::Set(texts) => Id::Tuple(texts.iter().map(|text| Some(text.to_owned())).collect()),
     }
 }
 

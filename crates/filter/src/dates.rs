@@ -50,16 +50,15 @@ impl Dates {
         }
     }
 
-    /// Whether nothing but the date of the line before, which stood at its beginning, is to be found in this one;
-    /// then that is done with.
+    /// How many of `lines`, from the first on, have nothing but the date of the line before, which stood at its
+    /// beginning; then that is done with.
     #[inline]
-    pub(crate) fn find_same(&mut self, line: &str, clock: &Clock) -> bool {
-        self.detector
-            .as_mut()
-            .is_some_and(|detector| detector.finds_same(line, clock))
+    pub(crate) fn count_same<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, clock: &Clock) -> usize {
+        let detector = self.detector.as_mut();
+        detector.map_or(0, |detector| detector.count_same(lines, clock))
     }
 
-    /// Whether the line before had a date for [`Self::find_same`].
+    /// Whether the line before had a date for [`Self::count_same`].
     pub(crate) fn can_be_same(&self) -> bool {
         self.detector.as_ref().is_some_and(Detector::reads_by_hand)
     }

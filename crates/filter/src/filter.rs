@@ -5,17 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
 use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
-use stockade_pattern::{Candidates, Captures, StepLimit};
+use stockade_pattern::{Candidates, Captures, Gate, StepLimit};
 
 use crate::buffer::Buffer;
-use crate::candidate::{Named, Taken};
+use crate::candidate::Taken;
 use crate::choice::{Choice, UseDns, choose, count_host};
 use crate::dates::Dates;
-use crate::gate::Gates;
+use crate::gate::{Gates, Scan};
+use crate::named::{Known, Named};
 use crate::note::{Note, Notes};
 use crate::regex::{Regex, RegexError};
 use crate::sessions::{Merged, Sessions};
-use crate::times::{Check, CutLine, Date, Timed, Times};
+use crate::times::{Check, CutLine, Date, Steady, Timed, Times};
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
 
 /// One thing that was logged.
@@ -155,9 +156,8 @@ pub struct Filter {
     is_gated: bool,
     dates: Dates,
     times: Times,
-    /// What the time of the line before was checked against, where another line that is no match and has the same
-    /// date changes nothing any more.
-    steady: Option<Check>,
+    /// What came of the date of the line before, where the same date changes nothing any more.
+    steady: Option<Steady>,
     buffer: Buffer,
     sessions: Sessions,
     notes: Notes,
@@ -219,13 +219,13 @@ impl Filter {
                 let entry = (time, iso, text);
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
                 self.tell(|| Step::JournalTime(time), out);
-                if self.may_match(text, gates) {
+                if self.refusing(text, gates).is_none() {
                     self.search_unless_old(timed, check.now, gates, out);
                 }
             }
             Entry::Text(line) => {
-                let passes = self.may_match(line, gates);
-                self.line(line, (gates, passes), clock, check, out);
+                let refusing = self.refusing(line, gates);
+                self.line(line, (gates, refusing), clock, check, out);
             }
             Entry::Bytes(bytes, file) => {
                 let (line, clean) = self.encoding.decode(bytes);
@@ -234,15 +234,15 @@ impl Filter {
                     out.notes
                         .extend(self.notes.undecodable(check.now, file, name, bytes));
                 }
-                let passes = self.may_match(&line, gates);
-                self.line(&line, (gates, passes), clock, check, out);
+                let refusing = self.refusing(&line, gates);
+                self.line(&line, (gates, refusing), clock, check, out);
             }
         }
     }
 
-    /// Whether a text is worth being searched; whoever asks why wants to know even where it is not.
-    fn may_match(&self, text: &str, gates: Option<&Gates>) -> bool {
-        self.mode.explain || gates.is_none_or(|gates| gates.may_match(text))
+    /// The gate that a text does not pass; whoever asks why wants to know of every text.
+    fn refusing<'a>(&self, text: &str, gates: Option<&'a Gates>) -> Option<&'a Gate> {
+        gates.filter(|_| !self.mode.explain)?.refusing(text)
     }
 
     /// Looks at lines of a file, and appends what came of each to `out`, the number of the line with it. Lines of
@@ -269,23 +269,25 @@ impl Filter {
         let text = (self.encoding == Encoding::UTF_8)
             .then(|| std::str::from_utf8(all).ok())
             .flatten();
-        let mut literal = None;
+        let mut scan = Scan::new(first_gates, lines.bytes);
         let mut output = Output::default();
-        for (number, place) in lines.places.iter().enumerate() {
-            let passes = match first_gates {
-                Some(gates) => {
-                    if literal.is_none_or(|end| end <= place.start) {
-                        let next = gates.next(lines.bytes, place.start);
-                        literal = Some(next.map_or(usize::MAX, |end| end.max(place.start + 1)));
-                    }
-                    literal.is_some_and(|end| end <= place.end)
-                }
-                None => true,
+        let mut number = 0;
+        while let Some(rest) = lines.places.get(number..) {
+            // Most lines do not pass and are of the same second as those before, which is all there is to them.
+            let is_steady = self.steady.as_ref().is_some_and(|steady| steady.check == check);
+            if is_steady && text.is_some() {
+                let refused = rest.get(..scan.refused(rest)).unwrap_or_default();
+                let refused = refused.iter().filter_map(|place| lines.bytes.get(place.clone()));
+                number += self.dates.count_same(refused, clock);
+            }
+            let Some(place) = lines.places.get(number) else {
+                return;
             };
+            let refusing = scan.refusing(place);
             let place_in_text = place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start);
             match text.and_then(|text| text.get(place_in_text)) {
                 Some(line) => {
-                    self.line(without_end(line), (gates, passes), clock, check, &mut output);
+                    self.line(without_end(line), (gates, refusing), clock, check, &mut output);
                 }
                 None => {
                     let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
@@ -296,12 +298,13 @@ impl Filter {
                             .notes
                             .extend(self.notes.undecodable(check.now, lines.file, name, bytes));
                     }
-                    self.line(&line, (gates, passes), clock, check, &mut output);
+                    self.line(&line, (gates, refusing), clock, check, &mut output);
                 }
             }
             if !output.found.is_empty() || !output.notes.is_empty() {
                 out.push((number, std::mem::take(&mut output)));
             }
+            number += 1;
         }
     }
 
@@ -327,31 +330,35 @@ impl Filter {
     fn line(
         &mut self,
         line: &str,
-        (gates, passes): (Option<&Gates>, bool),
+        (gates, refusing): (Option<&Gates>, Option<&Gate>),
         clock: &Clock,
         check: Check,
         out: &mut Output,
     ) {
-        if !passes && self.steady == Some(check) && self.dates.find_same(line, clock) {
+        if let Some(steady) = self.steady.as_ref().filter(|steady| steady.check == check)
+            && self.dates.count_same(std::iter::once(line.as_bytes()), clock) > 0
+        {
+            if refusing.is_none() {
+                let timed = steady.timed(line);
+                self.search_unless_old(timed, check.now, gates, out);
+            }
             return;
         }
         let date = self.dates.find(line, clock);
-        let is_first = matches!(&date, Date::At { span, .. } if span.start == 0);
-        let is_steady = is_first && !self.mode.explain && self.dates.can_be_same();
-        self.steady = is_steady.then_some(check);
         // What no expression finds in the line may come about where its date is cut out.
-        let passes = passes
-            || match &date {
-                Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
-                    let before = line.get(..span.start).unwrap_or_default();
-                    let after = line.get(span.end..).unwrap_or_default();
-                    gates.is_none_or(|gates| gates.may_match_across(before, after))
-                }
-                Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
-            };
+        let passes = refusing.is_none_or(|gate| match &date {
+            Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
+                let before = line.get(..span.start).unwrap_or_default();
+                let after = line.get(span.end..).unwrap_or_default();
+                gate.finds_across(before.as_bytes(), after.as_bytes())
+            }
+            Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
+        });
         let timed = self
             .times
             .of_line(check, line, &date, &mut self.notes, &mut out.notes);
+        let can_be_steady = !self.mode.explain && self.dates.can_be_same();
+        self.steady = Steady::of(check, &date, timed.as_ref()).filter(|_| can_be_steady);
         self.tell(|| date.step(), out);
         if passes {
             self.search_unless_old(timed, check.now, gates, out);
@@ -447,7 +454,11 @@ impl Filter {
             Some(span) if !span.is_empty() => {
                 Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
             }
-            Some(_) | None => match prefregex.read(text, &captures, false).text("content") {
+            Some(_) | None => match prefregex
+                .read(text, &captures, false)
+                .find("content")
+                .and_then(Data::text)
+            {
                 Some(content) if !content.is_empty() => Content::Text(content.to_string() + "\n"),
                 Some(_) | None => Content::All,
             },
@@ -565,31 +576,26 @@ impl Filter {
         if both.into_iter().flatten().any(Regex::counts_host) {
             count_host(data);
         }
-        let mut nofail = false;
-        let session = data.get("mlfid").map(session_id);
-        let matches = match &session {
-            None => taken.into_lines(),
+        let session = data.get(Known::Session).map(session_id);
+        let (captured, matches, nofail) = match &session {
+            None => (std::mem::take(data).into(), taken.into_lines(), false),
             Some(session) => {
                 merged = true;
                 let sessions = &mut self.sessions;
                 match sessions.merge(line.now, session, data, taken, self.mode.check_all) {
+                    Merged::Told {
+                        data,
+                        matches,
+                        nofail,
+                    } => (data, matches, nofail),
                     Merged::Helper => {
                         self.tell(|| Step::Helper, out);
                         return false;
                     }
-                    Merged::Told {
-                        data: known,
-                        matches,
-                        nofail: is_none,
-                    } => {
-                        *data = known;
-                        nofail = is_none;
-                        matches
-                    }
                 }
             }
         };
-        let who = match choose(data, self.usedns, self.mode.raw) {
+        let who = match choose(captured.named(), self.usedns, self.mode.raw) {
             Choice::Id(id, address) => Who::Id(id, address),
             Choice::Resolve(host) => Who::Host(host),
             Choice::Unresolved => {
@@ -619,7 +625,7 @@ impl Filter {
             time: line.time,
             time_is_whole: line.is_whole,
             matches,
-            captured: std::mem::take(data).into(),
+            captured,
             nofail,
             merged,
         });
@@ -713,7 +719,7 @@ fn settle<T>(
 fn session_id(data: &Data) -> SmolStr {
     match data {
         Data::Text(text) => text.clone(),
-        Data::Set(texts) => Vec::from_iter(texts.iter().map(String::as_str)).join("\n").into(),
+        Data::Set(texts) => Vec::from_iter(texts.iter()).join("\n").into(),
         Data::Tuple(parts) => Id::Tuple(parts.clone()).to_string().into(),
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! Invariant: a line that the gate refuses would have given nothing but its date.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use stockade_pattern::{Candidates, Gate, Literals};
@@ -49,41 +50,20 @@ impl Gates {
         })
     }
 
-    /// The gate that tells most about a block of lines; nothing where it would let every line through.
-    fn first(&self) -> Option<&Gate> {
-        match &self.failregex {
-            Some(gate) if self.always.is_empty() => Some(gate),
-            Some(_) | None => self.prefregex.as_ref(),
+    /// The gates that a line has to pass, each by itself. The prefregex comes first: mostly it asks for the name of a
+    /// service, which is found fast and in few lines.
+    fn stages(&self) -> [Option<&Gate>; 2] {
+        let failregex = self.failregex.as_ref().filter(|_| self.always.is_empty());
+        match &self.prefregex {
+            Some(prefregex) => [Some(prefregex), failregex],
+            None => [failregex, None],
         }
     }
 
-    /// Where in a block the first literal that begins at `from` or later ends. `None` where there is none, and
-    /// where the gate cannot tell, `from`.
-    #[inline]
-    pub(crate) fn next(&self, block: &[u8], from: usize) -> Option<usize> {
-        match self.first() {
-            Some(gate) => gate.next(block, from),
-            None => Some(from),
-        }
-    }
-
-    /// Whether a text could match although the line it was made of by cutting out what stood between `before`
-    /// and `after` did not look so.
-    pub(crate) fn may_match_across(&self, before: &str, after: &str) -> bool {
-        let Some(gate) = self.first() else {
-            return true;
-        };
-        let reach = gate.longest();
-        let (before, after) = (before.as_bytes(), after.as_bytes());
-        let end = before.get(before.len().saturating_sub(reach)..);
-        let begin = after.get(..reach.min(after.len()));
-        let seam = [end.unwrap_or_default(), begin.unwrap_or_default()].concat();
-        gate.next(&seam, 0).is_some()
-    }
-
-    /// Whether a text could match at all.
-    pub(crate) fn may_match(&self, text: &str) -> bool {
-        self.next(text.as_bytes(), 0).is_some()
+    /// The gate that a text does not pass; nothing where it could match.
+    pub(crate) fn refusing(&self, text: &str) -> Option<&Gate> {
+        let mut stages = self.stages().into_iter().flatten();
+        stages.find(|gate| gate.next(text.as_bytes(), 0).is_none())
     }
 
     /// The failregexes that could match in what the prefregex leaves of a text, told by the text.
@@ -108,6 +88,48 @@ impl Gates {
         let known = self.by_first_byte.as_ref().zip(first);
         let known = known.and_then(|(table, first)| table.get(usize::from(*first)));
         known.copied().unwrap_or(Candidates::ALL)
+    }
+}
+
+/// The lines of a block, asked one after the other whether they pass the gate.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    bytes: &'a [u8],
+    stages: [Option<&'a Gate>; 2],
+    /// Where the next literal of the first stage ends, as far as it was looked for.
+    literal: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Without gates every line passes.
+    pub(crate) fn new(gates: Option<&'a Gates>, bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            stages: gates.map_or([None, None], Gates::stages),
+            literal: 0,
+        }
+    }
+
+    /// How many lines from the first on do not pass, as far as that is known without looking at each.
+    #[inline]
+    pub(crate) fn refused(&mut self, lines: &[Range<usize>]) -> usize {
+        let (Some(gate), Some(first)) = (self.stages[0], lines.first()) else {
+            return 0;
+        };
+        if self.literal <= first.start {
+            self.literal = gate.next(self.bytes, first.start).unwrap_or(usize::MAX);
+        }
+        lines.iter().take_while(|line| line.end < self.literal).count()
+    }
+
+    /// The gate that a line does not pass; nothing where it could match.
+    #[inline]
+    pub(crate) fn refusing(&mut self, line: &Range<usize>) -> Option<&'a Gate> {
+        if self.refused(std::slice::from_ref(line)) > 0 {
+            return self.stages[0];
+        }
+        let line = self.bytes.get(line.clone()).unwrap_or_default();
+        self.stages[1].filter(|gate| gate.next(line, 0).is_none())
     }
 }
 

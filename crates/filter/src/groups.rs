@@ -3,8 +3,10 @@
 //! In: the names and texts of the groups that took part. Out: [`Named`].
 //! Invariant: a name stands once in the data.
 
+use smol_str::SmolStr;
+
 use crate::Data;
-use crate::candidate::Named;
+use crate::named::Named;
 
 /// What has to be done with the groups of an expression after it matched.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,21 +37,25 @@ impl Groups {
     /// Copies alternates to where nothing was captured, then makes tuples.
     pub(crate) fn finish(&self, data: &mut Named) {
         for (base, names) in &self.alternates {
-            if data.text(base).is_some_and(|text| !text.is_empty()) {
+            if text(data, base).is_some_and(|text| !text.is_empty()) {
                 continue;
             }
-            let mut filled = names.iter().filter_map(|name| data.text(name));
-            if let Some(text) = filled.find(|text| !text.is_empty()).cloned() {
-                data.insert(base.into(), Data::Text(text));
+            let mut filled = names.iter().filter_map(|name| text(data, name));
+            if let Some(found) = filled.find(|text| !text.is_empty()).cloned() {
+                data.insert(base.as_str().into(), Data::Text(found));
             }
         }
         for (base, names) in &self.tuples {
             let parts = std::iter::once(base).chain(names);
-            let parts = parts.map(|name| data.text(name).map(ToString::to_string));
+            let parts = parts.map(|name| text(data, name).map(ToString::to_string));
             let parts = parts.collect();
-            data.insert(base.into(), Data::Tuple(parts));
+            data.insert(base.as_str().into(), Data::Tuple(parts));
         }
     }
+}
+
+fn text<'a>(data: &'a Named, name: &str) -> Option<&'a SmolStr> {
+    data.find(name).and_then(Data::text)
 }
 
 fn add(list: &mut Vec<(String, Vec<String>)>, base: String, name: &str) {
@@ -81,7 +87,7 @@ fn base_of(name: &str, prefix: &str) -> Option<String> {
 mod tests {
     use super::{Groups, base_of};
     use crate::Data;
-    use crate::candidate::Named;
+    use crate::named::Named;
 
     #[test]
     fn a_number_counts_only_behind_an_underscore() {
@@ -107,6 +113,6 @@ mod tests {
         data.insert("tuple_id_2".into(), Data::Text("b".into()));
         groups.finish(&mut data);
         let tuple = vec![None, None, Some("b".to_owned())];
-        assert_eq!(data.get("fid"), Some(&Data::Tuple(tuple)));
+        assert_eq!(data.find("fid"), Some(&Data::Tuple(tuple)));
     }
 }

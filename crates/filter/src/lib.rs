@@ -20,9 +20,11 @@ mod gate;
 mod groups;
 mod journal;
 mod losses;
+mod named;
 mod note;
 mod regex;
 mod sessions;
+mod texts;
 mod times;
 
 pub use address::{Address, BadMask, Family, Id};
@@ -37,3 +39,4 @@ pub use losses::Losses;
 pub use note::{Level, Note};
 pub use regex::{Regex, RegexError};
 pub use sessions::{MAX_LINES, MAX_SESSION_BYTES, MAX_SESSIONS, MAX_USER_BYTES, MAX_USERS, SESSION_SECONDS};
+pub use texts::Texts;

@@ -4,18 +4,17 @@
 
 use std::ops::Range;
 
-use smol_str::SmolStr;
 use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
 
 use crate::Data;
-use crate::candidate::Named;
 use crate::groups::Groups;
+use crate::named::{Name, Named};
 
 /// The groups one of which an expression must have, or the prefregex before it.
 const ID_GROUPS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
 
 /// The group that earlier versions counted by, and that patterns of their time have written out.
-pub(crate) const HOST_GROUP: &str = "host";
+const HOST_GROUP: &str = "host";
 
 /// Why an expression cannot be used; displays as the reference says it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +47,7 @@ pub struct Regex {
     /// There are neither alternates nor tuples among them.
     is_plain: bool,
     /// The named groups with their numbers.
-    names: Vec<(SmolStr, usize)>,
+    names: Vec<(Name, usize)>,
     /// The number of the group that the failregexes are searched in.
     content: Option<usize>,
     counts_host: bool,
@@ -146,7 +145,7 @@ impl Regex {
 
     /// What `<SKIPLINES>` took in a match.
     pub(crate) fn skipped(&self, text: &str, captures: &Captures) -> String {
-        let names = self.names.iter().filter(|(name, _)| is_skiplines(name));
+        let names = self.names.iter().filter(|(name, _)| is_skiplines(name.as_str()));
         names
             .filter_map(|(_, number)| text.get(captures.span(*number)?))
             .collect()
@@ -172,7 +171,7 @@ impl Regex {
     pub(crate) fn read_prefix_onto(&self, data: &mut Named, text: &str, captures: &Captures, absent: bool) {
         self.read_all_onto(data, text, captures, (absent, self.content));
         if absent || !self.is_plain {
-            data.remove("content");
+            data.remove_named(&"content".into());
         }
     }
 

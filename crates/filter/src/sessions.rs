@@ -4,14 +4,16 @@
 //! Invariant: no more than [`MAX_SESSIONS`] sessions of [`MAX_LINES`] lines are kept, none longer than
 //! [`SESSION_SECONDS`]; what has to make room is counted.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use smol_str::SmolStr;
 use stockade_datetime::Timestamp;
 
-use crate::candidate::{Named, Taken};
-use crate::{Data, Losses, MatchedLine};
+use crate::candidate::Taken;
+use crate::named::{Known, Named};
+use crate::{Captured, Data, Losses, MatchedLine, Texts};
 
 /// How many sessions are remembered; the oldest makes room.
 pub const MAX_SESSIONS: usize = 100;
@@ -34,56 +36,49 @@ pub const MAX_USER_BYTES: usize = 16 * 1024;
 /// The sessions of one jail.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sessions {
-    known: HashMap<SmolStr, Session, BuildHasherDefault<Sum>>,
-    /// Their numbers and ids as they began, among those of sessions that are known no more.
-    order: VecDeque<(u64, SmolStr)>,
+    known: HashTable<Session>,
+    /// Their numbers and the sums of their ids as they began, among those of sessions that are known no more.
+    order: VecDeque<(u64, u64)>,
     begun: u64,
     losses: Losses,
-}
-
-/// The hash of a session's id. Whoever chooses ids can have them collide, but there are never more than
-/// [`MAX_SESSIONS`], so that a quick one will do.
-#[derive(Debug, Clone)]
-struct Sum(u64);
-
-impl Default for Sum {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Hasher for Sum {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut last = [0; 8];
-        for (place, byte) in last.iter_mut().zip(rest) {
-            *place = *byte;
-        }
-        for word in words.iter().chain([&last]) {
-            let sum = (self.0 ^ u64::from_le_bytes(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            self.0 = sum ^ sum >> 29;
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// In which order they began is told by their numbers.
 impl PartialEq for Sessions {
     fn eq(&self, other: &Self) -> bool {
-        self.known == other.known && self.begun == other.begun && self.losses == other.losses
+        let is_there = |session: &Session| {
+            let found = other.known.find(sum(&session.id), |known| known.id == session.id);
+            found == Some(session)
+        };
+        self.known.len() == other.known.len()
+            && self.begun == other.begun
+            && self.losses == other.losses
+            && self.known.iter().all(is_there)
     }
+}
+
+/// The sum of a session's id, to find it by. Whoever chooses ids can have them collide, but there are never more than
+/// [`MAX_SESSIONS`], so that a quick one will do.
+fn sum(id: &str) -> u64 {
+    let (words, rest) = id.as_bytes().as_chunks::<8>();
+    let mut last = [0; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    words.iter().chain([&last]).fold(0, |sum, word| {
+        let sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        sum ^ sum >> 29
+    })
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Session {
+    id: SmolStr,
     /// Tells which of two sessions began first, whatever the clock did.
     number: u64,
     since: Timestamp,
     /// Everything captured so far, `users` included.
-    data: Named,
+    data: Captured,
     /// The lines of the last failure or of one that lacks its id; none where they were reported.
     matches: Vec<MatchedLine>,
     /// The lines that were no failure by themselves.
@@ -99,7 +94,7 @@ pub(crate) enum Merged {
     Helper,
     /// Everything captured so far, the lines with the earlier ones first, and whether it is no failure.
     Told {
-        data: Named,
+        data: Captured,
         matches: Vec<MatchedLine>,
         nofail: bool,
     },
@@ -117,42 +112,46 @@ impl Sessions {
         lines: Taken<'_>,
         tells_all: bool,
     ) -> Merged {
-        let gained = data.text("mlfgained").filter(|text| !text.is_empty()).cloned();
+        let gained = data.text(Known::Gained).filter(|text| !text.is_empty()).cloned();
         let has_gained = gained.is_some();
         if let Some(gained) = gained
-            && !has(data, "nofail")
+            && !data.has(Known::NoFail)
         {
-            data.insert("nofail".into(), Data::Text(gained));
+            data.insert(Known::NoFail.into(), Data::Text(gained));
         }
-        let forget = has(data, "mlfforget");
-        data.remove("mlfforget");
-        let user = data.text("user").filter(|user| !user.is_empty()).cloned();
+        let forget = data.has(Known::Forget);
+        data.remove(Known::Forget);
+        let user = data.text(Known::User).filter(|user| !user.is_empty()).cloned();
 
+        let sum = sum(id);
         let mut begun = None;
-        let session = match self.known.get_mut(id).filter(|session| session.is_fresh(now)) {
+        let known = self.known.find_mut(sum, |session| session.id == *id);
+        let session = match known.filter(|session| session.is_fresh(now)) {
             Some(session) => {
-                self.losses.users += u64::from(!add_user(&mut session.data, user.as_ref()));
-                let after_helper = has(&session.data, "nofail") || has(&session.data, "mlfgained");
-                session.data.remove("nofail");
-                session.data.remove("mlfgained");
+                let known = session.data.named_mut();
+                self.losses.users += u64::from(!add_user(known, user));
+                let after_helper = known.has(Known::NoFail) || known.has(Known::Gained);
+                known.remove(Known::NoFail);
+                known.remove(Known::Gained);
                 if has_gained {
                     session.pending = false;
                 }
                 if !after_helper && !session.pending {
                     session.matches.clear();
                 }
-                session.data.append(data);
+                known.append(data);
                 session
             }
             None => {
                 self.begun += 1;
                 if !forget {
-                    self.losses.users += u64::from(!add_user(data, user.as_ref()));
+                    self.losses.users += u64::from(!add_user(data, user));
                 }
                 begun.insert(Session {
+                    id: id.clone(),
                     number: self.begun,
                     since: now,
-                    data: std::mem::take(data),
+                    data: std::mem::take(data).into(),
                     matches: Vec::new(),
                     helpers: Vec::new(),
                     pending: false,
@@ -160,18 +159,22 @@ impl Sessions {
             }
         };
 
-        let several = matches!(session.data.get("users"), Some(Data::Set(users)) if users.len() > 1);
+        let known = session.data.named();
+        let several = matches!(known.get(Known::Users), Some(Data::Set(users)) if users.len() > 1);
         if std::mem::take(&mut session.pending) || several {
-            session.data.remove("nofail");
-            session.data.remove("mlfgained");
+            let known = session.data.named_mut();
+            known.remove(Known::NoFail);
+            known.remove(Known::Gained);
         }
-        let nofail = has(&session.data, "nofail");
+        let nofail = session.data.named().has(Known::NoFail);
         if !nofail {
-            let mut matches = std::mem::take(&mut session.helpers);
-            matches.append(&mut session.matches);
-            lines.append_to(&mut matches);
-            self.losses.lines += keep_newest(&mut matches);
-            session.matches = matches;
+            if !session.helpers.is_empty() {
+                // The helpers come first.
+                session.helpers.append(&mut session.matches);
+                std::mem::swap(&mut session.helpers, &mut session.matches);
+            }
+            lines.append_to(&mut session.matches);
+            self.losses.lines += keep_newest(&mut session.matches);
         } else if !forget {
             lines.append_to(&mut session.helpers);
             self.losses.lines += keep_newest(&mut session.helpers);
@@ -186,50 +189,57 @@ impl Sessions {
             }
         };
         match begun {
-            Some(session) if !forget => self.put(id, session),
-            begun => {
-                if let Some(session) = begun {
-                    // Its room is used again.
-                    *data = session.data;
-                }
-                if forget {
-                    // Of one that was too old there is nothing left either.
-                    self.known.remove(id);
-                }
+            Some(session) if !forget => self.put(sum, session),
+            Some(_) | None if forget => {
+                // Of one that was too old there is nothing left either.
+                self.remove(sum, |session| session.id == *id);
             }
+            Some(_) | None => {}
         }
         merged
     }
 
     /// Marks that the last match of this session is a failure that lacks its id.
-    pub(crate) fn set_pending(&mut self, id: &str) {
-        if let Some(session) = self.known.get_mut(id) {
+    pub(crate) fn set_pending(&mut self, id: &SmolStr) {
+        if let Some(session) = self.known.find_mut(sum(id), |session| session.id == *id) {
             session.pending = true;
         }
     }
 
-    /// Adds a session that begins; the oldest makes room.
-    fn put(&mut self, id: &SmolStr, session: Session) {
-        self.order.push_back((session.number, id.clone()));
-        self.known.insert(id.clone(), session);
+    /// Adds a session that begins, in place of an earlier one of its id; the oldest makes room.
+    fn put(&mut self, sum_of_id: u64, session: Session) {
+        self.order.push_back((session.number, sum_of_id));
+        let is_same = |known: &Session| known.id == session.id;
+        match self.known.entry(sum_of_id, is_same, |session| sum(&session.id)) {
+            Entry::Occupied(mut old) => *old.get_mut() = session,
+            Entry::Vacant(place) => {
+                place.insert(session);
+            }
+        }
         while self.known.len() > MAX_SESSIONS {
-            let Some((number, oldest)) = self.order.pop_front() else {
+            let Some((number, sum)) = self.order.pop_front() else {
                 break;
             };
-            if self.is_known(number, &oldest) {
-                self.known.remove(&oldest);
+            if self.remove(sum, |session| session.number == number) {
                 self.losses.sessions += 1;
             }
         }
         if self.order.len() > 2 * MAX_SESSIONS {
-            let mut order = std::mem::take(&mut self.order);
-            order.retain(|(number, id)| self.is_known(*number, id));
-            self.order = order;
+            let known = &self.known;
+            self.order
+                .retain(|(number, sum)| known.find(*sum, |session| session.number == *number).is_some());
         }
     }
 
-    fn is_known(&self, number: u64, id: &str) -> bool {
-        self.known.get(id).is_some_and(|session| session.number == number)
+    /// Removes the session that is meant, where it is known.
+    fn remove(&mut self, sum: u64, is_meant: impl FnMut(&Session) -> bool) -> bool {
+        match self.known.find_entry(sum, is_meant) {
+            Ok(session) => {
+                session.remove();
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// How often a limit was reached.
@@ -247,35 +257,25 @@ impl Session {
     }
 }
 
-/// Whether something was captured under `name`, and not an empty text.
-fn has(data: &Named, name: &str) -> bool {
-    match data.get(name) {
-        None => false,
-        Some(Data::Text(text)) => !text.is_empty(),
-        Some(Data::Set(_) | Data::Tuple(_)) => true,
-    }
-}
-
 /// Adds a user to those of a session; `false` where there is no room.
-fn add_user(data: &mut Named, user: Option<&SmolStr>) -> bool {
+fn add_user(data: &mut Named, user: Option<SmolStr>) -> bool {
     let Some(user) = user else {
         return true;
     };
-    let known = data.get_or_insert(SmolStr::new_static("users"), Data::Set(BTreeSet::new()));
+    let known = data.get_or_insert(Known::Users, Data::Set(Texts::default()));
     if !matches!(known, Data::Set(_)) {
-        *known = Data::Set(BTreeSet::new());
+        *known = Data::Set(Texts::default());
     }
     let Data::Set(users) = known else {
         return false;
     };
-    if users.contains(user.as_str()) {
+    if users.contains(&user) {
         return true;
     }
-    let has_room = users.len() < 2
-        || users.len() < MAX_USERS
-            && users.iter().map(String::len).sum::<usize>() + user.len() <= MAX_USER_BYTES;
+    let bytes = || users.iter().map(str::len).sum::<usize>() + user.len();
+    let has_room = users.len() < 2 || users.len() < MAX_USERS && bytes() <= MAX_USER_BYTES;
     if has_room {
-        users.insert(user.to_string());
+        users.insert(user);
     }
     has_room
 }

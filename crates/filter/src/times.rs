@@ -103,6 +103,41 @@ pub(crate) struct Timed<'a> {
     pub(crate) no_date: bool,
 }
 
+/// What came of a date at the beginning of a line: the same comes of it in the next line, as long as that is checked
+/// against the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Steady {
+    pub(crate) check: Check,
+    /// Where the date ends.
+    end: usize,
+    /// The time, and whether the reference has it as a whole number; none where it is too old to look at.
+    time: Option<(Timestamp, bool)>,
+}
+
+impl Steady {
+    /// What came of this date; nothing where it is none, or does not stand at the beginning.
+    pub(crate) fn of(check: Check, date: &Date, timed: Option<&Timed<'_>>) -> Option<Self> {
+        match date {
+            Date::At { span, .. } if span.start == 0 => Some(Self {
+                check,
+                end: span.end,
+                time: timed.and_then(|timed| Some((timed.time?, timed.is_whole))),
+            }),
+            Date::At { .. } | Date::Empty(..) | Date::Bad(..) | Date::None => None,
+        }
+    }
+
+    /// Gives a line with the same date its time; `None` where it is too old to look at.
+    pub(crate) fn timed<'a>(&self, line: &'a str) -> Option<Timed<'a>> {
+        self.time.map(|(time, is_whole)| Timed {
+            line: cut(line, &(0..self.end)),
+            time: Some(time),
+            is_whole,
+            no_date: false,
+        })
+    }
+}
+
 impl Times {
     /// Gives a line its time; `None` where it is too old to look at.
     pub(crate) fn of_line<'a>(

@@ -90,7 +90,7 @@ fn filter(config: &Value) -> Result<Filter, RegexError> {
 fn data(data: &Data) -> Value {
     match data {
         Data::Text(text) => json!(text.as_str()),
-        Data::Set(texts) => json!(texts),
+        Data::Set(texts) => json!(texts.iter().collect::<Vec<_>>()),
         Data::Tuple(parts) => json!(parts),
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Bans {
     total: u64,
     displaced: u64,
     evidence_dropped: u64,
+    /// Room to pack evidence in.
+    room: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl Bans {
             total: 0,
             displaced: 0,
             evidence_dropped: 0,
+            room: Vec::new(),
         }
     }
 
@@ -214,7 +217,7 @@ impl Bans {
     }
 
     fn insert(&mut self, ticket: &Ticket, epoch: u32) {
-        let mut evidence = Evidence::of(ticket);
+        let mut evidence = Evidence::packed(ticket, &mut self.room);
         if self.evidence_bytes + evidence.len() > MAX_BAN_EVIDENCE_BYTES {
             self.evidence_dropped += 1;
             evidence = Evidence::default();

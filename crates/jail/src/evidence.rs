@@ -7,7 +7,6 @@
 //! A million failure-ids are to fit into a quarter of a gigabyte, and unpacked the groups of a single line take
 //! half a kilobyte.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use stockade_filter::{Data, Id, MatchedLine};
@@ -19,12 +18,7 @@ use crate::{Match, Ticket};
 pub(crate) struct Evidence(Box<[u8]>);
 
 impl Evidence {
-    /// Packs what `ticket` has of them.
-    pub(crate) fn of(ticket: &Ticket) -> Self {
-        Self::packed(ticket, &mut Vec::new())
-    }
-
-    /// As [`Self::of`], by way of `room`.
+    /// Packs what `ticket` has of them, by way of `room`.
     pub(crate) fn packed(ticket: &Ticket, room: &mut Vec<u8>) -> Self {
         let nothing = ticket.address.is_none() && ticket.captured.is_empty() && ticket.matches.is_empty();
         if nothing && !ticket.time_is_whole {
@@ -113,13 +107,13 @@ impl Evidence {
         }
         ticket.address = packed.address();
         for _ in 0..packed.number() {
-            let name = packed.text();
-            ticket.captured.insert(&name, packed.data());
+            let name = packed.str();
+            ticket.captured.insert(name, packed.data());
         }
         for _ in 0..lines {
             ticket.matches.push(match packed.byte() {
-                WHOLE => Match::Text(packed.text()),
-                _ => Match::Parts(MatchedLine::new(&packed.text(), &packed.text(), &packed.text())),
+                WHOLE => Match::Text(packed.str().to_owned()),
+                _ => Match::Parts(MatchedLine::new(packed.str(), packed.str(), packed.str())),
             });
         }
     }
@@ -188,7 +182,7 @@ fn put_data(out: &mut Vec<u8>, data: &Data) {
         Data::Set(texts) => {
             out.push(SET);
             put_number(out, texts.len());
-            for text in texts {
+            for text in texts.iter() {
                 put_text(out, text);
             }
         }
@@ -225,7 +219,7 @@ fn put_number(out: &mut Vec<u8>, mut number: usize) {
 /// What is left to unpack.
 struct Packed<'a>(&'a [u8]);
 
-impl Packed<'_> {
+impl<'a> Packed<'a> {
     fn byte(&mut self) -> u8 {
         let (&byte, rest) = self.0.split_first().expect("packed whole");
         self.0 = rest;
@@ -244,35 +238,32 @@ impl Packed<'_> {
         }
     }
 
-    fn text(&mut self) -> String {
+    fn str(&mut self) -> &'a str {
         let length = self.number();
         let (text, rest) = self.0.split_at_checked(length).expect("packed whole");
         self.0 = rest;
-        String::from_utf8(text.to_vec()).expect("packed from a text")
+        std::str::from_utf8(text).expect("packed from a text")
     }
 
     fn address(&mut self) -> Option<Id> {
         match self.byte() {
             ABSENT => None,
-            SPELT => Some(Id::parse(&self.text())),
-            _ => Some(Id::Text(self.text())),
+            SPELT => Some(Id::parse(self.str())),
+            _ => Some(Id::Text(self.str().to_owned())),
         }
     }
 
     fn data(&mut self) -> Data {
         match self.byte() {
-            TEXT => Data::Text(self.text().into()),
+            TEXT => Data::Text(self.str().into()),
             SET => {
                 let count = self.number();
-                Data::Set((0..count).map(|_| self.text()).collect::<BTreeSet<_>>())
+                Data::Set((0..count).map(|_| self.str()).collect())
             }
             _ => {
                 let count = self.number();
-                Data::Tuple(
-                    (0..count)
-                        .map(|_| (self.byte() == PRESENT).then(|| self.text()))
-                        .collect(),
-                )
+                let parts = (0..count).map(|_| (self.byte() == PRESENT).then(|| self.str().to_owned()));
+                Data::Tuple(parts.collect())
             }
         }
     }
@@ -280,8 +271,6 @@ impl Packed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
     use stockade_datetime::Timestamp;
     use stockade_filter::{Data, Id, MatchedLine};
@@ -292,7 +281,7 @@ mod tests {
     fn data() -> impl Strategy<Value = Data> {
         prop_oneof![
             ".{0,200}".prop_map(|text| Data::Text(text.into())),
-            prop::collection::btree_set(".{0,5}", 0..4).prop_map(|set: BTreeSet<String>| Data::Set(set)),
+            prop::collection::btree_set(".{0,5}", 0..4).prop_map(|set| Data::Set(set.into_iter().collect())),
             prop::collection::vec(prop::option::of(".{0,5}"), 0..4).prop_map(Data::Tuple),
         ]
     }
@@ -323,7 +312,7 @@ mod tests {
                 ticket.captured.insert(&name, data);
             }
             let mut unpacked = empty;
-            Evidence::of(&ticket).unpack(&mut unpacked);
+            Evidence::packed(&ticket, &mut Vec::new()).unpack(&mut unpacked);
             prop_assert_eq!(unpacked, ticket);
         }
 
@@ -336,7 +325,7 @@ mod tests {
         ) {
             let empty = Ticket::new(Id::parse("192.0.2.1"), Timestamp::from_seconds(0));
             let mut ticket = Ticket { matches: before, ..empty.clone() };
-            let mut evidence = Evidence::of(&ticket);
+            let mut evidence = Evidence::packed(&ticket, &mut Vec::new());
             let fits = ticket.matches.len() + added.len() <= maxmatches;
             let growth = evidence.growth(&added, maxmatches);
             prop_assert_eq!(growth.is_some(), fits && !ticket.matches.is_empty());

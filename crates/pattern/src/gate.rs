@@ -7,6 +7,7 @@
 
 use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, Span};
+use memchr::memmem;
 
 use crate::limits;
 use crate::literals::{self, Literals};
@@ -25,6 +26,7 @@ pub struct Gate {
 
 #[derive(Debug)]
 enum Next {
+    One(memmem::Finder<'static>),
     Packed(packed::Searcher),
     Automaton(AhoCorasick),
 }
@@ -130,16 +132,17 @@ impl Gate {
         least.retain(|text| {
             !tails
                 .iter()
-                .any(|other| other.len() < text.len() && memchr::memmem::find(text, other).is_some())
+                .any(|other| other.len() < text.len() && memmem::find(text, other).is_some())
         });
         let packed = packed::Config::new()
             .match_kind(packed::MatchKind::LeftmostFirst)
             .builder()
             .extend(&least)
             .build();
-        let next = match packed {
-            Some(searcher) => Next::Packed(searcher),
-            None => Next::Automaton(AhoCorasick::builder().build(&least).ok()?),
+        let next = match (least.as_slice(), packed) {
+            ([text], _) => Next::One(memmem::Finder::new(text).into_owned()),
+            (_, Some(searcher)) => Next::Packed(searcher),
+            (_, None) => Next::Automaton(AhoCorasick::builder().build(&least).ok()?),
         };
         Some(Self {
             next,
@@ -161,6 +164,10 @@ impl Gate {
             return None;
         }
         match &self.next {
+            Next::One(finder) => {
+                let found = finder.find(bytes.get(from..)?)?;
+                Some(from + found + finder.needle().len())
+            }
             Next::Packed(searcher) => searcher.find_in(bytes, span).map(|found| found.end()),
             Next::Automaton(automaton) => automaton
                 .find(Input::new(bytes).span(span))
@@ -180,10 +187,13 @@ impl Gate {
         found
     }
 
-    /// The length of the longest literal.
+    /// Whether a literal stands across the seam of two texts of which neither has one.
     #[must_use]
-    pub const fn longest(&self) -> usize {
-        self.longest
+    pub fn finds_across(&self, before: &[u8], after: &[u8]) -> bool {
+        let end = before.get(before.len().saturating_sub(self.longest)..);
+        let begin = after.get(..self.longest.min(after.len()));
+        let seam = [end.unwrap_or_default(), begin.unwrap_or_default()].concat();
+        self.next(&seam, 0).is_some()
     }
 }
 

@@ -70,6 +70,10 @@ pub(crate) const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// are no rarer.
 pub(crate) const LITERAL_BYTES: (usize, usize) = (3, 32);
 
+/// How many letters in a row are looked at as one when literals are gathered: one by one would take long, and where
+/// there are too many for a literal, it ends between two such pieces.
+pub(crate) const WORD_BYTES: usize = 8;
+
 /// How many bytes the search for literals looks at first, and how many it has to be left to look at then.
 pub(crate) const RARE_BYTES: usize = 4;
 /// See [`RARE_BYTES`].

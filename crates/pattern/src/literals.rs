@@ -124,14 +124,39 @@ impl Known {
 
     fn of_sequence(nodes: &[Node]) -> Self {
         let mut whole = Self::exact(nothing());
+        let mut word = Vec::new();
         for node in nodes {
-            whole = whole.then(Self::of(node));
+            // What stands between letters does not part them.
+            if matches!(node, Node::Empty | Node::Assert(_)) {
+                continue;
+            }
+            let letter = letter(node);
+            word.extend(letter);
+            if !word.is_empty() && (letter.is_none() || word.len() == limits::WORD_BYTES) {
+                whole = whole.then(Self::exact(vec![std::mem::take(&mut word)]));
+            }
+            if letter.is_none() {
+                whole = whole.then(Self::of(node));
+            }
         }
-        whole
+        if word.is_empty() {
+            return whole;
+        }
+        whole.then(Self::exact(vec![word]))
     }
 
     /// This, and right behind it that.
     fn then(self, next: Self) -> Self {
+        if let (Some(one), Some(other)) = (&self.exact, &next.exact)
+            && let Some(exact) = product(one, other)
+        {
+            // Nothing is known of either that is not known of both together.
+            let needed = better(self.needed, next.needed);
+            return Self {
+                needed: better(needed, Some(exact.clone())),
+                ..Self::exact(exact)
+            };
+        }
         let seam = product(&self.suffix, &next.prefix);
         let exact = match (&self.exact, &next.exact) {
             (Some(one), Some(other)) => product(one, other),
@@ -189,6 +214,25 @@ impl Known {
         [self.exact, Some(self.prefix), Some(self.suffix)]
             .into_iter()
             .fold(self.needed, better)
+    }
+}
+
+/// The one byte that a node matches, where a literal can have it.
+fn letter(node: &Node) -> Option<u8> {
+    match node {
+        Node::Char(c) if c.is_ascii() && *c != '\n' => u8::try_from(*c).ok(),
+        Node::Char(_)
+        | Node::Empty
+        | Node::Assert(_)
+        | Node::Set(_)
+        | Node::Concat(_)
+        | Node::Alternate(_)
+        | Node::Capture(..)
+        | Node::Repeat { .. }
+        | Node::Atomic(_)
+        | Node::Look { .. }
+        | Node::BackReference(..)
+        | Node::Conditional { .. } => None,
     }
 }
 

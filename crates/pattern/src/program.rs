@@ -167,7 +167,7 @@ pub(crate) struct Program {
     /// Whether an automaton can do what it does.
     pub(crate) tagged: bool,
     /// What a match begins with, as far as that is always the same.
-    prefix: Box<[u8]>,
+    pub(crate) prefix: Box<[u8]>,
 }
 
 impl Program {

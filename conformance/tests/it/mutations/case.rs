@@ -215,7 +215,7 @@ fn dictionary(captured: &Captured) -> Vec<(Value, Value)> {
 fn data_value(data: &Data) -> Value {
     match data {
         Data::Text(text) => text.as_str().into(),
-        Data::Set(texts) => Value::Set(texts.iter().map(|text| text.as_str().into()).collect()),
+        Data::Set(texts) => Value::Set(texts.iter().map(Into::into).collect()),
         Data::Tuple(parts) => tuple(parts),
     }
 }

@@ -271,7 +271,7 @@ fn id_value(id: &Id) -> Value {
 pub(super) fn data_value(data: &Data) -> Value {
     match data {
         Data::Text(text) => text.as_str().into(),
-        Data::Set(texts) => Value::Set(texts.iter().map(|text| text.as_str().into()).collect()),
+        Data::Set(texts) => Value::Set(texts.iter().map(Into::into).collect()),
         Data::Tuple(parts) => tuple(parts),
     }
 }

@@ -128,7 +128,7 @@ impl BanData {
         self.captured.extend(captured.iter().map(|(name, data)| {
             let value = match data {
                 Data::Text(text) => Value::from(text.as_str()),
-                Data::Set(texts) => Value::from_iter(texts.iter().map(String::as_str)),
+                Data::Set(texts) => Value::from_iter(texts.iter()),
                 Data::Tuple(parts) => Value::from_iter(parts.iter().map(Option::as_deref)),
             };
             (name.to_owned(), value)
@@ -143,13 +143,7 @@ impl BanData {
         for (name, value) in &self.captured {
             let data = match value {
                 Value::String(text) => Data::Text(text.into()),
-                Value::Array(texts) => Data::Set(
-                    texts
-                        .iter()
-                        .filter_map(Value::as_str)
-                        .map(str::to_owned)
-                        .collect(),
-                ),
+                Value::Array(texts) => Data::Set(texts.iter().filter_map(Value::as_str).collect()),
                 Value::Null => continue,
                 Value::Bool(_) | Value::Number(_) | Value::Object(_) => Data::Text(value.to_string().into()),
             };
@@ -311,7 +305,7 @@ mod tests {
     fn captured_groups_come_back() {
         let mut captured = Captured::default();
         captured.insert("ip4", Data::Text("192.0.2.1".into()));
-        captured.insert("users", Data::Set(["a".to_owned(), "b".to_owned()].into()));
+        captured.insert("users", Data::Set(["a", "b"].into_iter().collect()));
         let data = BanData {
             matches: vec![Match::Parts(MatchedLine::new("x ", "d", " y"))],
             failures: 2,
