@@ -25,8 +25,9 @@ use crate::{Trouble, latency, network};
 const CLIENTS: usize = 200;
 /// How long each of them thinks before it asks again.
 const THINKING: Duration = Duration::from_millis(100);
-/// Bans of a burst.
+/// Bans of a burst, and the pause before each: long enough for thousands of answers.
 const BANS: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often a client of ours is run, and one of the reference's.
 const RUNS: (usize, usize) = (200, 10);
 
@@ -139,7 +140,10 @@ fn bans(place: &Path) -> Result<Vec<Duration>, Trouble> {
     let mut nftables = Nftables::open()?;
     let first = Ipv4Addr::new(198, 18, 0, 1).to_bits();
     (0..BANS)
-        .map(|number| latency::ban(&mut log, &mut nftables, Ipv4Addr::from_bits(first + number)))
+        .map(|number| {
+            thread::sleep(PAUSE);
+            latency::ban(&mut log, &mut nftables, Ipv4Addr::from_bits(first + number))
+        })
         .collect()
 }
 

@@ -26,5 +26,6 @@ mod signals;
 mod socket;
 mod stage;
 mod stock_actions;
+mod standing;
 mod takeover;
 mod tools;
