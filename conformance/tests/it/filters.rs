@@ -1,4 +1,4 @@
-//! The reference's filters, read by our reader of the configuration and made into ours.
+//! Filters of the reference and of our own stock configuration, read by our reader and made into ours.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,37 +9,36 @@ use stockade_conformance::Subject;
 use stockade_filter::{Filter, UseDns};
 use stockade_protocol::{Command, Value};
 
-/// The reference's configuration with another `jail.conf`, and with the filters that only its tests have.
+/// A configuration with another `jail.conf`, and with the filters that only the tests of the reference have.
 struct Overlay {
+    base: PathBuf,
+    tests: PathBuf,
     jail: String,
 }
 
 impl Overlay {
-    fn place(path: &str) -> PathBuf {
-        let config = Subject::package_configuration();
+    fn place(&self, path: &str) -> PathBuf {
         let there = PathBuf::from(path);
         // The filters of the reference's tests include those beside which they lie in its sources.
         let included = path
             .split_once("/../../../../config/")
-            .map(|(_, rest)| config.join(rest));
-        let of_tests = there
-            .strip_prefix(&config)
-            .map(|rest| Subject::package_tests().join("config").join(rest));
+            .map(|(_, rest)| self.base.join(rest));
+        let of_tests = there.strip_prefix(&self.base).map(|rest| self.tests.join(rest));
         let places = std::iter::once(there.clone()).chain(included).chain(of_tests);
         places.into_iter().find(|place| place.exists()).unwrap_or(there)
     }
 
-    fn is_jail(path: &str) -> bool {
-        Subject::package_configuration().join("jail.conf") == Path::new(path)
+    fn is_jail(&self, path: &str) -> bool {
+        self.base.join("jail.conf") == Path::new(path)
     }
 }
 
 impl Files for Overlay {
     fn read(&self, path: &str) -> Content {
-        if Self::is_jail(path) {
+        if self.is_jail(path) {
             return Content::Bytes(self.jail.clone().into_bytes());
         }
-        match fs::read(Self::place(path)) {
+        match fs::read(self.place(path)) {
             Ok(bytes) => Content::Bytes(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => Content::Missing,
             Err(error) => Content::Unreadable(error.to_string()),
@@ -50,7 +49,7 @@ impl Files for Overlay {
         if path.ends_with("/jail.d") || path.ends_with("/jail.local") {
             return Kind::Missing;
         }
-        match fs::metadata(Self::place(path)) {
+        match fs::metadata(self.place(path)) {
             Ok(data) if data.is_dir() => Kind::Directory,
             Ok(_) => Kind::File,
             Err(_) => Kind::Missing,
@@ -62,8 +61,8 @@ impl Files for Overlay {
             return Vec::new();
         }
         let of_tests = Path::new(directory)
-            .strip_prefix(Subject::package_configuration())
-            .map(|rest| Subject::package_tests().join("config").join(rest));
+            .strip_prefix(&self.base)
+            .map(|rest| self.tests.join(rest));
         let directories = std::iter::once(PathBuf::from(directory)).chain(of_tests);
         let entries = directories
             .filter_map(|directory| fs::read_dir(directory).ok())
@@ -74,14 +73,33 @@ impl Files for Overlay {
     }
 }
 
-/// The commands that make a jail with this filter, which may have parameters in brackets.
+/// The commands that make a jail with this filter of the reference, which may have parameters in brackets.
 pub(crate) fn commands_of(filter: &str) -> Vec<Command> {
-    let base = Subject::package_configuration();
+    let tests = Subject::package_tests().join("config");
+    commands_in(Subject::package_configuration(), tests, filter)
+}
+
+/// The commands that make a jail with this filter of our own stock configuration.
+pub(crate) fn own_commands_of(filter: &str) -> Vec<Command> {
+    commands_in(own_configuration(), own_configuration(), filter)
+}
+
+/// Where our own stock configuration lies.
+pub(crate) fn own_configuration() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../config")
+        .canonicalize()
+        .expect("it is part of the sources")
+}
+
+fn commands_in(base: PathBuf, tests: PathBuf, filter: &str) -> Vec<Command> {
     let overlay = Overlay {
         jail: format!(
             "[sample]\nenabled = true\nbackend = polling\nlogpath = {}\naction =\nfilter = {filter}\n",
             base.join("jail.conf").display()
         ),
+        base: base.clone(),
+        tests,
     };
     let base = base.to_str().expect("a path that is text").to_owned();
     let reader = Reader::new(&overlay, &base, "1.1.0", &[]);

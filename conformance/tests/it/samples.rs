@@ -21,24 +21,34 @@ use crate::filters::{apply, commands_of};
 const ZONE: &str = "CET-01CEST-02,M3.5.0,M10.5.0";
 
 /// 2005-08-14 12:00:00 in that zone, which is now for every line.
-const NOW: i64 = 1_124_013_600;
-
-/// Filters whose samples are left out, and why.
-const LEFT_OUT: [(&str, &str); 0] = [];
+pub(crate) const NOW: i64 = 1_124_013_600;
 
 type Options = Map<String, Value>;
 
-/// What became of the lines of a sample.
+/// What became of the lines of samples.
 #[derive(Default)]
-struct Report {
-    checks: usize,
-    wrong: Vec<String>,
+pub(crate) struct Report {
+    pub(crate) checks: usize,
+    /// Where a line is that is not what its annotation says, and how it differs.
+    pub(crate) wrong: Vec<(String, String)>,
+}
+
+impl Report {
+    pub(crate) fn text(&self) -> String {
+        let lines: Vec<String> = self
+            .wrong
+            .iter()
+            .map(|(at, what)| format!("{at} {what}"))
+            .collect();
+        lines.join("\n")
+    }
 }
 
 /// One sample file being read.
 struct Run<'a> {
     name: &'a str,
     logs: &'a Path,
+    commands_of: fn(&str) -> Vec<Command>,
     file_options: Options,
     sets: Vec<Options>,
     skip: bool,
@@ -52,41 +62,49 @@ fn every_line_of_the_samples_is_what_its_annotation_says() {
     if !has_reference() {
         return;
     }
-    let logs = Subject::package_tests().join("files/logs");
-    let mut names: Vec<String> = fs::read_dir(&logs)
+    let names = names();
+    let mut report = Report::default();
+    for name in &names {
+        read(name, commands_of, &mut report);
+    }
+    assert!(names.len() > 90, "only {} samples", names.len());
+    assert!(report.checks > 1500, "only {} checks", report.checks);
+    assert!(
+        report.wrong.is_empty(),
+        "{} of {} checks of {} samples:\n{}",
+        report.wrong.len(),
+        report.checks,
+        names.len(),
+        report.text()
+    );
+}
+
+/// The services that the reference has samples of.
+pub(crate) fn names() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(Subject::package_tests().join("files/logs"))
         .expect("the reference has sample logs")
         .filter_map(Result::ok)
         .filter(|entry| entry.path().is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
-    let (mut report, mut files) = (Report::default(), 0);
-    for name in &names {
-        if LEFT_OUT.iter().any(|(left_out, _)| left_out == name) {
-            continue;
-        }
-        files += 1;
-        let mut run = Run {
-            name,
-            logs: &logs,
-            file_options: Map::new(),
-            sets: vec![Map::new()],
-            skip: false,
-            clock: Clock::new(Timestamp::from_seconds(NOW), zone()),
-            filters: BTreeMap::new(),
-            report: &mut report,
-        };
-        run.file(name);
-    }
-    assert!(files > 90, "only {files} samples");
-    assert!(report.checks > 1500, "only {} checks", report.checks);
-    assert!(
-        report.wrong.is_empty(),
-        "{} of {} checks of {files} samples:\n{}",
-        report.wrong.len(),
-        report.checks,
-        report.wrong.join("\n")
-    );
+    names
+}
+
+/// Has the lines of one sample go through the filter of that name, as those commands make it.
+pub(crate) fn read(name: &str, commands_of: fn(&str) -> Vec<Command>, report: &mut Report) {
+    let mut run = Run {
+        name,
+        logs: &Subject::package_tests().join("files/logs"),
+        commands_of,
+        file_options: Map::new(),
+        sets: vec![Map::new()],
+        skip: false,
+        clock: Clock::new(Timestamp::from_seconds(NOW), zone()),
+        filters: BTreeMap::new(),
+        report,
+    };
+    run.file(name);
 }
 
 impl Run<'_> {
@@ -176,14 +194,10 @@ impl Run<'_> {
             };
             filter.process(entry, &self.clock, true, &mut out);
             self.report.checks += 1;
-            // What is marked as no failure is left out even where, for want of a session, it would count.
-            let counts = |found: &Found| {
-                let marked = found.captured.text("nofail").is_some_and(|text| !text.is_empty());
-                found.who != Who::Pending && !marked
-            };
             let found: Vec<Found> = out.found.into_iter().filter(counts).collect();
             if let Err(what) = check(&found, expected) {
-                self.report.wrong.push(format!("{at} {key}: {what}\n    {line}"));
+                let what = format!("{key}: {what}\n    {line}");
+                self.report.wrong.push((at.to_owned(), what));
             }
         }
     }
@@ -198,23 +212,35 @@ impl Run<'_> {
         parameters.sort();
         let key = format!("{}[{}]", self.name, parameters.join(", "));
         if !self.filters.contains_key(&key) {
-            let mode = Mode {
-                check_all: true,
-                tell_pending: true,
-                raw: true,
-                any_time: true,
-                explain: false,
-            };
-            let mut filter = Filter::new(mode, 2026);
-            for command in commands_of(&key) {
-                if let Command::SetJail { .. } = command {
-                    apply(&mut filter, &command);
-                }
-            }
+            let filter = filter_of(&(self.commands_of)(&key));
             self.filters.insert(key.clone(), filter);
         }
         key
     }
+}
+
+/// A filter that tells all it finds, whatever the time.
+pub(crate) fn filter_of(commands: &[Command]) -> Filter {
+    let mode = Mode {
+        check_all: true,
+        tell_pending: true,
+        raw: true,
+        any_time: true,
+        explain: false,
+    };
+    let mut filter = Filter::new(mode, 2026);
+    for command in commands {
+        if let Command::SetJail { .. } = command {
+            apply(&mut filter, command);
+        }
+    }
+    filter
+}
+
+/// What is marked as no failure is left out even where, for want of a session, it would count.
+pub(crate) fn counts(found: &Found) -> bool {
+    let marked = found.captured.text("nofail").is_some_and(|text| !text.is_empty());
+    found.who != Who::Pending && !marked
 }
 
 fn keyword(line: &str) -> Option<(&str, &str)> {
@@ -232,7 +258,7 @@ fn object(at: &str, json: &str) -> Map<String, Value> {
     }
 }
 
-fn check(found: &[Found], expected: &Map<String, Value>) -> Result<(), String> {
+pub(crate) fn check(found: &[Found], expected: &Map<String, Value>) -> Result<(), String> {
     let matches = expected.get("match").and_then(Value::as_bool).unwrap_or(false);
     let found = match (found, matches) {
         ([], false) => return Ok(()),
@@ -292,7 +318,7 @@ fn in_order(value: &Value) -> Value {
 }
 
 /// The moment of a local time such as `2005-03-7T01:02:03.5`.
-fn moment(text: &str) -> Timestamp {
+pub(crate) fn moment(text: &str) -> Timestamp {
     let (date, time) = text.split_once('T').expect("a date and a time");
     let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
     let number = |text: &str| text.parse::<i16>().unwrap_or_else(|_| panic!("a time: {text}"));
@@ -316,6 +342,6 @@ fn moment(text: &str) -> Timestamp {
     Timestamp::from_seconds(zoned.timestamp().as_second()).plus_micros(micros)
 }
 
-fn zone() -> TimeZone {
+pub(crate) fn zone() -> TimeZone {
     TimeZone::posix(ZONE).expect("a zone")
 }
