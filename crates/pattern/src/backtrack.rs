@@ -35,7 +35,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Searches an ASCII text by an automaton; `None` where that cannot tell.
+    /// Searches a text by an automaton; `None` where that cannot tell.
     pub(crate) fn search_tagged(&mut self, program: &Program, text: &[u8]) -> Option<bool> {
         self.steps = 0;
         self.tagged.search(program, text, &mut self.slots)

@@ -243,7 +243,6 @@ impl Pattern {
         let scratch: &mut Scratch = &mut scratch;
         if program.tagged
             && start == 0
-            && text.is_ascii()
             && let Some(matched) = scratch.search_tagged(program, text.as_bytes())
         {
             return Ok(matched.then(|| found(scratch.slots())));

@@ -1,6 +1,6 @@
 //! An automaton that knows of groups, made as texts ask for it.
 //!
-//! In: a [`Program`] whose matches begin where the text does, and ASCII text. Out: the positions of all groups that a
+//! In: a [`Program`] whose matches begin where the text does, and a text, of which it reads ASCII. Out: the positions of all groups that a
 //! backtracking search finds, in one look at each byte.
 //!
 //! A state is where all the ways stand that a backtracking search could have come by, what it tries first first, and
@@ -87,7 +87,7 @@ pub(crate) struct Tagged {
     classes: Box<Classes>,
     /// A byte of each class.
     bytes: Vec<u8>,
-    /// How long a row of the table is: the classes and two for the end of a text.
+    /// How long a row of the table is: the classes, two for the end of a text, and one for what is not ASCII.
     stride: usize,
     table: Vec<Entry>,
     turns: Vec<Turn>,
@@ -96,20 +96,24 @@ pub(crate) struct Tagged {
     /// The ways of all states.
     ways: usize,
     registers: Vec<usize>,
-    /// How far every text that comes here is the same, and where that leads, once it is known.
-    start: Option<Start>,
+    /// How far every text that comes here is the same, and where that leads.
+    start: Start,
     /// How many searches are left to others after it has become too large, before it is made anew.
     rest: u32,
 }
 
-/// A beginning that all texts have, as far as it sets no registers.
-#[derive(Clone, Copy, Debug)]
+/// A beginning that all texts have, and where it leads.
+#[derive(Clone, Debug, Default)]
 struct Start {
     length: usize,
     row: usize,
+    /// Registers with the positions that they have taken.
+    registers: Vec<(usize, usize)>,
+    /// Whether there is more to it than could be told so far.
+    is_open: bool,
 }
 
-/// The class of each byte. Those that are not ASCII have none, and do not come.
+/// The class of each byte. Those that are not ASCII have one that no step is made with.
 #[derive(Debug)]
 struct Classes([u8; 256]);
 
@@ -180,8 +184,8 @@ pub(crate) fn is_possible(program: &Program) -> bool {
 }
 
 impl Tagged {
-    /// Searches an ASCII text that the program does not exclude; whether there is a match, whose positions are in `slots` then. `None` where that would
-    /// take too many states.
+    /// Searches a text that the program does not exclude; whether there is a match, whose positions are in `slots`
+    /// then. `None` where that would take too many states, or more than ASCII.
     pub(crate) fn search(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
         if self.rest > 0 {
             self.rest -= 1;
@@ -190,30 +194,37 @@ impl Tagged {
         if self.states.is_empty() {
             self.begin(program);
         }
-        let found = self.run(program, text, slots);
-        if found.is_none() {
-            // Lines of the usual kind will need few states again. Whoever writes others cannot have it made anew
-            // with each.
-            *self = Self {
-                rest: limits::TAGGED_REST,
-                ..Self::default()
-            };
+        if self.start.is_open {
+            self.extend_start(program);
         }
-        found
+        match self.run(program, text, slots) {
+            Ok(found) => Some(found),
+            Err(GivenUp::NotAscii) => None,
+            Err(GivenUp::TooLarge) => {
+                // Lines of the usual kind will need few states again. Whoever writes others cannot have it made anew
+                // with each.
+                *self = Self {
+                    rest: limits::TAGGED_REST,
+                    ..Self::default()
+                };
+                None
+            }
+        }
     }
 
-    fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
+    fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Result<bool, GivenUp> {
         let line = text.strip_suffix(b"\n").unwrap_or(text);
-        let start = self.start.or_else(|| self.find_start(program, line));
-        let start = start.unwrap_or(Start { length: 0, row: 0 });
+        for (register, position) in &self.start.registers {
+            *self.registers.get_mut(*register).ok_or(GivenUp::TooLarge)? = *position;
+        }
         let mut walk = Walk {
-            row: start.row,
+            row: self.start.row,
             matched: None,
             is_written: false,
         };
-        let mut position = start.length;
+        let mut position = self.start.length;
         loop {
-            let rest = line.get(position..)?;
+            let rest = line.get(position..).unwrap_or_default();
             let (row, at) = self.plain_steps(walk.row, rest);
             walk.row = row;
             let Some(byte) = rest.get(at) else {
@@ -221,32 +232,43 @@ impl Tagged {
             };
             position += at;
             let class = self.classes.of(*byte);
-            let entry = *self.table.get(row + class)?;
+            let entry = self.table.get(row + class).copied().unwrap_or(UNKNOWN);
             if entry < TURNS && walk.matched.is_none() {
-                *self.registers.get_mut(register_in(entry))? = position;
+                if let Some(register) = self.registers.get_mut(register_in(entry)) {
+                    *register = position;
+                }
                 walk.row = row_in(entry);
                 position += 1;
                 continue;
             }
-            match self.turn(program, &mut walk, class, position, slots)? {
-                Next::Nowhere => return Some(self.write(&mut walk, slots)),
+            if !byte.is_ascii() {
+                return Err(GivenUp::NotAscii);
+            }
+            let next = self.turn(program, &mut walk, class, position, slots);
+            match next.ok_or(GivenUp::TooLarge)? {
+                Next::Nowhere => return Ok(self.write(&mut walk, slots)),
                 Next::Byte => position += 1,
                 Next::LineFeed => {
                     position += 1;
-                    let rest = line.get(position..)?;
-                    position += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                    let rest = line.get(position..).unwrap_or_default();
+                    let skipped = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                    if !rest.get(..skipped).is_some_and(<[u8]>::is_ascii) {
+                        return Err(GivenUp::NotAscii);
+                    }
+                    position += skipped;
                 }
             }
         }
-        let position = line.len();
         let last_line_feed = self.bytes.len();
-        if line.len() < text.len()
-            && self.turn(program, &mut walk, last_line_feed, position, slots)? == Next::Nowhere
-        {
-            return Some(self.write(&mut walk, slots));
+        if line.len() < text.len() {
+            let next = self.turn(program, &mut walk, last_line_feed, line.len(), slots);
+            if next.ok_or(GivenUp::TooLarge)? == Next::Nowhere {
+                return Ok(self.write(&mut walk, slots));
+            }
         }
-        self.turn(program, &mut walk, last_line_feed + 1, text.len(), slots)?;
-        Some(self.write(&mut walk, slots))
+        let next = self.turn(program, &mut walk, last_line_feed + 1, text.len(), slots);
+        next.ok_or(GivenUp::TooLarge)?;
+        Ok(self.write(&mut walk, slots))
     }
 
     /// Goes on from a row as long as steps do nothing else; the row then, and how many bytes that took.
@@ -262,18 +284,30 @@ impl Tagged {
         (row, rest.len())
     }
 
-    /// Where a search leads as far as all texts begin alike. To be asked before the first text, and known once a text
-    /// has come so far.
-    fn find_start(&mut self, program: &Program, line: &[u8]) -> Option<Start> {
+    /// Follows the beginning that all texts have as far as its steps are worked out.
+    fn extend_start(&mut self, program: &Program) {
+        let Start {
+            length,
+            row,
+            registers,
+            is_open,
+        } = &mut self.start;
         // What stands before a LF is never the end of the text.
-        let begin = program.prefix.split(|byte| *byte == b'\n').next()?;
-        let (row, length) = self.plain_steps(0, line.get(..begin.len())?);
-        let entry = begin.get(length).map(|byte| self.classes.of(*byte));
-        let entry = entry.and_then(|class| self.table.get(row + class));
-        if entry != Some(&UNKNOWN) {
-            self.start = Some(Start { length, row });
+        let begin = program.prefix.split(|byte| *byte == b'\n').next();
+        while let Some(byte) = begin.and_then(|begin| begin.get(*length)) {
+            let entry = self.table.get(*row + self.classes.of(*byte));
+            let entry = entry.copied().unwrap_or(UNKNOWN);
+            if entry >= TURNS {
+                *is_open = entry == UNKNOWN && byte.is_ascii();
+                return;
+            }
+            if entry >= REGISTERS {
+                registers.push((register_in(entry), *length));
+            }
+            *row = row_in(entry);
+            *length += 1;
         }
-        self.start
+        *is_open = false;
     }
 
     /// Makes the step with a symbol.
@@ -372,7 +406,12 @@ impl Tagged {
                 *place = u8::try_from(class).expect("there are 128 bytes");
             }
         }
-        self.stride = self.bytes.len() + 2;
+        let foreign = u8::try_from(self.bytes.len() + 2).expect("there are 128 bytes");
+        for place in self.classes.0.iter_mut().skip(BYTES) {
+            *place = foreign;
+        }
+        self.stride = self.bytes.len() + 3;
+        self.start.is_open = true;
         let way = Way {
             address: 0,
             taken: 0,
@@ -504,6 +543,15 @@ impl Tagged {
             None => Symbol::End,
         }
     }
+}
+
+/// Why a search is left to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenUp {
+    /// It would take too many states.
+    TooLarge,
+    /// There is more than ASCII in the text.
+    NotAscii,
 }
 
 /// How far a search has come.
@@ -898,7 +946,7 @@ mod tests {
         #[test]
         fn it_finds_what_a_backtracking_search_finds(
             source in expression(),
-            texts in prop::collection::vec("(ab|a:|a\n|)[ab1: ]{0,9}\n{0,2}[ab:]{0,3}\n?", 1..12),
+            texts in prop::collection::vec("(ab|a:|a\n|)[ab1: ]{0,9}\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
         ) {
             let Ok(ast) = parse(&source, false, false) else { return Ok(()) };
             let Ok(program) = program::compile(&ast) else { return Ok(()) };
