@@ -19,6 +19,7 @@ pub mod keeping;
 pub mod log;
 pub mod machine;
 mod methods;
+mod origins;
 mod outside;
 pub mod patterns;
 pub mod places;

@@ -30,6 +30,7 @@ use crate::judge::{Judge, Question};
 use crate::keeping::Keeping;
 use crate::log::{Level, Log, Records};
 use crate::machine;
+use crate::origins;
 use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
 use crate::runner::{Called, Employment, Job, Runner};
@@ -54,6 +55,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long after a repair of the firewall the next one waits: two programs that each undo what the other does
 /// must not do so without end and without pause.
 const REPAIR_PAUSE_MICROS: i64 = 1_000_000;
+/// How many clients at a time may wait for what a name server says.
+const SEEKERS: usize = 4;
 /// How many removals are remembered one by one.
 const MOST_REMOVALS: usize = 1000;
 
@@ -89,6 +92,8 @@ pub(crate) struct Outside {
     runners: BTreeMap<(String, String), Runner>,
     /// Actions that were told to end and may not have yet, by their jails and names.
     dismissed: BTreeMap<(String, String), JoinHandle<()>>,
+    /// Threads that find out whose networks addresses are in.
+    seekers: Vec<JoinHandle<()>>,
     /// What became of calls of clients.
     called: (Sender<Called>, Receiver<Called>),
     /// The order between the actions of each jail.
@@ -172,6 +177,7 @@ impl Outside {
             services: machine::services(),
             runners: BTreeMap::new(),
             dismissed: BTreeMap::new(),
+            seekers: Vec::new(),
             called: channel(),
             turns: BTreeMap::new(),
             served: false,
@@ -367,6 +373,34 @@ impl World for Outside {
 
     fn listen(&mut self, client: ClientId, jail: Option<String>) -> bool {
         self.control.listen(client, jail)
+    }
+
+    fn find_origins(&mut self, number: u64, status: Value) -> Result<(), Value> {
+        self.seekers.retain(|seeker| !seeker.is_finished());
+        if self.seekers.len() >= SEEKERS {
+            return Err(status);
+        }
+        let (outcomes, waker, log) = (
+            self.called.0.clone(),
+            Arc::clone(&self.waker),
+            Arc::clone(&self.log),
+        );
+        let mut described = status.clone();
+        let seek = move || {
+            if let Err(error) = origins::describe(&mut described, &origins::servers()) {
+                let text = format!("Whose networks the addresses are in could not be asked for: {error}");
+                log.write(Level::ERROR, "fail2ban.banmanager", &text);
+            }
+            let reply = Ok(described);
+            // Without a loop there is nobody to be told.
+            let _ = outcomes.send(Called { number, reply });
+            waker.wake();
+        };
+        let seeker = std::thread::Builder::new()
+            .name("f2b/origins".to_owned())
+            .spawn(seek);
+        self.seekers.push(seeker.map_err(|_| status)?);
+        Ok(())
     }
 
     fn has_listeners(&self) -> bool {

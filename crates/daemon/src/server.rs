@@ -19,6 +19,7 @@ use crate::control::{ClientId, Request};
 use crate::jails::Jails;
 use crate::log::Level;
 use crate::methods::Call;
+use crate::origins;
 use crate::patterns::Patterns;
 use crate::reload::{self, Plan};
 use crate::runner::Called;
@@ -409,6 +410,28 @@ impl<W: World> Server<W> {
                     Err(failure) => Err(failure),
                 }
             }
+            Ok(
+                command @ (Command::JailStatus { flavor: Some(_), .. }
+                | Command::Status {
+                    all: true,
+                    flavor: Some(_),
+                }),
+            ) if wants_origins(&command) => match self.execute(now, command) {
+                Ok(status) => {
+                    self.next_call += 1;
+                    match self.world.find_origins(self.next_call, status) {
+                        Ok(()) => {
+                            self.calls.insert(self.next_call, (client, value.repr()));
+                            return;
+                        }
+                        Err(mut status) => {
+                            origins::give_up(&mut status);
+                            Ok(status)
+                        }
+                    }
+                }
+                Err(failure) => Err(failure),
+            },
             Ok(Command::ServerStream(stream)) => self
                 .stream(now, Placed::all(stream, places))
                 .map(|()| Value::None),
@@ -796,6 +819,14 @@ const fn lets_logs_go(command: &Command) -> bool {
         // The end settles by itself.
         | Command::Stop => false,
     }
+}
+
+/// Whether a client wants to know whose networks the banned addresses are in.
+fn wants_origins(command: &Command) -> bool {
+    let (Command::JailStatus { flavor, .. } | Command::Status { flavor, .. }) = command else {
+        return false;
+    };
+    flavor.as_deref() == Some("cymru")
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "clamped to an hour")]

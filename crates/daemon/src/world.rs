@@ -105,6 +105,15 @@ pub trait World {
         true
     }
 
+    /// Finds out whose networks the banned addresses of a status are in, which is then added to it; that is an event
+    /// later. The status again where it cannot be found out.
+    ///
+    /// # Errors
+    /// Where nobody can be asked.
+    fn find_origins(&mut self, _number: u64, status: Value) -> Result<(), Value> {
+        Err(status)
+    }
+
     /// Whether anybody wants to be told what happens.
     fn has_listeners(&self) -> bool {
         false
