@@ -38,13 +38,13 @@ const FLUSHING: &str = "[Definition]\nactionstart = begin\nactionstop = end\nact
     actionunban = unban <ip>\nactionflush = flush\n";
 
 /// What is in front of the jails of all variants.
-const DEFAULT: &str = "[DEFAULT]\nbantime = 60\nfindtime = 120\nmaxretry = 3\nusedns = no\nenabled = true\n\
+const DEFAULT: &str = "[DEFAULT]\nbantime = 60\nfindtime = 120\nmaxretry = 3\nusedns = no\n\
     backend = polling\nlogpath = /var/log/auth.log\nport = 22\nfilter = app\nignoreself = false\n";
-const NATIVE_JAIL: &str = "[native]\n";
-const GROWING_JAIL: &str = "[growing]\nmaxretry = 2\nbantime = 30\nbantime.increment = true\n\
+const NATIVE_JAIL: &str = "[native]\nenabled = true\n";
+const GROWING_JAIL: &str = "[growing]\nenabled = true\nmaxretry = 2\nbantime = 30\nbantime.increment = true\n\
     action = nftables-allports[name=growing]\n         note\n";
 const EACH_JAIL: &str =
-    "[each]\nfilter = line\nmaxretry = 1000000\nfindtime = 900\nmaxmatches = 0\naction =\n";
+    "[each]\nenabled = true\nfilter = line\nmaxretry = 1000000\nfindtime = 900\nmaxmatches = 0\naction =\n";
 
 /// What the administrator has written in a variant.
 fn local(variant: usize) -> String {

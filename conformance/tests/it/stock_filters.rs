@@ -24,9 +24,16 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "pam-generic:23",
         "either name could be the one with blanks in it; nobody is reported",
     ),
+    ("roundcube-auth:12", TWICE_FROM),
+    ("roundcube-auth:15", TWICE_FROM),
+    ("roundcube-auth:20", TWICE_FROM),
+    ("roundcube-auth:24", TWICE_FROM),
+    ("roundcube-auth:32", TWICE_FROM),
     ("sshd:147", NAME_OR_MORE),
     ("sshd-journal:145", NAME_OR_MORE),
 ];
+
+const TWICE_FROM: &str = "the answer of the mail server may repeat the name, so that each address could be of it; nobody is reported";
 
 const NAME_OR_MORE: &str = "OpenSSH says nothing behind `ssh2` of a password, so that the name of the user would go on; nobody is reported";
 
