@@ -66,6 +66,8 @@ pub enum DatePatternError {
         pattern: String,
         /// What is wrong with it.
         detail: String,
+        /// Where the token begins that there is not, counted in characters.
+        at: Option<usize>,
     },
     /// Two patterns that print alike.
     #[error("There is already a template with name {name}")]
@@ -80,6 +82,7 @@ impl DatePatternError {
         Self::Format {
             pattern: pattern.to_owned(),
             detail: detail.into(),
+            at: None,
         }
     }
 }
@@ -105,10 +108,13 @@ impl Layout {
         } else {
             (pattern, Bounds::Word)
         };
-        let (pieces, mut name, ignore_case) = tokens(rest).map_err(|detail| DatePatternError::Format {
-            pattern: pattern.to_owned(),
-            detail,
-        })?;
+        let (pieces, mut name, ignore_case) =
+            tokens(rest).map_err(|(detail, at)| DatePatternError::Format {
+                pattern: pattern.to_owned(),
+                detail,
+                // What stands before it marks the beginning of a line.
+                at: at.map(|at| at + pattern.chars().count() - rest.chars().count()),
+            })?;
         if bounds == Bounds::LineBegin {
             name.insert_str(0, "{^LN-BEG}");
         }
@@ -390,7 +396,7 @@ fn has_own_group(pieces: &[Piece]) -> bool {
 type Tokenized = (Vec<Piece>, String, bool);
 
 /// Replaces the `%` tokens.
-fn tokens(pattern: &str) -> Result<Tokenized, String> {
+fn tokens(pattern: &str) -> Result<Tokenized, (String, Option<usize>)> {
     let mut pieces = Vec::new();
     let mut name = String::new();
     let mut ignore_case = false;
@@ -404,7 +410,7 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
         }
         let mut key = String::new();
         let Some((_, letter)) = chars.next() else {
-            return Err("incomplete format".to_owned());
+            return Err(("incomplete format".to_owned(), None));
         };
         key.push(letter);
         if letter == 'E' || letter == '(' {
@@ -416,7 +422,7 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
                 let inner = key.strip_prefix('(').and_then(|key| key.strip_suffix(")s"));
                 match inner.map(str::to_owned) {
                     Some(inner) => key = inner,
-                    None => return Err("unsupported format in parentheses".to_owned()),
+                    None => return Err(("unsupported format in parentheses".to_owned(), None)),
                 }
             }
             chars = rest;
@@ -427,7 +433,7 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
             continue;
         }
         let Some(expansion) = expand(&key) else {
-            return Err(match letter {
+            let detail = match letter {
                 // Python hands its one argument out once.
                 _ if is_used => "not enough arguments for format string".to_owned(),
                 'e' | 'E' | 'F' | 'g' => "must be real number, not dict".to_owned(),
@@ -440,7 +446,8 @@ fn tokens(pattern: &str) -> Result<Tokenized, String> {
                         at + 1
                     )
                 }
-            });
+            };
+            return Err((detail, Some(at)));
         };
         is_used = true;
         pieces.extend_from_slice(expansion.pieces);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use stockade_config::{HOLE, InspectedJail, Text, Written, nearest};
-use stockade_datetime::Detector;
+use stockade_datetime::{DatePatternError, Detector};
 use stockade_filter::{Regex, RegexError, UseDns};
 use stockade_pattern::{PatternError, TagOptions, expand_tags};
 use stockade_protocol::Value;
@@ -442,11 +442,15 @@ fn unknown(context: &Context<'_>, text: &Text, name: &str) -> Option<(String, St
     }
 }
 
-/// The place of the token whose last character has an index, counted in characters.
-fn token(text: &Text, from: usize, line: &str, index: &str) -> Option<Place> {
-    let index = index.parse::<usize>().ok()?.checked_sub(1)?;
-    let (byte, _) = line.char_indices().nth(index)?;
-    Place::of(text, from + byte, 2)
+/// The token that there is not, and its place.
+fn no_token(text: &Text, from: usize, line: &str, error: &DatePatternError) -> Option<(String, Place)> {
+    let DatePatternError::Format { at: Some(at), .. } = error else {
+        return None;
+    };
+    let (byte, _) = line.char_indices().nth(*at)?;
+    let token: String = line.get(byte..)?.chars().take(2).collect();
+    let place = Place::of(text, from + byte, token.len())?;
+    Some((format!("there is no token `{token}`"), place))
 }
 
 fn datepattern(context: &mut Context<'_>, text: &Text) {
@@ -459,10 +463,8 @@ fn datepattern(context: &mut Context<'_>, text: &Text) {
             is_good = false;
             let whole = error.to_string();
             let detail = whole.rsplit("): ").next().unwrap_or(&whole);
-            let (detail, place) = match detail.rsplit_once(" at index ") {
-                Some((detail, index)) => (detail, token(text, from, line, index).unwrap_or(place)),
-                None => (detail, place),
-            };
+            let (detail, place) =
+                no_token(text, from, line, &error).unwrap_or_else(|| (detail.to_owned(), place));
             // In a file the `%` of a token is doubled.
             let help = if line.contains('%') {
                 "the tokens are %Y, %m, %d, %H, %M, %S, %b, %z and their kin; in a file each `%` is written `%%`"
