@@ -30,3 +30,4 @@ mod stock_actions;
 mod stock_filters;
 mod takeover;
 mod tools;
+mod verify;

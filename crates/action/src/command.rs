@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use stockade_jail::Family;
 
-use crate::facts::OnlyFamily;
+use crate::facts::{OnlyFamily, Past};
 use crate::tags::{Facts, HostNames, Properties, Script, SelfReference};
 
 /// Runs scripts, one at a time.
@@ -54,6 +54,8 @@ pub struct CommandAction {
     families: [State; 3],
     /// The families in which something was started or banned, in the order of that.
     known: Vec<Option<Family>>,
+    /// How often it was, or should have been, set up again.
+    repairs: u64,
     started: BTreeSet<String>,
 }
 
@@ -79,6 +81,7 @@ impl CommandAction {
             ipv6,
             families: [state; 3],
             known: Vec::new(),
+            repairs: 0,
             started: BTreeSet::new(),
         }
     }
@@ -106,6 +109,27 @@ impl CommandAction {
         FAMILIES
             .iter()
             .any(|&family| self.has_command("actionflush", family))
+    }
+
+    /// Whether its commands ask for what is kept of earlier bans.
+    #[must_use]
+    pub fn wants_past(&self) -> bool {
+        let asks = |text: &str| Past::TAGS.iter().any(|tag| text.contains(&format!("<{tag}>")));
+        self.properties.iter().any(|(_, text)| asks(text))
+    }
+
+    /// Whether it can tell that what it has set up is gone.
+    #[must_use]
+    pub fn can_check(&self) -> bool {
+        FAMILIES
+            .iter()
+            .any(|&family| self.has_command("actioncheck", family))
+    }
+
+    /// How often it was set up again, or was tried to. A ban of before may have gone with what was there then.
+    #[must_use]
+    pub const fn repairs(&self) -> u64 {
+        self.repairs
     }
 
     /// Whether what it does for a ban is undone at the end of the ban; where not, it only reports.
@@ -346,6 +370,7 @@ impl CommandAction {
         shell: &mut dyn Shell,
     ) -> Result<(), ActionError> {
         shell.report(Trouble::Repairing);
+        self.repairs += 1;
         let repaired = if self.has_command("actionrepair", family) {
             self.run_for_family("actionrepair", family, shell)?
         } else {

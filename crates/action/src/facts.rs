@@ -15,6 +15,31 @@ pub struct BanFacts {
     pub ticket: Ticket,
     /// The jail that decided it.
     pub jail: JailFacts,
+    /// What is kept of all bans of the same id; the ban alone, where nothing is.
+    pub past: Past,
+}
+
+/// What is kept of the bans of an id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// In all jails.
+    pub everywhere: Option<Bans>,
+    /// In the jail of the ban.
+    pub here: Option<Bans>,
+}
+
+/// Bans of an id, put together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bans {
+    /// The failures of all.
+    pub failures: i64,
+    /// The newest lines.
+    pub lines: Vec<String>,
+}
+
+impl Past {
+    /// The tags that speak of it.
+    pub const TAGS: [&'static str; 4] = ["ipmatches", "ipjailmatches", "ipfailures", "ipjailfailures"];
 }
 
 /// A jail, as actions see it.
@@ -133,11 +158,15 @@ impl Facts for BanFacts {
             // Never looked up: the answer of a name server is the attacker's to choose.
             "ip-host" => "None".to_owned(),
             "fid" => ticket.id.to_string(),
-            "failures" | "ipfailures" | "ipjailfailures" => ticket.failures.to_string(),
+            "failures" => ticket.failures.to_string(),
+            "ipfailures" => failures(self.past.everywhere.as_ref(), ticket),
+            "ipjailfailures" => failures(self.past.here.as_ref(), ticket),
             "time" => ticket.time_text(),
             "bantime" => ticket.bantime_in(self.jail.bantime).seconds().to_string(),
             "bancount" => ticket.bancount.to_string(),
-            "matches" | "ipmatches" | "ipjailmatches" => lines(ticket).join("\n"),
+            "matches" => lines(ticket).join("\n"),
+            "ipmatches" => matches(self.past.everywhere.as_ref(), ticket),
+            "ipjailmatches" => matches(self.past.here.as_ref(), ticket),
             "restored" => u8::from(ticket.restored).to_string(),
             "raw-ticket" => self.raw(),
             _ => return self.jail.value(name),
@@ -209,6 +238,14 @@ impl JailFacts {
             _ => return None,
         })
     }
+}
+
+fn failures(bans: Option<&Bans>, ticket: &Ticket) -> String {
+    bans.map_or_else(|| ticket.failures.to_string(), |bans| bans.failures.to_string())
+}
+
+fn matches(bans: Option<&Bans>, ticket: &Ticket) -> String {
+    bans.map_or_else(|| lines(ticket).join("\n"), |bans| bans.lines.join("\n"))
 }
 
 fn lines(ticket: &Ticket) -> Vec<String> {
@@ -310,7 +347,14 @@ mod tests {
             found_total: 6,
             now: Timestamp::from_seconds(1_700_000_001),
         };
-        let facts = BanFacts { ticket, jail };
+        let past = Past {
+            everywhere: Some(Bans {
+                failures: 7,
+                lines: vec!["zero".to_owned(), "one".to_owned()],
+            }),
+            here: None,
+        };
+        let facts = BanFacts { ticket, jail, past };
         for (tag, value) in [
             ("ip", Some("192.0.2.31")),
             ("ip-rev", Some("31.2.0.192.")),
@@ -319,6 +363,10 @@ mod tests {
             ("time", Some("1700000000.0")),
             ("bantime", Some("600")),
             ("matches", Some("one\ntwo")),
+            ("ipmatches", Some("zero\none")),
+            ("ipfailures", Some("7")),
+            ("ipjailmatches", Some("one\ntwo")),
+            ("ipjailfailures", Some("2")),
             ("restored", Some("0")),
             ("F-USER", Some("a;b")),
             ("F-PORT", Some("")),

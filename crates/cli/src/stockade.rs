@@ -10,6 +10,7 @@ mod client;
 mod jails;
 mod table;
 mod tail;
+mod verify;
 
 use std::ffi::OsString;
 use std::fs;
@@ -30,6 +31,7 @@ use bans::{Ban, Banned, Unban};
 use client::{Client, Place, Trouble, reader};
 use jails::{Jail, Reload, Status};
 use tail::Tail;
+use verify::Verify;
 
 use crate::terminal::{self, complain, print};
 use crate::test;
@@ -70,6 +72,8 @@ enum Action {
     Reload(Reload),
     /// Shows what the jails find, ban and unban, as it happens
     Tail(Tail),
+    /// Compares the firewall with whom the jails have banned; exits with 1 where they differ
+    Verify(Verify),
     /// Finds every mistake in the configuration
     Check(Check),
     /// Says where each option of a jail comes from
@@ -223,6 +227,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Jail(jail) => jails::jail(&jail),
         Action::Reload(reload) => jails::reload(&reload),
         Action::Tail(tail) => tail::tail(tail),
+        Action::Verify(verify) => match verify::verify(&verify) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(trouble) => Err(trouble),
+        },
         Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
         Action::Test(test) => return try_on_log(test),

@@ -28,6 +28,7 @@ fn every_program_explains_itself() {
         "banned",
         "ban",
         "unban",
+        "verify",
         "jail",
         "jail list",
         "jail show",

@@ -4,14 +4,15 @@
 //!
 //! Invariant: the firewall is changed first, then the database, then the log is told; a ban is announced once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
-use stockade_action::facts::{BanFacts, JailFacts, NoBan};
-use stockade_action::nftables::{Ban, Definition, NativeFirewall};
+use stockade_action::facts::{BanFacts, JailFacts, NoBan, Past};
+use stockade_action::nftables::{Ban, Definition, NativeFirewall, Observed, SetId, Step};
 use stockade_action::tags::{HostNames, Properties};
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
@@ -39,12 +40,20 @@ const JAIL: &str = "fail2ban.jail";
 /// How long a command of an action may take unless its `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long after the begin of a ban a further failure makes one doubt that the ban is in force.
+const CHECK_AFTER_MICROS: i64 = 3_000_000;
+/// How often in a second that is looked into, in a jail.
+const MOST_CHECKS: u32 = 20;
+
 /// How long at most a firewall that has refused a change is left alone before it is tried again, in seconds.
 const LONGEST_PAUSE: i64 = 60;
 
 /// Up to how many bans end one after the other in all actions, in their order, where all end at once. Of more each
 /// action is told on its own.
 const ENDING_IN_TURN: usize = 100;
+
+/// How many differences of a kind are told of one set.
+const MOST_DIFFERENCES: usize = 1000;
 
 /// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
 const WAITING: usize = 1000;
@@ -70,6 +79,8 @@ pub(crate) struct Cell {
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
     prolongs: Vec<(Timestamp, Id)>,
+    /// The second in which it was looked last whether bans are in force, and how often.
+    looked: (i64, u32),
     /// How many restored bans the actions are still to be told of.
     untold: usize,
     /// When the firewall is tried again that has refused a change, and how long after that once more.
@@ -95,6 +106,8 @@ enum Kind {
     Commands {
         /// Whether there is one that lifts all bans.
         flushes: bool,
+        /// Whether there is one that tells whether what was set up is there.
+        checks: bool,
     },
 }
 
@@ -130,6 +143,7 @@ impl Cell {
             lines_cut: 0,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
+            looked: (0, 0),
             untold: 0,
             retry: None,
             zone,
@@ -383,6 +397,9 @@ impl Cell {
                         _ => Level::WARNING,
                     };
                     world.log(level, ACTIONS, format_args!("[{name}] {} already banned", id));
+                    if behind_micros > CHECK_AFTER_MICROS {
+                        self.look_again(world, now, &id);
+                    }
                 }
                 Effect::Prolonged { .. } => {}
                 Effect::AskedAnew(ticket) => self.keep_anew(world, &ticket),
@@ -641,6 +658,75 @@ impl Cell {
         world.keep_ban(&self.blueprint.name, ticket, of_jail, None, text);
     }
 
+    /// Somebody who is banned fails all the same: whoever can tells whether what its commands have set up is there.
+    fn look_again(&mut self, world: &mut impl World, now: Timestamp, id: &Id) {
+        let Some(ticket) = self.jail.ticket(id) else {
+            return;
+        };
+        let (second, times) = &mut self.looked;
+        if *second != now.seconds() {
+            (*second, *times) = (now.seconds(), 0);
+        }
+        *times += 1;
+        if *times > MOST_CHECKS {
+            return;
+        }
+        let jail = self.facts(now);
+        for action in &self.actions {
+            if let Kind::Commands { checks: true, .. } = action.kind {
+                let facts = BanFacts {
+                    ticket: ticket.clone(),
+                    jail: jail.clone(),
+                    past: Past::default(),
+                };
+                self.order(world, action, Job::Again(Box::new(facts)));
+            }
+        }
+    }
+
+    /// In what the firewall and the ban list differ, for each action that the daemon keeps in the firewall itself: the
+    /// action, what is wrong, and whom it is about.
+    ///
+    /// # Errors
+    /// Where the kernel cannot be asked.
+    pub(crate) fn verify(&self, world: &mut impl World, now: Timestamp) -> Result<Value, Failure> {
+        let bans = bans_of(&self.jail);
+        let mut differences = Vec::new();
+        for action in &self.actions {
+            let Kind::Native(native) = &action.kind else {
+                continue;
+            };
+            let mut tell = |what: &str, whom: &str| {
+                differences.push(Value::list([action.name.as_str(), what, whom]));
+            };
+            let mut wanted: BTreeMap<SetId, BTreeSet<(IpAddr, IpAddr)>> = BTreeMap::new();
+            for step in native.clone().adopt(now, &Observed::new(), &bans).steps {
+                if let Step::Replace(id, elements) = step {
+                    wanted.insert(id, elements.iter().map(|it| (it.first, it.last)).collect());
+                }
+            }
+            let definition = native.definition();
+            for id in SetId::ALL {
+                let wanted = wanted.remove(&id).unwrap_or_default();
+                let held = world.held(definition, id).map_err(Failure::runtime_error)?;
+                let Some(held) = held else {
+                    if !wanted.is_empty() {
+                        tell("not there, or no rule looks into it", definition.set(id));
+                    }
+                    continue;
+                };
+                let held: BTreeSet<(IpAddr, IpAddr)> = held.iter().map(|it| (it.first, it.last)).collect();
+                for range in wanted.difference(&held).take(MOST_DIFFERENCES) {
+                    tell("banned, and not in the firewall", &shown(*range));
+                }
+                for range in held.difference(&wanted).take(MOST_DIFFERENCES) {
+                    tell("in the firewall, and not banned", &shown(*range));
+                }
+            }
+        }
+        Ok(Value::List(differences))
+    }
+
     /// Lifts all bans of the jail: at once where an action can, one by one where not.
     fn flush(&mut self, world: &mut impl World, now: Timestamp, tickets: Vec<Ticket>, why: Why) {
         let name = self.blueprint.name.clone();
@@ -658,7 +744,7 @@ impl Cell {
                         format_args!("[{name}] Flush ticket(s) with {}", action.name),
                     );
                 }
-                Kind::Commands { flushes: true } => {
+                Kind::Commands { flushes: true, .. } => {
                     self.order(
                         world,
                         action,
@@ -668,7 +754,7 @@ impl Cell {
                         },
                     );
                 }
-                Kind::Commands { flushes: false } => {}
+                Kind::Commands { flushes: false, .. } => {}
             }
         }
         let verb = verb(world, why);
@@ -683,6 +769,7 @@ impl Cell {
             let ban = BanFacts {
                 ticket,
                 jail: facts.clone(),
+                past: Past::default(),
             };
             if in_turn {
                 self.end(world, &[ban]);
@@ -699,7 +786,7 @@ impl Cell {
             return;
         }
         for action in &self.actions {
-            if let Kind::Commands { flushes: false } = action.kind {
+            if let Kind::Commands { flushes: false, .. } = action.kind {
                 self.order(world, action, Job::Unban(bans.to_vec()));
             }
         }
@@ -721,6 +808,7 @@ impl Cell {
                     job(BanFacts {
                         ticket: ticket.clone(),
                         jail: jail.clone(),
+                        past: Past::default(),
                     }),
                 );
             }
@@ -902,6 +990,7 @@ impl Cell {
                 let facts = BanFacts {
                     ticket: *ticket,
                     jail: self.facts(now),
+                    past: Past::default(),
                 };
                 let command = self.jail.settings().ignorecommand.clone().unwrap_or_default();
                 world.ask_command(&self.blueprint.name, number, &command, facts);
@@ -1050,11 +1139,12 @@ impl Cell {
                 old.find_action(&action.name),
                 self.blueprint.find_action(&action.name),
             );
-            if let (Kind::Commands { flushes }, Some(after)) = (&mut action.kind, after)
+            if let (Kind::Commands { flushes, checks }, Some(after)) = (&mut action.kind, after)
                 && before != Some(after)
             {
                 let properties = properties(after);
-                *flushes = CommandAction::new(properties, HostNames::default(), true).can_flush();
+                let action_now = CommandAction::new(properties, HostNames::default(), true);
+                (*flushes, *checks) = (action_now.can_flush(), action_now.can_check());
                 self.order(world, action, adjusted(after));
             }
         }
@@ -1104,6 +1194,7 @@ impl Cell {
             let facts = BanFacts {
                 ticket,
                 jail: facts.clone(),
+                past: Past::default(),
             };
             if !self.order(world, action, Job::Ban(Box::new(facts))) {
                 // The others would be refused as well.
@@ -1114,7 +1205,7 @@ impl Cell {
 
     /// Takes an action away with all that it holds.
     fn drop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
-        if let Kind::Commands { flushes } = action.kind {
+        if let Kind::Commands { flushes, .. } = action.kind {
             let facts = self.facts(now);
             let job = if flushes {
                 Job::Flush {
@@ -1126,6 +1217,7 @@ impl Cell {
                 let bans = bans.map(|ticket| BanFacts {
                     ticket,
                     jail: facts.clone(),
+                    past: Past::default(),
                 });
                 Job::Unban(bans.collect())
             };
@@ -1224,9 +1316,9 @@ impl Cell {
             );
         }
         let action = CommandAction::new(properties, world.host_names(), world.ipv6());
-        let flushes = action.can_flush();
+        let (flushes, checks) = (action.can_flush(), action.can_check());
         world.employ(jail, &blueprint.name, action, timeout(blueprint))?;
-        Ok(Some((Kind::Commands { flushes }, false)))
+        Ok(Some((Kind::Commands { flushes, checks }, false)))
     }
 
     /// Takes the bans of before up; what comes of it is still to be told.
@@ -1327,15 +1419,7 @@ fn adopt(
     native: &mut NativeFirewall,
     jail: &Jail,
 ) -> Result<(), String> {
-    let bans: Vec<Ban> = jail
-        .bans()
-        .filter_map(|ban| {
-            Some(Ban {
-                address: target(&jail.ticket(ban.id)?)?,
-                end: ban.end,
-            })
-        })
-        .collect();
+    let bans = bans_of(jail);
     let observed = world.observed(native.definition())?;
     let batch = native.adopt(now, &observed, &bans);
     world.enforce(&batch)
@@ -1345,6 +1429,26 @@ fn adopt(
 fn prolonged(end: Timestamp) -> What {
     What::Prolonged {
         until_micros: end.micros(),
+    }
+}
+
+/// Whom the firewall is to refuse, and until when.
+fn bans_of(jail: &Jail) -> Vec<Ban> {
+    let bans = jail.bans().filter_map(|ban| {
+        Some(Ban {
+            address: target(&jail.ticket(ban.id)?)?,
+            end: ban.end,
+        })
+    });
+    bans.collect()
+}
+
+/// A range of addresses, or one.
+fn shown((first, last): (IpAddr, IpAddr)) -> String {
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
     }
 }
 

@@ -138,6 +138,27 @@ impl Firewall {
         Ok(held.into_iter().map(observed_element).collect())
     }
 
+    /// The elements of one set of an action; `None` where the set is not there, or no rule of the action looks into it.
+    ///
+    /// # Errors
+    /// Where the kernel cannot be asked.
+    pub fn held(
+        &mut self,
+        definition: &Definition,
+        id: SetId,
+    ) -> Result<Option<Vec<Element>>, FirewallError> {
+        let set = kernel_set(definition, id);
+        let standing = self.stand(definition)?;
+        let is_there = standing.sets.iter().any(|listed| listed.is(&set));
+        let rules = standing.rules_about(set.name);
+        let looks = rules.filter(|rule| rule.chain == definition.chain).count() > 0;
+        if is_there && looks {
+            self.elements(definition, id).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// Begins to listen to what other programs remove from the firewall; see [`concerns`].
     ///
     /// # Errors

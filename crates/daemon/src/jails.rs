@@ -375,6 +375,15 @@ impl Jails {
         }
     }
 
+    /// In what the firewall and the bans of a jail differ.
+    ///
+    /// # Errors
+    /// Where there is no such jail, or the kernel cannot be asked.
+    pub fn verify(&self, world: &mut impl World, now: Timestamp, name: &str) -> Result<Value, Failure> {
+        let cell = self.cell(name).ok_or_else(|| Failure::unknown_jail(name))?;
+        cell.verify(world, now)
+    }
+
     /// Someone set the clock: bans end by it, and the kernel's timeouts do not.
     pub fn clock_set(&mut self, world: &mut impl World, now: Timestamp) {
         for cell in &mut self.cells {

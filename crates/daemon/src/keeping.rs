@@ -10,9 +10,11 @@
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use stockade_action::facts::Bans;
 use stockade_datetime::Timestamp;
 use stockade_jail::{BanTime, Id, Ticket};
 use stockade_protocol::{Failure, Reply, Value};
@@ -22,6 +24,7 @@ use crate::following::Following;
 use crate::growth::{Growth, Memory, Remembered};
 use crate::log::{Level, Records};
 use crate::places::Registry;
+use crate::runner::PastAnswers;
 use crate::source::Disk;
 use crate::store::{BanRow, RestoreLimits, Store};
 use crate::world::{Event, Sources};
@@ -293,6 +296,30 @@ impl<D: Disk> Keeping<D> {
                     earlier: earlier.map(|known| known.earlier()),
                 });
             });
+    }
+
+    /// Asks what is kept of all bans of an id; the answers come once the database has time.
+    #[must_use]
+    pub fn ask_past(&self, jail: &str, id: &Id) -> PastAnswers {
+        let max_matches = self.dbmaxmatches.int().ok();
+        let max_matches = max_matches.and_then(|max| usize::try_from(max).ok()).unwrap_or(0);
+        let ask = |jail: Option<&str>| {
+            let (teller, answer) = sync_channel(1);
+            self.store
+                .ask_merged(&id.to_string(), jail, max_matches, move |data| {
+                    let bans = data.map(|data| Bans {
+                        failures: data.failures,
+                        lines: data.matches.iter().map(ToString::to_string).collect(),
+                    });
+                    // Whoever has waited long enough is gone.
+                    drop(teller.send(bans));
+                });
+            answer
+        };
+        PastAnswers {
+            everywhere: ask(None),
+            here: ask(Some(jail)),
+        }
     }
 
     /// Forgets what is kept of an id, in one jail or in all of them; of all ids where none is given.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
-use stockade_action::nftables::{Batch, Definition, Observed};
+use stockade_action::nftables::{Batch, Definition, Element, Observed, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
@@ -547,6 +547,13 @@ impl World for Outside {
         }
     }
 
+    fn held(&mut self, definition: &Definition, id: SetId) -> Result<Option<Vec<Element>>, String> {
+        match &mut self.firewall {
+            Some(firewall) => firewall.held(definition, id).map_err(|error| error.to_string()),
+            None => Ok(None),
+        }
+    }
+
     fn enforce(&mut self, batch: &Batch) -> Result<(), String> {
         match &mut self.firewall {
             Some(firewall) => firewall.apply(batch).map_err(|error| error.to_string()),
@@ -583,7 +590,8 @@ impl World for Outside {
 
     fn order(&mut self, jail: &str, name: &str, job: Job) -> bool {
         let runner = self.runners.get(&(jail.to_owned(), name.to_owned()));
-        runner.is_some_and(|runner| runner.ask(job))
+        let keeping = &self.keeping;
+        runner.is_some_and(|runner| runner.ask(job, |id| keeping.ask_past(jail, id)))
     }
 
     fn dismiss(&mut self, jail: &str, name: &str, job: Job) {

@@ -5,6 +5,7 @@
 //! Invariant: the commands of one action run one after another in the order in which they were asked for, those of
 //! several actions in turn as long as all are quick, and a slow action delays nobody but itself; see [`crate::turns`].
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,9 +13,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
-use stockade_action::facts::{BanFacts, NoBan};
+use stockade_action::facts::{BanFacts, Bans, NoBan, Past};
 use stockade_action::tags::{Facts, Properties, Script};
-use stockade_jail::Family;
+use stockade_datetime::Timestamp;
+use stockade_jail::{Family, Id};
 use stockade_protocol::{Failure, Reply, Value};
 
 use crate::log::{Level, Log, Records};
@@ -27,6 +29,11 @@ use crate::turns::{PATIENCE, PATIENCE_FOR_ENDS, PATIENCE_FOR_REPORTS, Turn, Turn
 /// behind will not catch up.
 pub const QUEUE: usize = 10_000;
 
+/// How long an action waits for what the database knows of earlier bans.
+const DATABASE_WAIT: Duration = Duration::from_secs(1);
+/// How long after it was looked whether an action's environment is there it is looked again, in seconds.
+const CHECK_PAUSE: i64 = 3;
+
 /// What an action is to do.
 #[derive(Debug, Clone)]
 pub enum Job {
@@ -36,6 +43,8 @@ pub enum Job {
     Ban(Box<BanFacts>),
     /// A ban came to last longer; told to actions that have a command for that.
     Prolong(Box<BanFacts>),
+    /// One who is banned has failed again: whether what was set up is still there, and the ban with it.
+    Again(Box<BanFacts>),
     /// Bans end, one after the other.
     Unban(Vec<BanFacts>),
     /// All bans end at once; for actions that have a command for that.
@@ -55,6 +64,29 @@ pub enum Job {
     Call(Box<Work>, NoBan, u64),
 }
 
+impl Job {
+    /// The ban that it is about, where it is about one.
+    fn ban(&mut self) -> Option<&mut BanFacts> {
+        match self {
+            Self::Ban(facts) | Self::Prolong(facts) | Self::Again(facts) => Some(facts),
+            Self::Unban(bans) => bans.first_mut(),
+            Self::Start(_)
+            | Self::Flush { .. }
+            | Self::Reload(_)
+            | Self::Stop(_)
+            | Self::Adjust(..)
+            | Self::Call(..) => None,
+        }
+    }
+}
+
+/// Notes that an id was banned after so many repairs; those before the first need no note.
+fn note_repairs(repaired: &mut BTreeMap<Id, u64>, id: &Id, repairs: u64) {
+    if repairs > 0 {
+        repaired.insert(id.clone(), repairs);
+    }
+}
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Called {
@@ -62,6 +94,26 @@ pub struct Called {
     pub number: u64,
     /// What the client is told.
     pub reply: Reply,
+}
+
+/// What is kept of the bans of an id, as soon as the database says so.
+#[derive(Debug)]
+pub struct PastAnswers {
+    /// In all jails.
+    pub(crate) everywhere: Receiver<Option<Bans>>,
+    /// In one.
+    pub(crate) here: Receiver<Option<Bans>>,
+}
+
+impl PastAnswers {
+    fn wait(self) -> Past {
+        // A database that has no time now leaves the ban alone to be told of.
+        let answer = |answer: Receiver<Option<Bans>>| answer.recv_timeout(DATABASE_WAIT).ok().flatten();
+        Past {
+            everywhere: answer(self.everywhere),
+            here: answer(self.here),
+        }
+    }
 }
 
 /// What a runner is started with.
@@ -83,7 +135,8 @@ pub struct Employment {
 #[derive(Debug)]
 pub struct Runner {
     name: String,
-    jobs: SyncSender<(Job, Turn)>,
+    jobs: SyncSender<(Job, Turn, Option<PastAnswers>)>,
+    wants_past: bool,
     turns: Turns,
     /// How long other actions wait for a ban of this one.
     patience: Duration,
@@ -110,6 +163,7 @@ impl Runner {
             mut called,
         } = employment;
         let (jobs, waiting) = sync_channel(QUEUE);
+        let wants_past = action.wants_past();
         let patience = if action.undoes() {
             PATIENCE
         } else {
@@ -138,6 +192,7 @@ impl Runner {
         Ok(Self {
             name: name.to_owned(),
             jobs,
+            wants_past,
             turns,
             patience,
             thread,
@@ -146,9 +201,22 @@ impl Runner {
 
     /// Asks for `job`; `false` where the action is too far behind to be asked for more.
     #[must_use]
-    pub fn ask(&self, job: Job) -> bool {
+    pub fn ask(&self, job: Job, ask_past: impl FnOnce(&Id) -> PastAnswers) -> bool {
         let turn = self.turn(&job);
-        match self.jobs.try_send((job, turn)) {
+        let past = match &job {
+            Job::Ban(facts) | Job::Prolong(facts) | Job::Again(facts) => Some(facts.as_ref()),
+            Job::Unban(bans) => bans.first().filter(|_| bans.len() == 1),
+            Job::Start(_)
+            | Job::Flush { .. }
+            | Job::Reload(_)
+            | Job::Stop(_)
+            | Job::Adjust(..)
+            | Job::Call(..) => None,
+        };
+        let past = past
+            .filter(|_| self.wants_past)
+            .map(|facts| ask_past(&facts.ticket.id));
+        match self.jobs.try_send((job, turn, past)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
@@ -158,13 +226,13 @@ impl Runner {
     pub fn finish(self, job: Job) -> JoinHandle<()> {
         // A full queue drains at the pace of the commands' time limits; waiting for it would hold up the rest.
         let turn = self.turn(&job);
-        let _ = self.jobs.try_send((job, turn));
+        let _ = self.jobs.try_send((job, turn, None));
         self.thread
     }
 
     fn turn(&self, job: &Job) -> Turn {
         let patience = match job {
-            Job::Ban(_) | Job::Prolong(_) | Job::Unban(_) => self.patience,
+            Job::Ban(_) | Job::Prolong(_) | Job::Again(_) | Job::Unban(_) => self.patience,
             Job::Start(_) | Job::Reload(_) | Job::Adjust(..) | Job::Call(..) => PATIENCE,
             Job::Flush { .. } | Job::Stop(_) => PATIENCE_FOR_ENDS,
         };
@@ -177,6 +245,10 @@ impl Runner {
 pub struct Worker<R> {
     action: CommandAction,
     hands: Hands<R>,
+    /// After how many repairs an id was banned, where it was after some.
+    repaired: BTreeMap<Id, u64>,
+    /// When it was looked last whether what was set up is there.
+    checked: Option<Timestamp>,
 }
 
 /// Runs scripts, and says what came of it.
@@ -210,12 +282,26 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
             timeout,
             run,
         };
-        Self { action, hands }
+        Self {
+            action,
+            hands,
+            repaired: BTreeMap::new(),
+            checked: None,
+        }
     }
 
-    fn take_all(&mut self, waiting: &Receiver<(Job, Turn)>, called: &mut dyn FnMut(Called)) {
-        while let Ok((job, mut turn)) = waiting.recv() {
+    fn take_all(
+        &mut self,
+        waiting: &Receiver<(Job, Turn, Option<PastAnswers>)>,
+        called: &mut dyn FnMut(Called),
+    ) {
+        while let Ok((mut job, mut turn, past)) = waiting.recv() {
             turn.wait();
+            if let Some(facts) = job.ban()
+                && let Some(past) = past
+            {
+                facts.past = past.wait();
+            }
             if let Some(done) = self.take(job) {
                 called(done);
             }
@@ -224,7 +310,12 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
 
     /// Does one thing; what became of it, where a client has asked for it.
     pub fn take(&mut self, job: Job) -> Option<Called> {
-        let Self { action, hands } = self;
+        let Self {
+            action,
+            hands,
+            repaired,
+            checked,
+        } = self;
         match job {
             Job::Start(facts) => {
                 let started = action.start(&facts, hands);
@@ -236,6 +327,23 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
                 if !(facts.ticket.restored && action.skips_restored()) {
                     let done = action.ban(facts.family(), &*facts, hands);
                     hands.check_ticket(done, "ban", "banning", &facts);
+                    note_repairs(repaired, &facts.ticket.id, action.repairs());
+                }
+            }
+            Job::Again(facts) => {
+                let (id, now) = (&facts.ticket.id, facts.jail.now);
+                let before = repaired.get(id).copied().unwrap_or_default();
+                if before == action.repairs() && checked.is_none_or(|at| now >= at.plus_seconds(CHECK_PAUSE))
+                {
+                    *checked = Some(now);
+                    action.look_after(false, &facts.without_ban(None), hands);
+                }
+                if before < action.repairs() && !(facts.ticket.restored && action.skips_restored()) {
+                    let text = format!("[{}] Reban {id}, action '{}'", hands.jail, hands.name);
+                    hands.log.write(Level::NOTICE, "fail2ban.actions", &text);
+                    let done = action.reban(facts.family(), &*facts, hands);
+                    hands.check_ticket(done, "reban", "banning", &facts);
+                    note_repairs(repaired, id, action.repairs());
                 }
             }
             Job::Prolong(facts) => {
@@ -244,6 +352,7 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
             }
             Job::Unban(bans) => {
                 for facts in bans {
+                    repaired.remove(&facts.ticket.id);
                     let done = action.unban(facts.family(), &facts, hands);
                     hands.check_ticket(done, "unban", "unbanning", &facts);
                 }

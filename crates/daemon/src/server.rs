@@ -344,6 +344,9 @@ impl<W: World> Server<W> {
                 arguments,
                 multi,
             } => self.set_jail(now, &jail, &property, &arguments, multi),
+            Command::GetJail { jail, property, .. } if property == "verify" => {
+                self.jails.verify(&mut self.world, now, &jail)
+            }
             Command::GetJail {
                 jail,
                 property,

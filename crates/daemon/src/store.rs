@@ -414,6 +414,26 @@ impl Store {
         })
     }
 
+    /// Like [`Store::merged`], without the wait: `reply` is called in the thread of the database.
+    ///
+    /// It is called with `None` at once where there is no database.
+    pub fn ask_merged(
+        &self,
+        id: &str,
+        jail: Option<&str>,
+        max_matches: usize,
+        reply: impl FnOnce(Option<BanData>) + Send + 'static,
+    ) {
+        let Some(open) = &self.open else {
+            return reply(None);
+        };
+        let (id, jail) = (id.to_owned(), jail.map(str::to_owned));
+        open.engine
+            .push(Task::Ask(Cell::new(Some(Box::new(move |connection| {
+                reply(merged(connection, &id, jail.as_deref(), max_matches).unwrap_or(None));
+            })))));
+    }
+
     /// Removes what ended more than `age_seconds` ago.
     pub fn purge(&self, now: Timestamp, age_seconds: i64) {
         self.push(|| Task::Purge {

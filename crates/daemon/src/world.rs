@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
-use stockade_action::nftables::{Batch, Definition, Observed};
+use stockade_action::nftables::{Batch, Definition, Element, Observed, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
@@ -187,6 +187,14 @@ pub trait World {
     /// In the kernel's words.
     fn observed(&mut self, _definition: &Definition) -> Result<Observed, String> {
         Ok(Observed::default())
+    }
+
+    /// What the kernel holds in one set of an action; `None` where it is not there, or no rule looks into it.
+    ///
+    /// # Errors
+    /// In the kernel's words.
+    fn held(&mut self, _definition: &Definition, _id: SetId) -> Result<Option<Vec<Element>>, String> {
+        Ok(None)
     }
 
     /// Changes the firewall, in one step.

@@ -225,6 +225,7 @@ fn kind(job: &Job) -> &'static str {
     match job {
         Job::Start(_) => "Start",
         Job::Ban(_) => "Ban",
+        Job::Again(_) => "Again",
         Job::Prolong(_) => "Prolong",
         Job::Unban(_) => "Unban",
         Job::Flush { .. } => "Flush",

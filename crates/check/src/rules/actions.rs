@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use stockade_action::facts::{BanFacts, JailFacts};
+use stockade_action::facts::{BanFacts, JailFacts, Past};
 use stockade_action::tags::Facts;
 use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written, nearest};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
@@ -219,6 +219,7 @@ fn is_known(tag: &str) -> bool {
             found_total: 0,
             now: Timestamp::from_seconds(0),
         },
+        past: Past::default(),
     };
     TAGS.contains(&tag) || tag.starts_with("F-") || facts.value(tag).is_some()
 }

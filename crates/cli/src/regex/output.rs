@@ -2,7 +2,7 @@
 //!
 //! In: failures, or with `-i` lines that are none. Out: lines of text in the form of the reference.
 
-use stockade_action::facts::{BanFacts, JailFacts};
+use stockade_action::facts::{BanFacts, JailFacts, Past};
 use stockade_action::tags::Facts as _;
 use stockade_daemon::machine;
 use stockade_datetime::Timestamp;
@@ -254,6 +254,7 @@ fn tag(name: &str, failure: &Failure<'_>, ticket: &Ticket) -> Result<Option<Stri
                 found_total: 0,
                 now: ticket.time,
             },
+            past: Past::default(),
         }
         .value(name),
     })
