@@ -22,7 +22,7 @@ use crate::{arrows, clean_room, licences, process, setup};
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 /// How long one test program may take; the longest one waits for bans to end.
-const TEST_LIMIT: Duration = Duration::from_secs(600);
+const TEST_LIMIT: Duration = Duration::from_secs(1500);
 
 /// The crate whose tests compare with the reference, and run end to end.
 const CONFORMANCE: &str = "conformance";
