@@ -181,7 +181,7 @@ fn nobody_can_have_another_banned_by_what_he_sends() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The filters of our own that have a log.
+/// The filters of our own; with `STOCKADE_FILTER` in the environment only that one.
 fn names() -> Vec<String> {
     let only = std::env::var("STOCKADE_FILTER").ok();
     let mut names: Vec<String> = fs::read_dir(own_configuration().join("filter.d"))
