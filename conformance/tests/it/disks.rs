@@ -7,9 +7,7 @@ use std::process::Command;
 
 use stockade_conformance::{Subject, can_make_machines, run, spawn, until, within};
 
-use crate::stage::{PATIENCE, Stage};
-
-const FILTER: &str = "[Definition]\nfailregex = ^ login from <HOST> failed$\ndatepattern = ^EPOCH\n";
+use crate::stage::{FILTER, PATIENCE, Stage};
 
 const JAILS: &str = "\
 [DEFAULT]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use stockade_conformance::{Subject, has_reference, run, skip, within};
 
 use crate::random::{Random, seeds};
-use crate::stage::{PATIENCE, Server, Stage};
+use crate::stage::{FILTER, PATIENCE, Server, Stage};
 
 /// The seeds that are lived through unless others are asked for, and how many jails and steps each has.
 const SEEDS: Range<u64> = 0..1;
@@ -27,8 +27,6 @@ const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// How long both may take until they agree.
 const SETTLED: Duration = Duration::from_secs(60);
-
-const FILTER: &str = "[Definition]\nfailregex = ^ login from <HOST> failed$\ndatepattern = ^EPOCH\n";
 
 const DEFAULT: &str = "\
 [DEFAULT]

@@ -10,7 +10,7 @@
 use stockade_conformance::{Subject, has_reference};
 use stockade_protocol::{Answer, Value};
 
-use crate::commands::Connection;
+use crate::commands::{Connection, stage};
 use crate::stage::Stage;
 
 /// Requests that belong together, under the words that tell them from the others.
@@ -329,26 +329,6 @@ fn here(stage: &Stage, value: &Value) -> Value {
         | Value::Set(_)
         | Value::Exception(_) => value.clone(),
     }
-}
-
-fn stage() -> Stage {
-    let jails = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 5\nusedns = no\n\
-        enabled = true\nfilter = simple\n[one]\nlogpath = DIR/one.log\naction = note[port=22]\n\
-        [two]\nlogpath = DIR/two.log\n";
-    Stage::new(&[
-        ("jail.conf", jails),
-        (
-            "filter.d/simple.conf",
-            "[Definition]\nfailregex = ^login from <HOST> failed$\nignoreregex =\n",
-        ),
-        (
-            "action.d/note.conf",
-            "[Definition]\nactionban = true <ip>\nactionunban = true\n[Init]\nport = 80\n",
-        ),
-        ("one.log", ""),
-        ("two.log", ""),
-        ("three.log", ""),
-    ])
 }
 
 /// A list of words, the last of which are of any type.

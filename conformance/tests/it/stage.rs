@@ -11,6 +11,10 @@ use std::time::Duration;
 use stockade_conformance::{Ran, Running, Subject, run, run_with, spawn_with, until, within};
 use tempfile::TempDir;
 
+/// A filter whose lines have their time in seconds since 1970.
+pub(crate) const FILTER: &str =
+    "[Definition]\nfailregex = ^ login from <HOST> failed$\ndatepattern = ^EPOCH\n";
+
 /// How long anything may take that should take less than a second, on a machine busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -3,16 +3,19 @@
 //! The annotations of `config/tests/*.log` are explained in `config/tests/README.md`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use stockade_conformance::has_reference;
+use stockade_conformance::{Subject, has_reference, run};
 use stockade_datetime::{Clock, Timestamp};
 use stockade_filter::{Entry, Filter, Found, Output};
 
+use crate::configuration::copy;
 use crate::filters::{own_commands_of, own_configuration};
 use crate::samples::{self, NOW, Report, check, counts, filter_of, zone};
+use crate::stage::PATIENCE;
 
 /// Lines of the reference's samples of which our filters say something else, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -97,6 +100,37 @@ impl Kind {
             Self::Hex => text.replace('\\', "\\x5C").replace('"', "\\x22"),
         }
     }
+}
+
+#[test]
+fn the_reference_accepts_our_configuration_with_every_jail() {
+    if !has_reference() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    copy(&own_configuration(), directory.path());
+    let log = directory.path().join("some.log");
+    fs::write(&log, "").expect("a directory of our own");
+    let jails =
+        fs::read_to_string(directory.path().join("jail.conf")).expect("it is part of the configuration");
+    let mut local = "[DEFAULT]\nenabled = true\n".to_owned();
+    let names = jails
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    let names: Vec<&str> = names
+        .filter(|name| !["DEFAULT", "INCLUDES"].contains(name))
+        .collect();
+    assert!(names.len() > 90, "{names:?}");
+    for name in names {
+        write!(local, "[{name}]\nlogpath = {}\n", log.display()).expect("a text takes what it is given");
+    }
+    fs::write(directory.path().join("jail.local"), local).expect("a directory of our own");
+    let said = run(
+        Subject::Reference.client(Some(directory.path())).arg("-t"),
+        PATIENCE,
+    )
+    .expect("the client runs");
+    assert!(said.contains("OK: configuration test is successful"), "{said}");
 }
 
 #[test]

@@ -640,7 +640,7 @@ impl Cell {
         self.order_all(world, now, |facts| Job::Ban(Box::new(facts)), ticket);
     }
 
-    /// Has the database know of a ban that was asked for anew, which else it would not outlast a restart as asked.
+    /// Keeps a ban that was asked for anew in the database, so that it outlasts a restart on the terms asked for.
     fn keep_anew(&self, world: &mut impl World, ticket: &Ticket) {
         if world.observes() {
             return;

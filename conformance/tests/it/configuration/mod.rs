@@ -100,7 +100,7 @@ fn difference(theirs: &Ran, ours: &Ran) -> Vec<String> {
 }
 
 /// Copies a directory with everything in it.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory of our own");
     for entry in fs::read_dir(from).expect("it is a directory") {
         let entry = entry.expect("it can be listed");

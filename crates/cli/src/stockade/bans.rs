@@ -234,19 +234,11 @@ impl InForce {
 
 pub(super) fn banned(banned: &Banned) -> Result<(), Trouble> {
     let mut client = Client::connect(&banned.place)?;
-    let jails = match &banned.jail {
-        Some(jail) => vec![jail.clone()],
-        None => client.jails()?,
-    };
-    let mut bans = Vec::new();
-    for jail in jails {
-        let list = client.ask(&Command::GetJail {
-            jail: jail.clone(),
-            property: "banip".to_owned(),
-            arguments: vec!["--with-time".into()],
-        })?;
-        let lines = list.items().unwrap_or_default().iter().filter_map(Value::as_str);
-        bans.extend(lines.filter_map(|line| InForce::read(&jail, line)));
+    let lists = client.of_each_jail(banned.jail.as_deref(), "banip", &["--with-time".into()])?;
+    let mut bans: Vec<InForce> = Vec::new();
+    for (jail, lines) in &lists {
+        let lines = lines.iter().filter_map(Value::as_str);
+        bans.extend(lines.filter_map(|line| InForce::read(jail, line)));
     }
     if banned.json {
         let bans: Vec<_> = bans

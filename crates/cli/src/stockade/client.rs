@@ -191,6 +191,29 @@ impl Client {
         let jails = list.unwrap_or_default().split(',').map(str::trim);
         Ok(jails.filter(|jail| !jail.is_empty()).map(str::to_owned).collect())
     }
+
+    /// What `get JAIL PROPERTY` lists, of one jail or of each, with the jail's name.
+    pub(super) fn of_each_jail(
+        &mut self,
+        jail: Option<&str>,
+        property: &str,
+        arguments: &[Value],
+    ) -> Result<Vec<(String, Vec<Value>)>, Trouble> {
+        let jails = match jail {
+            Some(jail) => vec![jail.to_owned()],
+            None => self.jails()?,
+        };
+        let mut lists = Vec::new();
+        for jail in jails {
+            let list = self.ask(&Command::GetJail {
+                jail: jail.clone(),
+                property: property.to_owned(),
+                arguments: arguments.to_vec(),
+            })?;
+            lists.push((jail, list.items().unwrap_or_default().to_vec()));
+        }
+        Ok(lists)
+    }
 }
 
 pub(super) fn reader<'a>(files: &'a ConfigurationFiles, directory: Option<&str>) -> Reader<'a> {

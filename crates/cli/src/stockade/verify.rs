@@ -4,7 +4,7 @@
 
 use clap::Args;
 use serde_json::json;
-use stockade_protocol::{Command, Value};
+use stockade_protocol::Value;
 
 use super::client::{Client, Place, Trouble};
 use super::table::Table;
@@ -33,24 +33,11 @@ struct Difference {
 /// Whether the firewall is as it should be.
 pub(super) fn verify(verify: &Verify) -> Result<bool, Trouble> {
     let mut client = Client::connect(&verify.place)?;
-    let jails = match &verify.jail {
-        Some(jail) => vec![jail.clone()],
-        None => client.jails()?,
-    };
-    let mut differences = Vec::new();
-    for jail in jails {
-        let list = client.ask(&Command::GetJail {
-            jail: jail.clone(),
-            property: "verify".to_owned(),
-            arguments: Vec::new(),
-        })?;
-        differences.extend(
-            list.items()
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|line| read(&jail, line)),
-        );
-    }
+    let lists = client.of_each_jail(verify.jail.as_deref(), "verify", &[])?;
+    let differences: Vec<Difference> = lists
+        .iter()
+        .flat_map(|(jail, lines)| lines.iter().filter_map(|line| read(jail, line)))
+        .collect();
     let agrees = differences.is_empty();
     if verify.json {
         let differences: Vec<_> = differences
