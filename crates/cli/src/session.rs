@@ -116,6 +116,12 @@ impl Session<'_> {
         self.is_alive(Some(SIGN_OF_LIFE)).unwrap_or(false)
     }
 
+    /// Whether somebody listens on the socket, though it may be one that is about to end and answers nothing.
+    fn is_somebody_there(&self) -> bool {
+        let connection = Connection::open(&self.early.socket, Some(SIGN_OF_LIFE));
+        matches!(connection, Ok(_) | Err(ConnectionError::TimedOut))
+    }
+
     fn ping(&self, words: &[String], seconds: Option<&str>) -> bool {
         let timeout = match seconds.map(|seconds| Value::from(seconds).float()).transpose() {
             Ok(seconds) => seconds.and_then(duration),
@@ -177,7 +183,7 @@ impl Session<'_> {
         // Without a daemon there is nothing to stop, and it is started all the same.
         self.send(&Command::Stop.to_value(), None);
         let deadline = Instant::now() + self.patience();
-        while self.gives_sign_of_life() {
+        while self.is_somebody_there() {
             if Instant::now() >= deadline {
                 self.error("Could not stop server: it still answers");
                 return false;

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +38,16 @@ pub enum InstanceError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+/// What a daemon has in the file system while it runs. It is removed when this is dropped; what another daemon has put
+/// there meanwhile stays. As long as the daemon still listens then, its socket is not taken for a dead one, and no other
+/// file has its inode.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The control socket, by its device and inode.
+    socket: Option<(PathBuf, (u64, u64))>,
+    pidfile: Option<PathBuf>,
 }
 
 /// Binds the control socket at `path`, clearing a dead one away; says whether it did.
@@ -91,11 +101,55 @@ fn turn(path: &Path) -> Option<fs::File> {
     None
 }
 
-/// Writes the process id to `path`; what a dead daemon left there is overwritten.
-///
-/// # Errors
-/// Where the file cannot be written.
-pub fn write_pid(path: &Path) -> Result<(), InstanceError> {
+impl Place {
+    /// The place of a daemon that has claimed the socket at `path`.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let socket = identity(path).map(|identity| (path.to_owned(), identity));
+        let pidfile = None;
+        Self { socket, pidfile }
+    }
+
+    /// Writes the process id to `path`; what a dead daemon left there is overwritten.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write_pid(&mut self, path: &Path) -> Result<(), InstanceError> {
+        write_pid(path)?;
+        self.pidfile = Some(path.to_owned());
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A daemon that comes after this one may be about to take the place, or have done so. What is gone already was
+        // removed by someone who wanted it so.
+        let _turn = self.socket.as_ref().map(|(path, _)| turn(path));
+        if let Some((socket, known)) = self.socket.take()
+            && identity(&socket) == Some(known)
+        {
+            let _ = fs::remove_file(socket);
+        }
+        if let Some(pidfile) = self.pidfile.take()
+            && fs::read_to_string(&pidfile).is_ok_and(|text| text == pid_line())
+        {
+            let _ = fs::remove_file(pidfile);
+        }
+    }
+}
+
+/// What tells a file from another one that has its name later.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+fn pid_line() -> String {
+    format!("{}\n", std::process::id())
+}
+
+fn write_pid(path: &Path) -> Result<(), InstanceError> {
     let unusable = |source| InstanceError::Unusable {
         path: path.to_owned(),
         what: "written",
@@ -110,7 +164,7 @@ pub fn write_pid(path: &Path) -> Result<(), InstanceError> {
         .mode(0o600)
         .open(path)
         .map_err(unusable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unusable)
+    file.write_all(pid_line().as_bytes()).map_err(unusable)
 }
 
 /// Creates the directory that `path` is to stand in, one level deep.
@@ -168,6 +222,32 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_that_ends_removes_what_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, pidfile) = (dir.path().join("control.sock"), dir.path().join("pid"));
+        let begin = || {
+            let (listener, _) = claim_socket(&path).unwrap();
+            let mut place = Place::of(&path);
+            place.write_pid(&pidfile).unwrap();
+            (listener, place)
+        };
+        let (listener, place) = begin();
+        drop(place);
+        assert!(!path.exists() && !pidfile.exists());
+        drop(listener);
+
+        let (_listener, place) = begin();
+        fs::remove_file(&path).unwrap();
+        let (_next, _place) = begin();
+        fs::write(&pidfile, "1\n").unwrap();
+        drop(place);
+        assert!(
+            UnixStream::connect(&path).is_ok() && pidfile.exists(),
+            "they are those of the next daemon"
+        );
+    }
+
+    #[test]
     fn what_is_no_socket_is_never_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
@@ -182,9 +262,6 @@ mod tests {
         let path = dir.path().join("stockade.pid");
         fs::write(&path, "999999999 and more\n").unwrap();
         write_pid(&path).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            format!("{}\n", std::process::id())
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), pid_line());
     }
 }

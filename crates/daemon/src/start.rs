@@ -20,7 +20,7 @@ use stockade_sys::nftables as kernel;
 use crate::PRODUCT;
 use crate::activation;
 use crate::firewall::{Firewall, FirewallError};
-use crate::instance::{self, InstanceError};
+use crate::instance::{self, InstanceError, Place};
 use crate::log::{Level, Log, TargetError, UnknownLevel};
 use crate::outside::Outside;
 use crate::server::{Placed, Server};
@@ -116,10 +116,11 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
             instance::claim_socket(&start.socket)?
         }
     };
-    let mut place = Place {
-        // What was given belongs to whoever gave it.
-        socket: (!is_given).then(|| start.socket.clone()),
-        pidfile: None,
+    // What was given belongs to whoever gave it.
+    let mut place = if is_given {
+        Place::default()
+    } else {
+        Place::of(&start.socket)
     };
     log.write(
         Level::INFO,
@@ -148,8 +149,7 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         );
         log.write(Level::INFO, SERVER, &text);
     }
-    instance::write_pid(&start.pidfile)?;
-    place.pidfile = Some(start.pidfile.clone());
+    place.write_pid(&start.pidfile)?;
     let (firewall, observes) = open_firewall(&log, start.observe);
     let zone = local_zone();
     let outside = Outside::open(Arc::clone(&log), listener, firewall, observes, zone.clone())
@@ -169,27 +169,11 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         return Err(StartError::Configuration(reason));
     }
     ready();
-    drop(server.run());
+    let world = server.run();
+    // As long as the world is there nobody else can take the place, for there is somebody at the socket.
     drop(place);
+    drop(world);
     Ok(())
-}
-
-/// What is removed when the daemon ends.
-struct Place {
-    socket: Option<PathBuf>,
-    pidfile: Option<PathBuf>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What is gone already was removed by someone who wanted it so.
-        if let Some(socket) = self.socket.take() {
-            let _ = fs::remove_file(socket);
-        }
-        if let Some(pidfile) = self.pidfile.take() {
-            let _ = fs::remove_file(pidfile);
-        }
-    }
 }
 
 fn open_log(start: &Start) -> Result<Arc<Log>, StartError> {

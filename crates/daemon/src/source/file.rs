@@ -250,7 +250,8 @@ impl<D: Disk> Files<D> {
                         .map_or(0, |stored| options.line_break.align(stored.offset));
                     added.position.offset = from;
                     let first = first_line_since(&open.file, from, end, options.line_break, *since, date)?;
-                    Reader::new(reader, first, false)
+                    // What comes after the end is being written now.
+                    Reader::new(reader, first, first >= end)
                 }
             };
             if matches!(start, Start::Tail) {

@@ -151,6 +151,16 @@ fn rotation_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn what_comes_after_the_end_is_being_written_now() {
+    let mut place = Place::new();
+    place.append("log", "");
+    place.follow(ONE, "log");
+    // Before anything was read.
+    place.append("log", "one\n");
+    assert_eq!(place.read(), ["1 in operation", "1 one"]);
+}
+
+#[test]
 fn directories_come_and_go() {
     let mut place = Place::new();
     place.follow(ONE, "a/b/c/log");
