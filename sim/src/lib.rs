@@ -58,6 +58,8 @@ const CRASH: u64 = 200;
 const STOP: u64 = 300;
 /// Once in how many events everybody waits until all is done.
 const CALM: u64 = 25;
+/// How long the daemon may take until it tries a ban again that has failed, in microseconds.
+const RETRY: u64 = 400_000_000;
 /// How many turns what is under way may take at most.
 const TURNS: usize = 2000;
 
@@ -140,13 +142,20 @@ fn start(machine: &Rc<RefCell<Machine>>) -> Result<Server<SimulatedWorld>, Strin
 
 /// Lets what is under way come to its end, and some seconds pass.
 fn calm(server: &mut Server<SimulatedWorld>, machine: &RefCell<Machine>) -> Result<(), String> {
+    let settles;
     let (is_slow, is_failing) = {
         let mut machine = machine.borrow_mut();
         let is_long = machine.kernel.has_refused() && machine.chance.one_in(3);
         if is_long {
             machine.kernel.is_stubborn = false;
         }
-        let pause = if is_long { PATIENCE } else { 3_000_000 };
+        let has_failed = std::mem::take(&mut lock(&machine.wall).has_failed);
+        let pause = match (has_failed && machine.chance.one_in(3), is_long) {
+            (true, _) => RETRY,
+            (false, true) => PATIENCE,
+            (false, false) => 3_000_000,
+        };
+        settles = pause == RETRY;
         machine.until = machine.up.saturating_add(pause);
         let is_failing = std::mem::take(&mut lock(&machine.wall).is_failing);
         (std::mem::take(&mut machine.is_slow), is_failing)
@@ -163,6 +172,13 @@ fn calm(server: &mut Server<SimulatedWorld>, machine: &RefCell<Machine>) -> Resu
     }
     machine.borrow_mut().read_records();
     check(server, machine)?;
+    if settles
+        && let Some(name) = [NATIVE, GROWING]
+            .iter()
+            .find(|name| !server.jails().is_settled(name))
+    {
+        return Err(format!("[{name}] a ban that failed was not tried again"));
+    }
     let mut machine = machine.borrow_mut();
     let missed = machine.logs.missed(machine.up);
     if !missed.is_empty() {
@@ -218,7 +234,7 @@ fn check(server: &mut Server<SimulatedWorld>, machine: &RefCell<Machine>) -> Res
                 ));
             }
         }
-        if is_commanded {
+        if is_commanded && server.jails().is_settled(name) {
             let wall = lock(&machine.wall);
             // What a killed daemon left of an action that is configured no more nobody takes away.
             let actions = server

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_action::tags::Script;
+use stockade_daemon::runner::Run;
 
 use crate::chance::Chance;
 
@@ -12,12 +13,12 @@ use crate::chance::Chance;
 #[derive(Debug)]
 pub(crate) struct Wall {
     sets: BTreeMap<(String, String), BTreeSet<String>>,
-    /// Actions whose commands have failed since they were started: nobody can rely on what they hold.
+    /// Actions that have failed to lift bans since they were started: nobody can rely on what they hold.
     impaired: BTreeSet<(String, String)>,
-    /// Actions that were asked for more than they could take since they were employed.
-    overtaxed: BTreeSet<(String, String)>,
     /// Whether commands fail now and then.
     pub(crate) is_failing: bool,
+    /// Whether one has failed since this was last looked at.
+    pub(crate) has_failed: bool,
     chance: Chance,
 }
 
@@ -26,23 +27,27 @@ impl Wall {
         Self {
             sets: BTreeMap::new(),
             impaired: BTreeSet::new(),
-            overtaxed: BTreeSet::new(),
             is_failing: false,
+            has_failed: false,
             chance,
         }
     }
 
     /// Runs a command.
-    pub(crate) fn run(&mut self, jail: &str, name: &str, script: &Script) -> bool {
+    pub(crate) fn run(&mut self, jail: &str, name: &str, script: &Script) -> Run {
         let key = (jail.to_owned(), name.to_owned());
-        if self.is_failing && self.chance.one_in(2) {
-            self.impaired.insert(key);
-            return false;
-        }
         let mut words = script.text.split_whitespace();
         let command = words.next().unwrap_or_default();
         let id = words.next().unwrap_or_default().to_owned();
-        match command {
+        if self.is_failing && self.chance.one_in(2) {
+            // A ban that fails is tried again, and with it a start that failed, which leaves what was there before.
+            if matches!(command, "begin" | "unban" | "flush" | "end") {
+                self.impaired.insert(key);
+            }
+            self.has_failed = true;
+            return Run::ended(1);
+        }
+        let done = match command {
             "begin" => {
                 self.impaired.remove(&key);
                 self.sets.insert(key, BTreeSet::new());
@@ -54,23 +59,12 @@ impl Wall {
             "unban" => self.sets.get_mut(&key).map(|set| set.remove(&id)).is_some(),
             "prolong" => self.sets.get(&key).is_some_and(|set| set.contains(&id)),
             _ => false,
-        }
-    }
-
-    /// A command was given up before it ran.
-    pub(crate) fn overtax(&mut self, jail: &str, name: &str) {
-        self.overtaxed.insert((jail.to_owned(), name.to_owned()));
-    }
-
-    /// An action is employed, and will begin anew.
-    pub(crate) fn employ(&mut self, jail: &str, name: &str) {
-        self.overtaxed.remove(&(jail.to_owned(), name.to_owned()));
+        };
+        Run::ended(i32::from(!done))
     }
 
     /// Who is refused by each action that can be relied upon.
     pub(crate) fn refused(&self) -> impl Iterator<Item = (&(String, String), &BTreeSet<String>)> {
-        let relied_on =
-            |key: &(String, String)| !self.impaired.contains(key) && !self.overtaxed.contains(key);
-        self.sets.iter().filter(move |(key, _)| relied_on(key))
+        self.sets.iter().filter(|(key, _)| !self.impaired.contains(key))
     }
 }

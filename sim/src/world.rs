@@ -21,7 +21,7 @@ use stockade_daemon::growth::Growth;
 use stockade_daemon::keeping::Keeping;
 use stockade_daemon::log::{Level, Records};
 use stockade_daemon::places::Registry;
-use stockade_daemon::runner::{Job, Worker};
+use stockade_daemon::runner::{Job, News, Run, Worker};
 use stockade_daemon::store::{RestoreLimits, Store};
 use stockade_daemon::world::{Event, Sources, World};
 use stockade_datetime::Timestamp;
@@ -37,7 +37,7 @@ const ROUNDS: usize = 200;
 /// With how many events waiting nothing more is read.
 const BACKLOG: usize = 8;
 
-/// What may wait for one action here; few, so that it happens.
+/// How many bans may wait for one action here; few, so that it happens.
 const QUEUE: usize = 60;
 
 /// What the daemon sees of the machine.
@@ -46,18 +46,20 @@ pub(crate) struct SimulatedWorld {
     services: Services,
     pub(crate) keeping: Keeping<SimulatedDisk>,
     runners: BTreeMap<(String, String), Runner>,
+    /// What they tell.
+    news: VecDeque<News>,
     /// Whether the last turn was a client's.
     served: bool,
 }
 
 /// An action at work, and those of the same name that have not ended yet.
 struct Runner {
-    workers: VecDeque<(Worker<Run>, VecDeque<Job>)>,
+    workers: VecDeque<(Worker<Command>, VecDeque<Job>)>,
     /// Whether the last one was told to end.
     is_dismissed: bool,
 }
 
-type Run = Box<dyn FnMut(&Script, Duration) -> bool>;
+type Command = Box<dyn FnMut(&Script, Duration) -> Run>;
 
 impl SimulatedWorld {
     pub(crate) fn new(machine: Rc<RefCell<Machine>>) -> Self {
@@ -78,6 +80,7 @@ impl SimulatedWorld {
             services: Services::default(),
             keeping,
             runners: BTreeMap::new(),
+            news: VecDeque::new(),
             served: false,
         }
     }
@@ -91,11 +94,13 @@ impl SimulatedWorld {
             && self.keeping.is_quiet()
     }
 
-    /// Whether no command waits.
+    /// Whether no command waits, nor news of one.
     pub(crate) fn is_commanded(&self) -> bool {
-        self.runners
-            .values()
-            .all(|runner| !runner.is_dismissed && runner.workers.iter().all(|(_, jobs)| jobs.is_empty()))
+        self.news.is_empty()
+            && self
+                .runners
+                .values()
+                .all(|runner| !runner.is_dismissed && runner.workers.iter().all(|(_, jobs)| jobs.is_empty()))
     }
 
     /// Some of the commands that wait have their turn.
@@ -107,7 +112,7 @@ impl SimulatedWorld {
                     break;
                 };
                 match jobs.pop_front() {
-                    Some(job) => drop(worker.take(job)),
+                    Some(job) => self.news.extend(worker.take(job)),
                     None if runner.workers.len() > 1 || runner.is_dismissed => {
                         drop(runner.workers.pop_front());
                     }
@@ -126,6 +131,9 @@ impl SimulatedWorld {
         }
         if std::mem::take(&mut machine.clock_was_set) {
             return Some(Event::ClockSet);
+        }
+        if let Some(news) = self.news.pop_front() {
+            return Some(Event::from(news));
         }
         if !self.served
             && let Some((client, request)) = machine.requests.pop_front()
@@ -255,8 +263,7 @@ impl World for SimulatedWorld {
     ) -> Result<(), String> {
         let machine = self.machine.borrow();
         let (wall, key) = (Arc::clone(&machine.wall), (jail.to_owned(), name.to_owned()));
-        lock(&wall).employ(jail, name);
-        let run: Run = {
+        let run: Command = {
             let (jail, name) = key.clone();
             Box::new(move |script, _| lock(&wall).run(&jail, &name, script))
         };
@@ -281,8 +288,8 @@ impl World for SimulatedWorld {
     fn order(&mut self, jail: &str, name: &str, job: Job) -> bool {
         let runner = self.runners.get_mut(&(jail.to_owned(), name.to_owned()));
         let jobs = runner.and_then(|runner| Some(&mut runner.workers.back_mut()?.1));
-        let Some(jobs) = jobs.filter(|jobs| jobs.len() < QUEUE) else {
-            lock(&self.machine.borrow().wall).overtax(jail, name);
+        let has_room = |jobs: &&mut VecDeque<Job>| jobs.len() < QUEUE || !job.can_be_refused();
+        let Some(jobs) = jobs.filter(has_room) else {
             return false;
         };
         jobs.push_back(job);

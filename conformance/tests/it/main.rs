@@ -26,6 +26,7 @@ mod signals;
 mod socket;
 mod stage;
 mod standing;
+mod states;
 mod stock_actions;
 mod stock_filters;
 mod takeover;

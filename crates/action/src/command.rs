@@ -178,6 +178,23 @@ impl CommandAction {
         self.ban_with("actionban", family, facts, shell)
     }
 
+    /// Bans whom an attempt before has not banned. Where nothing was ever set up, since that failed as well, it is
+    /// set up first: without it no ban could succeed.
+    ///
+    /// # Errors
+    /// As [`Self::ban`].
+    pub fn ban_after_failure(
+        &mut self,
+        family: Option<Family>,
+        facts: &dyn Facts,
+        shell: &mut dyn Shell,
+    ) -> Result<(), ActionError> {
+        if self.known.is_empty() {
+            self.start(&facts.without_ban(None), shell)?;
+        }
+        self.ban(family, facts, shell)
+    }
+
     /// Bans again after a repair: `actionreban` where there is one.
     ///
     /// # Errors

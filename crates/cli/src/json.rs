@@ -6,11 +6,6 @@
 use serde_json::{Map, Value as Json, json};
 use stockade_protocol::Value;
 
-/// The JSON of a status, over several lines.
-pub(crate) fn status(value: &Value) -> String {
-    format!("{:#}", convert(value))
-}
-
 /// A value as JSON: pairs are objects, bytes and errors their text.
 pub(crate) fn convert(value: &Value) -> Json {
     match value {

@@ -8,6 +8,7 @@
 mod bans;
 mod client;
 mod jails;
+mod standings;
 mod table;
 mod tail;
 mod verify;

@@ -47,12 +47,40 @@ fn answer(words: &Value) -> Answer {
             "192.0.2.1 \t2026-11-21 23:29:28 + 600 = 2026-11-21 23:39:28",
             "2001:db8::/64 \t2026-11-21 23:30:00 + -1 = 9999-12-31 23:59:59",
         ]),
+        "get one standings" => Value::List(vec![standings()]),
         "stop" => Value::None,
         line if line.starts_with("reload") => "OK".into(),
         line if line.starts_with("echo") => Value::List(words.items().unwrap()[1..].to_vec()),
         _ => "pong".into(),
     };
     Ok(value).into()
+}
+
+/// What an action has made of the bans of the jail.
+fn standings() -> Value {
+    let dict = |pairs: Vec<(&str, Value)>| {
+        Value::Dict(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        )
+    };
+    let ban = dict(vec![
+        ("id", "2001:db8::/64".into()),
+        ("state", "failed".into()),
+        ("failures", 2.into()),
+        ("how", "returned 3".into()),
+        ("status", 3.into()),
+        ("stderr", "no such chain".into()),
+        ("again", 1_795_303_800.into()),
+    ]);
+    dict(vec![
+        ("action", "wall".into()),
+        ("failed", 1.into()),
+        ("pending", 0.into()),
+        ("bans", Value::List(vec![ban])),
+    ])
 }
 
 /// A daemon, and what it was told.
@@ -346,13 +374,14 @@ fn stockade_says_what_it_did() {
     let daemon = Daemon::start();
     let path = daemon.path().to_str().unwrap().to_owned();
     let socket = format!("{path}/sock");
-    let tree =
-        "Status for the jail: one\n`- Actions\n   |- Currently banned:\t1\n   `- Banned IP list:\t192.0.2.1";
+    let tree = "Status for the jail: one\n`- Actions\n   |- Currently banned:\t1\n   `- Banned IP list:\t192.0.2.1\n\
+        Action wall: 1 failed; `stockade banned` says which";
     let json = "{\n  \"actions\": {\n    \"currently_banned\": 1,\n    \"banned_ip_list\": [\n      \
-                \"192.0.2.1\"\n    ]\n  }\n}";
-    let banned = "ADDRESS        JAIL  SINCE                UNTIL                FOR\n\
-                  192.0.2.1      one   2026-11-21 23:29:28  2026-11-21 23:39:28  10m\n\
-                  2001:db8::/64  one   2026-11-21 23:30:00  -                    ever";
+                \"192.0.2.1\"\n    ]\n  },\n  \"states\": {\n    \"wall\": {\n      \"failed\": 1,\n      \"pending\": 0\n    }\n  }\n}";
+    let banned = "ADDRESS        JAIL  SINCE                UNTIL                FOR   STATE\n\
+                  192.0.2.1      one   2026-11-21 23:29:28  2026-11-21 23:39:28  10m   active\n\
+                  2001:db8::/64  one   2026-11-21 23:30:00  -                    ever  \
+                  wall failed 2 times, is tried again (returned 3: no such chain)";
     let list = format!("{path}/list");
     fs::write(&list, "# ours\n192.0.2.1\n\n 2001:db8::/64 # too\n").unwrap();
     let bad = format!("{path}/bad");

@@ -21,10 +21,11 @@ use stockade_protocol::{Failure, Happening, Value, What};
 
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
+use crate::ledger::{Ledger, RETRIES, Verdict};
 use crate::log::Level;
 use crate::places::Behind;
 use crate::resolver;
-use crate::runner::{Job, Work};
+use crate::runner::{Acted, Job, QUEUE, Work};
 use crate::status::local_time;
 use crate::store::{self, RestoreLimits};
 use crate::world::World;
@@ -83,6 +84,8 @@ pub(crate) struct Cell {
     looked: (i64, u32),
     /// How many restored bans the actions are still to be told of.
     untold: usize,
+    /// The number of the ban that was handed to an action last. No two are alike, whatever jails come and go.
+    number: u64,
     /// When the firewall is tried again that has refused a change, and how long after that once more.
     retry: Option<(Timestamp, i64)>,
     zone: TimeZone,
@@ -108,11 +111,13 @@ enum Kind {
         flushes: bool,
         /// Whether there is one that tells whether what was set up is there.
         checks: bool,
+        /// What it has made of the bans.
+        ledger: Box<Ledger>,
     },
 }
 
 impl Cell {
-    /// Starts a jail: the bans of before are in force when the first line is read.
+    /// Starts a jail, the `generation`th: the bans of before are in force when the first line is read.
     ///
     /// # Errors
     /// Where its expressions or its sources cannot be used; nothing of the jail is left then.
@@ -121,6 +126,7 @@ impl Cell {
         clock: &Clock,
         blueprint: Blueprint,
         zone: TimeZone,
+        generation: u32,
     ) -> Result<Self, Failure> {
         let (now, name) = (clock.now(), blueprint.name.clone());
         let filter = blueprint.filter()?;
@@ -145,6 +151,7 @@ impl Cell {
             prolongs: Vec::new(),
             looked: (0, 0),
             untold: 0,
+            number: u64::from(generation) << 32,
             retry: None,
             zone,
             told_time: None,
@@ -200,11 +207,16 @@ impl Cell {
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let prolong = self.prolongs.iter().map(|(due, _)| *due);
         let retry = self.retry.map(|(due, _)| due);
+        let again = self.actions.iter().filter_map(|action| match &action.kind {
+            Kind::Commands { ledger, .. } => ledger.next_wakeup(),
+            Kind::Native(_) => None,
+        });
         self.jail
             .next_wakeup()
             .into_iter()
             .chain(prolong)
             .chain(retry)
+            .chain(again)
             .min()
     }
 
@@ -212,6 +224,7 @@ impl Cell {
     pub(crate) fn wake(&mut self, world: &mut impl World, now: Timestamp) {
         self.step(world, now, Input::Wakeup);
         self.catch_up(world, now);
+        self.try_again(world, now);
         let (due, later) = mem::take(&mut self.prolongs)
             .into_iter()
             .partition(|(due, _)| *due <= now);
@@ -220,9 +233,143 @@ impl Cell {
         for (_, id) in due {
             // Who is banned no more has nothing to be prolonged.
             if let Some(ticket) = self.jail.ticket(&id) {
-                self.order_all(world, now, |facts| Job::Prolong(Box::new(facts)), ticket);
+                self.prolong(world, now, ticket);
             }
         }
+    }
+
+    /// Hands those bans to the actions again that have failed there, or that could not be handed over before.
+    fn try_again(&mut self, world: &mut impl World, now: Timestamp) {
+        let facts = self.facts(now);
+        let Self {
+            blueprint,
+            jail,
+            actions,
+            number,
+            ..
+        } = self;
+        for action in actions {
+            let Kind::Commands { ledger, .. } = &mut action.kind else {
+                continue;
+            };
+            for due in ledger.due(now) {
+                let Some(ticket) = jail.ticket(&due.id) else {
+                    ledger.ended(&due.id);
+                    continue;
+                };
+                let ticket = Ticket {
+                    restored: due.restored,
+                    ..ticket
+                };
+                *number += 1;
+                let facts = BanFacts {
+                    ticket,
+                    jail: facts.clone(),
+                    past: Past::default(),
+                };
+                let job = Job::Ban(Box::new(facts), *number, due.tries);
+                if world.order(&blueprint.name, &action.name, job) {
+                    ledger.told_again(&due.id, *number);
+                } else {
+                    ledger.refused(now, &due.id, due.restored, QUEUE);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes note of what an action has made of a ban.
+    pub(crate) fn acted(&mut self, world: &mut impl World, now: Timestamp, acted: Acted) {
+        let (name, id) = (&self.blueprint.name, &acted.id);
+        let is_banned = self.jail.is_banned(id);
+        let action = self.actions.iter_mut().find(|action| action.name == acted.action);
+        let Some(Action {
+            name: action,
+            kind: Kind::Commands { ledger, .. },
+            ..
+        }) = action
+        else {
+            return;
+        };
+        match ledger.acted(now, (id, acted.number), acted.result, is_banned) {
+            Verdict::Silence => {}
+            Verdict::Recovered(tries) => world.log(
+                Level::NOTICE,
+                ACTIONS,
+                format_args!("[{name}] action '{action}' has banned {id} after {tries} failures"),
+            ),
+            Verdict::GivenUp(tries) => world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "[{name}] action '{action}' has not banned {id}, and does not try again after {tries} failures"
+                ),
+            ),
+        }
+    }
+
+    /// Someone set the clock.
+    pub(crate) fn clock_set(&mut self, world: &mut impl World, now: Timestamp) {
+        for action in &mut self.actions {
+            if let Kind::Commands { ledger, .. } = &mut action.kind {
+                ledger.clock_set(now);
+            }
+        }
+        self.wake(world, now);
+        self.renew(world, now);
+    }
+
+    /// What the actions have made of the bans, as far as they are not simply in force: of each action its name, how
+    /// many have failed and of how many it is not known yet, and those.
+    pub(crate) fn standings(&self) -> Value {
+        let actions = self.actions.iter().map(|action| {
+            let (failed, pending, bans) = match &action.kind {
+                Kind::Native(_) if action.is_behind => {
+                    // The firewall as a whole was refused a change, and is brought in line as a whole.
+                    let due = self.retry.map(|(due, _)| due);
+                    let bans: Vec<Value> = self
+                        .jail
+                        .bans()
+                        .map(|ban| {
+                            standing(
+                                &ban.id.to_string(),
+                                1,
+                                Some(("the firewall has refused it", "", None)),
+                                due,
+                            )
+                        })
+                        .collect();
+                    (bans.len(), 0, bans)
+                }
+                Kind::Native(_) => (0, 0, Vec::new()),
+                Kind::Commands { ledger, .. } => {
+                    let bans = ledger.standings().map(|it| {
+                        let why = it
+                            .why
+                            .map(|why| (why.text.as_str(), why.stderr.as_str(), why.cause.status()));
+                        standing(&it.id.to_string(), it.tries, why, it.due)
+                    });
+                    let (failed, pending) = ledger.counts();
+                    (failed, pending, bans.collect())
+                }
+            };
+            let pairs = vec![
+                ("action".into(), Value::from(action.name.as_str())),
+                ("failed".into(), Value::from(failed)),
+                ("pending".into(), Value::from(pending)),
+                ("bans".into(), Value::List(bans)),
+            ];
+            Value::Dict(pairs)
+        });
+        Value::List(actions.collect())
+    }
+
+    /// Whether no ban waits for an action, or is to be tried again.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.actions.iter().all(|action| match &action.kind {
+            Kind::Native(_) => true,
+            Kind::Commands { ledger, .. } => ledger.is_settled(),
+        })
     }
 
     /// Tries the firewall again that has refused a change.
@@ -417,7 +564,12 @@ impl Cell {
                         ACTIONS,
                         format_args!("[{name}] {verb} {}", ticket.id),
                     );
-                    self.order_all(world, now, |facts| Job::Unban(vec![facts]), *ticket);
+                    let ban = BanFacts {
+                        ticket: *ticket,
+                        jail: self.facts(now),
+                        past: Past::default(),
+                    };
+                    self.end(world, &[ban], false);
                 }
                 Effect::Flush(tickets, why) => self.flush(world, now, tickets, why),
                 Effect::Forget(id) => world.forget_ban(Some(&name), Some(&id.to_string())),
@@ -637,7 +789,39 @@ impl Cell {
                 format!("[{name}] Ban {id}"),
             );
         }
-        self.order_all(world, now, |facts| Job::Ban(Box::new(facts)), ticket);
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
+            self.hand(world, now, action, ticket.clone());
+        }
+        self.actions = actions;
+    }
+
+    /// Hands a ban to an action of commands; one that has too much to do is told later.
+    fn hand(&mut self, world: &mut impl World, now: Timestamp, action: &mut Action, ticket: Ticket) {
+        let Kind::Commands { ledger, .. } = &mut action.kind else {
+            return;
+        };
+        self.number += 1;
+        let (id, restored) = (ticket.id.clone(), ticket.restored);
+        let facts = BanFacts {
+            ticket,
+            jail: self.facts(now),
+            past: Past::default(),
+        };
+        let job = Job::Ban(Box::new(facts), self.number, 0);
+        let (jail, name) = (&self.blueprint.name, &action.name);
+        if world.order(jail, name, job) {
+            ledger.told(&id, self.number, restored);
+        } else if ledger.refused(now, &id, restored, QUEUE) {
+            world.log(
+                Level::ERROR,
+                ACTIONS,
+                format_args!(
+                    "[{jail}] {QUEUE} commands of action '{name}' wait already; {id} and others are handed to it \
+                     as soon as it has caught up"
+                ),
+            );
+        }
     }
 
     /// Keeps a ban that was asked for anew in the database, so that it outlasts a restart on the terms asked for.
@@ -672,16 +856,24 @@ impl Cell {
             return;
         }
         let jail = self.facts(now);
-        for action in &self.actions {
-            if let Kind::Commands { checks: true, .. } = action.kind {
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
+            if let Kind::Commands {
+                checks: true, ledger, ..
+            } = &action.kind
+                && ledger.holds(id)
+            {
                 let facts = BanFacts {
                     ticket: ticket.clone(),
                     jail: jail.clone(),
                     past: Past::default(),
                 };
-                self.order(world, action, Job::Again(Box::new(facts)));
+                self.number += 1;
+                let job = Job::Again(Box::new(facts), self.number);
+                self.order(world, action, job);
             }
         }
+        self.actions = actions;
     }
 
     /// In what the firewall and the ban list differ, for each action that the daemon keeps in the firewall itself: the
@@ -734,8 +926,9 @@ impl Cell {
             world.forget_ban(Some(&name), None);
         }
         let facts = self.facts(now);
-        for action in &self.actions {
-            match &action.kind {
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
+            match &mut action.kind {
                 Kind::Native(_) if world.observes() => {}
                 Kind::Native(_) => {
                     world.log(
@@ -744,7 +937,12 @@ impl Cell {
                         format_args!("[{name}] Flush ticket(s) with {}", action.name),
                     );
                 }
-                Kind::Commands { flushes: true, .. } => {
+                Kind::Commands {
+                    flushes: true,
+                    ledger,
+                    ..
+                } => {
+                    ledger.clear();
                     self.order(
                         world,
                         action,
@@ -757,6 +955,7 @@ impl Cell {
                 Kind::Commands { flushes: false, .. } => {}
             }
         }
+        self.actions = actions;
         let verb = verb(world, why);
         let in_turn = tickets.len() <= ENDING_IN_TURN;
         let mut rest = Vec::new();
@@ -772,59 +971,70 @@ impl Cell {
                 past: Past::default(),
             };
             if in_turn {
-                self.end(world, &[ban]);
+                self.end(world, &[ban], true);
             } else {
                 rest.push(ban);
             }
         }
-        self.end(world, &rest);
+        self.end(world, &rest, true);
     }
 
-    /// Tells the actions that bans are over, where they cannot lift all at once.
-    fn end(&self, world: &mut impl World, bans: &[BanFacts]) {
+    /// Tells the actions that bans are over, as far as they know of them; not those that can lift all at once, where
+    /// they were `flushed`.
+    fn end(&mut self, world: &mut impl World, bans: &[BanFacts], flushed: bool) {
         if bans.is_empty() {
             return;
         }
-        for action in &self.actions {
-            if let Kind::Commands { flushes: false, .. } = action.kind {
-                self.order(world, action, Job::Unban(bans.to_vec()));
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
+            let Kind::Commands { flushes, ledger, .. } = &mut action.kind else {
+                continue;
+            };
+            if *flushes && flushed {
+                continue;
+            }
+            let known = bans.iter().filter(|ban| ledger.ended(&ban.ticket.id));
+            let known: Vec<BanFacts> = known.cloned().collect();
+            if !known.is_empty() {
+                self.order(world, action, Job::Unban(known));
             }
         }
+        self.actions = actions;
     }
 
-    fn order_all(
-        &self,
-        world: &mut impl World,
-        now: Timestamp,
-        job: impl Fn(BanFacts) -> Job,
-        ticket: Ticket,
-    ) {
+    /// Tells the actions that hold a ban that it lasts longer.
+    fn prolong(&mut self, world: &mut impl World, now: Timestamp, ticket: Ticket) {
         let jail = self.facts(now);
-        for action in &self.actions {
-            if let Kind::Commands { .. } = action.kind {
-                self.order(
-                    world,
-                    action,
-                    job(BanFacts {
-                        ticket: ticket.clone(),
-                        jail: jail.clone(),
-                        past: Past::default(),
-                    }),
-                );
+        let facts = BanFacts {
+            ticket,
+            jail,
+            past: Past::default(),
+        };
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
+            if let Kind::Commands { ledger, .. } = &action.kind
+                && ledger.holds(&facts.ticket.id)
+            {
+                self.order(world, action, Job::Prolong(Box::new(facts.clone())));
             }
         }
+        self.actions = actions;
     }
 
-    /// Asks an action for something; whether it will come to it.
-    fn order(&self, world: &mut impl World, action: &Action, job: Job) -> bool {
+    /// Asks an action for something; whether it will come to it. The log is told once of an action that has too much to
+    /// do, until it takes a ban again.
+    fn order(&self, world: &mut impl World, action: &mut Action, job: Job) -> bool {
         let name = &self.blueprint.name;
         let taken = world.order(name, &action.name, job);
-        if !taken {
+        if !taken
+            && let Kind::Commands { ledger, .. } = &mut action.kind
+            && ledger.note_overrun()
+        {
             world.log(
                 Level::ERROR,
                 ACTIONS,
                 format_args!(
-                    "Failed to execute action '{}' of jail '{name}': too much of it waits already",
+                    "Failed to execute action '{}' of jail '{name}': {QUEUE} of its commands wait already",
                     action.name
                 ),
             );
@@ -855,7 +1065,7 @@ impl Cell {
             return Ok(Some(answer));
         }
         let job = Job::Call(Box::new(work), no_ban(self.facts(now)), number);
-        if self.order(world, action, job) {
+        if world.order(&self.blueprint.name, name, job) {
             Ok(None)
         } else {
             Err(too_far_behind(name))
@@ -1065,11 +1275,13 @@ impl Cell {
             .map(|action| action.name.clone())
             .collect();
         self.reshape(world, clock, new, false)?;
-        for action in &self.actions {
+        let mut actions = mem::take(&mut self.actions);
+        for action in &mut actions {
             if matches!(action.kind, Kind::Commands { .. }) && told.contains(&action.name) {
                 self.order(world, action, Job::Reload(no_ban(self.facts(clock.now()))));
             }
         }
+        self.actions = actions;
         Ok(())
     }
 
@@ -1139,12 +1351,20 @@ impl Cell {
                 old.find_action(&action.name),
                 self.blueprint.find_action(&action.name),
             );
-            if let (Kind::Commands { flushes, checks }, Some(after)) = (&mut action.kind, after)
+            if let (
+                Kind::Commands {
+                    flushes,
+                    checks,
+                    ledger,
+                },
+                Some(after),
+            ) = (&mut action.kind, after)
                 && before != Some(after)
             {
                 let properties = properties(after);
                 let action_now = CommandAction::new(properties, HostNames::default(), true);
                 (*flushes, *checks) = (action_now.can_flush(), action_now.can_check());
+                ledger.adjust(retries(after), action_now.undoes());
                 self.order(world, action, adjusted(after));
             }
         }
@@ -1175,45 +1395,37 @@ impl Cell {
     }
 
     /// Tells a new action of the bans in force, as it is told of those of an earlier run. A native one has them already.
-    fn hand_over(&self, world: &mut impl World, now: Timestamp, name: &str) {
-        let Some(action) = self.actions.iter().find(|action| action.name == name) else {
-            return;
-        };
-        if !matches!(action.kind, Kind::Commands { .. }) {
-            return;
-        }
-        let facts = self.facts(now);
-        for ban in self.jail.bans() {
-            let Some(ticket) = self.jail.ticket(ban.id) else {
-                continue;
-            };
-            let ticket = Ticket {
-                restored: true,
-                ..ticket
-            };
-            let facts = BanFacts {
-                ticket,
-                jail: facts.clone(),
-                past: Past::default(),
-            };
-            if !self.order(world, action, Job::Ban(Box::new(facts))) {
-                // The others would be refused as well.
-                return;
+    fn hand_over(&mut self, world: &mut impl World, now: Timestamp, name: &str) {
+        let mut actions = mem::take(&mut self.actions);
+        if let Some(action) = actions.iter_mut().find(|action| action.name == name)
+            && matches!(action.kind, Kind::Commands { .. })
+        {
+            let ids: Vec<Id> = self.jail.bans().map(|ban| ban.id.clone()).collect();
+            for id in ids {
+                if let Some(ticket) = self.jail.ticket(&id) {
+                    let ticket = Ticket {
+                        restored: true,
+                        ..ticket
+                    };
+                    self.hand(world, now, action, ticket);
+                }
             }
         }
+        self.actions = actions;
     }
 
     /// Takes an action away with all that it holds.
-    fn drop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
-        if let Kind::Commands { flushes, .. } = action.kind {
+    fn drop_action(&self, world: &mut impl World, now: Timestamp, mut action: Action) {
+        if let Kind::Commands { flushes, ledger, .. } = &mut action.kind {
             let facts = self.facts(now);
-            let job = if flushes {
+            let job = if *flushes {
                 Job::Flush {
                     facts: no_ban(facts.clone()),
                     ends: true,
                 }
             } else {
-                let bans = self.jail.bans().filter_map(|ban| self.jail.ticket(ban.id));
+                let known = self.jail.bans().filter(|ban| ledger.ended(ban.id));
+                let bans = known.filter_map(|ban| self.jail.ticket(ban.id));
                 let bans = bans.map(|ticket| BanFacts {
                     ticket,
                     jail: facts.clone(),
@@ -1221,7 +1433,7 @@ impl Cell {
                 });
                 Job::Unban(bans.collect())
             };
-            self.order(world, &action, job);
+            self.order(world, &mut action, job);
         }
         self.stop_action(world, now, action);
     }
@@ -1231,14 +1443,14 @@ impl Cell {
         let name = blueprint.name.clone();
         match self.employ(world, now, blueprint) {
             Ok(Some((kind, is_behind))) => {
-                let action = Action {
+                let mut action = Action {
                     name,
                     kind,
                     is_behind,
                 };
                 if let Kind::Commands { .. } = action.kind {
                     let facts = self.facts(now);
-                    self.order(world, &action, Job::Start(no_ban(facts.clone())));
+                    self.order(world, &mut action, Job::Start(no_ban(facts)));
                 }
                 self.actions.push(action);
                 self.note_behind(now);
@@ -1316,9 +1528,13 @@ impl Cell {
             );
         }
         let action = CommandAction::new(properties, world.host_names(), world.ipv6());
-        let (flushes, checks) = (action.can_flush(), action.can_check());
+        let kind = Kind::Commands {
+            flushes: action.can_flush(),
+            checks: action.can_check(),
+            ledger: Box::new(Ledger::new(retries(blueprint), action.undoes())),
+        };
         world.employ(jail, &blueprint.name, action, timeout(blueprint))?;
-        Ok(Some((Kind::Commands { flushes, checks }, false)))
+        Ok(Some((kind, false)))
     }
 
     /// Takes the bans of before up; what comes of it is still to be told.
@@ -1478,6 +1694,40 @@ fn timeout(blueprint: &ActionBlueprint) -> Duration {
     }
 }
 
+/// How often a ban that has failed is tried again by an action.
+fn retries(blueprint: &ActionBlueprint) -> u32 {
+    let given = blueprint.get("retries").and_then(|value| value.int().ok());
+    given
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(RETRIES)
+}
+
+/// What has become of a ban in an action, for whoever asks: whose, `failed` or `pending`, how often it has failed, how,
+/// with which status, what the command said, and when it is tried again.
+fn standing(id: &str, tries: u32, why: Option<(&str, &str, Option<i32>)>, due: Option<Timestamp>) -> Value {
+    let mut pairs = vec![
+        ("id".into(), Value::from(id)),
+        (
+            "state".into(),
+            Value::from(if why.is_some() { "failed" } else { "pending" }),
+        ),
+        ("failures".into(), Value::Int(i64::from(tries))),
+    ];
+    if let Some((how, stderr, status)) = why {
+        pairs.push(("how".into(), how.into()));
+        pairs.push((
+            "status".into(),
+            status.map_or(Value::None, |status| Value::Int(i64::from(status))),
+        ));
+        pairs.push(("stderr".into(), stderr.into()));
+        pairs.push((
+            "again".into(),
+            due.map_or(Value::None, |due| Value::Int(due.seconds())),
+        ));
+    }
+    Value::Dict(pairs)
+}
+
 /// Has an action of a jail that has not begun do something on the word of a client; `known` is the action as it was
 /// when it last did.
 ///
@@ -1531,7 +1781,9 @@ pub(crate) fn adjusted(blueprint: &ActionBlueprint) -> Job {
 }
 
 fn too_far_behind(name: &str) -> Failure {
-    Failure::runtime_error(format!("Action {name} is too far behind"))
+    Failure::runtime_error(format!(
+        "Action {name} is too far behind: {QUEUE} of its commands wait already. Try again when some have ended"
+    ))
 }
 
 fn properties(blueprint: &ActionBlueprint) -> Properties {

@@ -17,7 +17,7 @@ use crate::growth::Remembered;
 use crate::judge::Verdict;
 use crate::log::Level;
 use crate::resolver;
-use crate::runner::Work;
+use crate::runner::{Acted, Work};
 use crate::world::{Entry, Lines, World};
 
 /// The logger of how jails come and go.
@@ -40,6 +40,8 @@ pub struct Jails {
     cells: Vec<Cell>,
     clock: Clock,
     zone: TimeZone,
+    /// How many jails were started.
+    generation: u32,
 }
 
 impl Jails {
@@ -51,6 +53,7 @@ impl Jails {
             cells: Vec::new(),
             clock,
             zone,
+            generation: 0,
         }
     }
 
@@ -94,7 +97,8 @@ impl Jails {
         blueprint: Blueprint,
     ) -> Result<(), Failure> {
         self.clock.set(now);
-        let cell = Cell::start(world, &self.clock, blueprint, self.zone.clone())?;
+        self.generation = self.generation.wrapping_add(1);
+        let cell = Cell::start(world, &self.clock, blueprint, self.zone.clone(), self.generation)?;
         self.cells.push(cell);
         Ok(())
     }
@@ -387,9 +391,30 @@ impl Jails {
     /// Someone set the clock: bans end by it, and the kernel's timeouts do not.
     pub fn clock_set(&mut self, world: &mut impl World, now: Timestamp) {
         for cell in &mut self.cells {
-            cell.wake(world, now);
-            cell.renew(world, now);
+            cell.clock_set(world, now);
         }
+    }
+
+    /// An action says what it has made of a ban.
+    pub(crate) fn acted(&mut self, world: &mut impl World, now: Timestamp, acted: Acted) {
+        if let Some(cell) = self.cell_mut(&acted.jail) {
+            cell.acted(world, now, acted);
+        }
+    }
+
+    /// What the actions of a jail have made of its bans, as far as they are not simply in force.
+    ///
+    /// # Errors
+    /// Where there is no such jail.
+    pub(crate) fn standings(&self, name: &str) -> Result<Value, Failure> {
+        let cell = self.cell(name).ok_or_else(|| Failure::unknown_jail(name))?;
+        Ok(cell.standings())
+    }
+
+    /// Whether no action is still to ban anybody in this jail: all has been tried, and again where it failed.
+    #[must_use]
+    pub fn is_settled(&self, name: &str) -> bool {
+        self.cell(name).is_none_or(Cell::is_settled)
     }
 
     /// The time of some jail has come.

@@ -16,6 +16,7 @@ pub mod instance;
 pub mod jails;
 pub mod judge;
 pub mod keeping;
+mod ledger;
 pub mod log;
 pub mod machine;
 mod methods;

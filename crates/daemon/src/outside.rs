@@ -33,7 +33,7 @@ use crate::machine;
 use crate::origins;
 use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
-use crate::runner::{Called, Employment, Job, Runner};
+use crate::runner::{Called, Employment, Job, News, Runner};
 use crate::source::System;
 use crate::store::{self, RestoreLimits, Store};
 use crate::turns::Turns;
@@ -94,8 +94,8 @@ pub(crate) struct Outside {
     dismissed: BTreeMap<(String, String), JoinHandle<()>>,
     /// Threads that find out whose networks addresses are in.
     seekers: Vec<JoinHandle<()>>,
-    /// What became of calls of clients.
-    called: (Sender<Called>, Receiver<Called>),
+    /// What actions tell, and what became of other calls of clients.
+    news: (Sender<News>, Receiver<News>),
     /// The order between the actions of each jail.
     turns: BTreeMap<String, Turns>,
     /// Whether the last turn was a client's: then a line has its turn next.
@@ -178,7 +178,7 @@ impl Outside {
             runners: BTreeMap::new(),
             dismissed: BTreeMap::new(),
             seekers: Vec::new(),
-            called: channel(),
+            news: channel(),
             turns: BTreeMap::new(),
             served: false,
             armed: None,
@@ -282,7 +282,7 @@ impl Outside {
                     .extend(self.judge.verdicts().map(Event::Judged));
                 self.keeping
                     .events()
-                    .extend(self.called.1.try_iter().map(Event::Called));
+                    .extend(self.news.1.try_iter().map(Event::from));
                 self.keeping.hear();
             }
             FIREWALL => self.hear(),
@@ -381,7 +381,7 @@ impl World for Outside {
             return Err(status);
         }
         let (outcomes, waker, log) = (
-            self.called.0.clone(),
+            self.news.0.clone(),
             Arc::clone(&self.waker),
             Arc::clone(&self.log),
         );
@@ -393,7 +393,7 @@ impl World for Outside {
             }
             let reply = Ok(described);
             // Without a loop there is nobody to be told.
-            let _ = outcomes.send(Called { number, reply });
+            let _ = outcomes.send(News::Called(Called { number, reply }));
             waker.wake();
         };
         let seeker = std::thread::Builder::new()
@@ -570,15 +570,15 @@ impl World for Outside {
     ) -> Result<(), String> {
         let (log, places) = (Arc::clone(&self.log), self.places.clone());
         let key = (jail.to_owned(), name.to_owned());
-        let (outcomes, waker) = (self.called.0.clone(), Arc::clone(&self.waker));
+        let (outcomes, waker) = (self.news.0.clone(), Arc::clone(&self.waker));
         let employment = Employment {
             action,
             timeout,
             predecessor: self.dismissed.remove(&key),
             turns: self.turns.entry(key.0.clone()).or_default().clone(),
-            called: Box::new(move |called| {
+            tell: Box::new(move |news| {
                 // Without a loop there is nobody to be told.
-                let _ = outcomes.send(called);
+                let _ = outcomes.send(news);
                 waker.wake();
             }),
         };

@@ -5,10 +5,11 @@
 //! Invariant: the commands of one action run one after another in the order in which they were asked for, those of
 //! several actions in turn as long as all are quick, and a slow action delays nobody but itself; see [`crate::turns`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,11 +24,17 @@ use crate::log::{Level, Log, Records};
 pub use crate::methods::{Told, Work};
 use crate::places::Registry;
 use crate::shell;
-use crate::turns::{PATIENCE, PATIENCE_FOR_ENDS, PATIENCE_FOR_REPORTS, Turn, Turns};
+pub use crate::shell::Run;
+use crate::turns::{Kind, Turn, Turns};
 
-/// What may wait for one action. Past it a ban is given up and logged as failed: an action that falls so far
-/// behind will not catch up.
+/// How many bans and calls may wait for one action. Past it a ban is handed over later, and a client is told so. What
+/// ends something and what is about the action as a whole always has room: there is no more of it than of bans that
+/// were taken, and of words of an administrator.
 pub const QUEUE: usize = 10_000;
+
+/// How much may wait for an action that is told to end and does it all; of one that is further behind the bans are
+/// left out, with their ends, for nobody waits for hours.
+const DONE_AT_THE_END: usize = 100;
 
 /// How long an action waits for what the database knows of earlier bans.
 const DATABASE_WAIT: Duration = Duration::from_secs(1);
@@ -39,12 +46,13 @@ const CHECK_PAUSE: i64 = 3;
 pub enum Job {
     /// The jail starts.
     Start(NoBan),
-    /// A ban.
-    Ban(Box<BanFacts>),
+    /// A ban, under a number by which it is told what became of it; it has failed so often before.
+    Ban(Box<BanFacts>, u64, u32),
     /// A ban came to last longer; told to actions that have a command for that.
     Prolong(Box<BanFacts>),
-    /// One who is banned has failed again: whether what was set up is still there, and the ban with it.
-    Again(Box<BanFacts>),
+    /// One who is banned has failed again: whether what was set up is still there, and the ban with it. The number is
+    /// for what became of that, where there was something to do.
+    Again(Box<BanFacts>, u64),
     /// Bans end, one after the other.
     Unban(Vec<BanFacts>),
     /// All bans end at once; for actions that have a command for that.
@@ -68,7 +76,7 @@ impl Job {
     /// The ban that it is about, where it is about one.
     fn ban(&mut self) -> Option<&mut BanFacts> {
         match self {
-            Self::Ban(facts) | Self::Prolong(facts) | Self::Again(facts) => Some(facts),
+            Self::Ban(facts, ..) | Self::Prolong(facts) | Self::Again(facts, _) => Some(facts),
             Self::Unban(bans) => bans.first_mut(),
             Self::Start(_)
             | Self::Flush { .. }
@@ -78,6 +86,20 @@ impl Job {
             | Self::Call(..) => None,
         }
     }
+
+    /// Whether it can wait for another time, where too much waits already.
+    #[must_use]
+    pub const fn can_be_refused(&self) -> bool {
+        match self {
+            Self::Ban(..) | Self::Prolong(_) | Self::Again(..) | Self::Call(..) => true,
+            Self::Start(_)
+            | Self::Unban(_)
+            | Self::Flush { .. }
+            | Self::Reload(_)
+            | Self::Stop(_)
+            | Self::Adjust(..) => false,
+        }
+    }
 }
 
 /// Notes that an id was banned after so many repairs; those before the first need no note.
@@ -85,6 +107,77 @@ fn note_repairs(repaired: &mut BTreeMap<Id, u64>, id: &Id, repairs: u64) {
     if repairs > 0 {
         repaired.insert(id.clone(), repairs);
     }
+}
+
+/// Why an action did not ban.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// What kind of failure it is.
+    pub cause: Cause,
+    /// What happened: `returned 3`.
+    pub text: String,
+    /// The last that the command wrote to its standard error.
+    pub stderr: String,
+}
+
+/// What kind of failure it is, which says whether it may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A command ended by itself with this status.
+    Status(i32),
+    /// A command was not begun, ended by a signal, or took too long: what it did is not known.
+    Broken,
+    /// The action has no commands that could be run.
+    Definition,
+    /// So much waits for the action that it was not told.
+    Behind,
+}
+
+impl Cause {
+    /// The exit status of the command.
+    #[must_use]
+    pub const fn status(self) -> Option<i32> {
+        match self {
+            Self::Status(status) => Some(status),
+            Self::Broken | Self::Definition | Self::Behind => None,
+        }
+    }
+}
+
+impl Failing {
+    fn new(run: &Run) -> Self {
+        // The shell has a status of its own for a signal.
+        let cause = run.code.filter(|code| (1..=128).contains(code));
+        Self {
+            cause: cause.map_or(Cause::Broken, Cause::Status),
+            text: run.ending.clone(),
+            stderr: run.reason.clone(),
+        }
+    }
+}
+
+/// What an action tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// What became of a call.
+    Called(Called),
+    /// What became of a ban.
+    Acted(Acted),
+}
+
+/// What became of a ban.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The jail.
+    pub jail: String,
+    /// The action.
+    pub action: String,
+    /// Who is banned.
+    pub id: Id,
+    /// The number under which the ban was handed over.
+    pub number: u64,
+    /// Whether it is in force.
+    pub result: Result<(), Failing>,
 }
 
 /// What became of a call.
@@ -127,19 +220,29 @@ pub struct Employment {
     pub predecessor: Option<JoinHandle<()>>,
     /// The order between the actions of the jail.
     pub(crate) turns: Turns,
-    /// Takes what became of calls.
-    pub called: Box<dyn FnMut(Called) + Send>,
+    /// Takes what the action tells.
+    pub(crate) tell: Box<dyn FnMut(News) + Send>,
+}
+
+/// What an action and whoever asks it know of each other.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// How much waits.
+    waiting: AtomicUsize,
+    /// Whether bans that wait are left out, since the action ends.
+    hurries: AtomicBool,
 }
 
 /// One action of one jail at work.
 #[derive(Debug)]
 pub struct Runner {
     name: String,
-    jobs: SyncSender<(Job, Turn, Option<PastAnswers>)>,
+    jobs: Sender<(Job, Turn, Option<PastAnswers>)>,
+    backlog: Arc<Backlog>,
     wants_past: bool,
     turns: Turns,
-    /// How long other actions wait for a ban of this one.
-    patience: Duration,
+    /// What a ban of this one is to others.
+    kind: Kind,
     thread: JoinHandle<()>,
 }
 
@@ -160,25 +263,19 @@ impl Runner {
             timeout,
             predecessor,
             turns,
-            mut called,
+            mut tell,
         } = employment;
-        let (jobs, waiting) = sync_channel(QUEUE);
+        let (jobs, waiting) = channel();
+        let backlog: Arc<Backlog> = Arc::default();
         let wants_past = action.wants_past();
-        let patience = if action.undoes() {
-            PATIENCE
-        } else {
-            PATIENCE_FOR_REPORTS
-        };
+        let kind = if action.undoes() { Kind::Rule } else { Kind::Report };
         let mut calls = 0;
-        let records = Records::from(Arc::clone(&log));
+        let records = Records::from(log);
         let run = move |script: &Script, timeout: Duration| {
             calls += 1;
-            let run = shell::run(script, timeout, calls);
-            for (level, text) in run.records {
-                log.write(level, "fail2ban.utils", &text);
-            }
-            run.ok
+            shell::run(script, timeout, calls)
         };
+        let seen = Arc::clone(&backlog);
         let mut worker = Worker::new(jail, name, action, timeout, records, places, run);
         let thread = thread::Builder::new()
             .name(format!("f2b/a.{jail}"))
@@ -187,14 +284,15 @@ impl Runner {
                     // However it ended, it does nothing any more.
                     drop(predecessor.join());
                 }
-                worker.take_all(&waiting, &mut called);
+                worker.take_all(&waiting, &seen, &mut tell);
             })?;
         Ok(Self {
             name: name.to_owned(),
             jobs,
+            backlog,
             wants_past,
             turns,
-            patience,
+            kind,
             thread,
         })
     }
@@ -202,9 +300,11 @@ impl Runner {
     /// Asks for `job`; `false` where the action is too far behind to be asked for more.
     #[must_use]
     pub fn ask(&self, job: Job, ask_past: impl FnOnce(&Id) -> PastAnswers) -> bool {
-        let turn = self.turn(&job);
+        if job.can_be_refused() && self.backlog.waiting.load(Ordering::Relaxed) >= QUEUE {
+            return false;
+        }
         let past = match &job {
-            Job::Ban(facts) | Job::Prolong(facts) | Job::Again(facts) => Some(facts.as_ref()),
+            Job::Ban(facts, ..) | Job::Prolong(facts) | Job::Again(facts, _) => Some(facts.as_ref()),
             Job::Unban(bans) => bans.first().filter(|_| bans.len() == 1),
             Job::Start(_)
             | Job::Flush { .. }
@@ -216,27 +316,32 @@ impl Runner {
         let past = past
             .filter(|_| self.wants_past)
             .map(|facts| ask_past(&facts.ticket.id));
-        match self.jobs.try_send((job, turn, past)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+        self.send(job, past)
     }
 
     /// Asks for `job` as the last one; the thread ends when all is done.
     pub fn finish(self, job: Job) -> JoinHandle<()> {
-        // A full queue drains at the pace of the commands' time limits; waiting for it would hold up the rest.
-        let turn = self.turn(&job);
-        let _ = self.jobs.try_send((job, turn, None));
+        if self.backlog.waiting.load(Ordering::Relaxed) > DONE_AT_THE_END {
+            self.backlog.hurries.store(true, Ordering::Relaxed);
+        }
+        self.send(job, None);
         self.thread
     }
 
+    /// Hands a job to the thread; `false` where that has ended before its time.
+    fn send(&self, job: Job, past: Option<PastAnswers>) -> bool {
+        let turn = self.turn(&job);
+        self.backlog.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.send((job, turn, past)).is_ok()
+    }
+
     fn turn(&self, job: &Job) -> Turn {
-        let patience = match job {
-            Job::Ban(_) | Job::Prolong(_) | Job::Again(_) | Job::Unban(_) => self.patience,
-            Job::Start(_) | Job::Reload(_) | Job::Adjust(..) | Job::Call(..) => PATIENCE,
-            Job::Flush { .. } | Job::Stop(_) => PATIENCE_FOR_ENDS,
+        let kind = match job {
+            Job::Ban(..) | Job::Prolong(_) | Job::Again(..) | Job::Unban(_) => self.kind,
+            Job::Start(_) | Job::Reload(_) | Job::Adjust(..) | Job::Call(..) => Kind::Order,
+            Job::Flush { .. } | Job::Stop(_) => Kind::End,
         };
-        self.turns.next(&self.name, patience)
+        self.turns.next(&self.name, kind)
     }
 }
 
@@ -259,12 +364,16 @@ struct Hands<R> {
     log: Records,
     places: Registry,
     timeout: Duration,
+    /// The last command that failed in what is being done.
+    failed: Option<Failing>,
+    /// Whether what goes wrong was told before and is for the curious only.
+    is_quiet: bool,
     run: R,
 }
 
-impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
+impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
     /// Whoever does what `action` says, which is called `name` in the jail `jail`; `run` runs a script for so long at
-    /// most, and says whether it ended well.
+    /// most, and says how it ended.
     pub fn new(
         jail: &str,
         name: &str,
@@ -280,6 +389,8 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
             log,
             places,
             timeout,
+            failed: None,
+            is_quiet: false,
             run,
         };
         Self {
@@ -293,29 +404,39 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
     fn take_all(
         &mut self,
         waiting: &Receiver<(Job, Turn, Option<PastAnswers>)>,
-        called: &mut dyn FnMut(Called),
+        backlog: &Backlog,
+        tell: &mut dyn FnMut(News),
     ) {
+        let mut left_out = LeftOut::default();
         while let Ok((mut job, mut turn, past)) = waiting.recv() {
+            backlog.waiting.fetch_sub(1, Ordering::Relaxed);
+            if backlog.hurries.load(Ordering::Relaxed) && left_out.takes(&mut job) {
+                continue;
+            }
             turn.wait();
             if let Some(facts) = job.ban()
                 && let Some(past) = past
             {
                 facts.past = past.wait();
             }
-            if let Some(done) = self.take(job) {
-                called(done);
+            if let Some(news) = self.take(job) {
+                tell(news);
             }
+        }
+        if left_out.count > 0 {
+            self.hands.report_left_out(left_out.count);
         }
     }
 
-    /// Does one thing; what became of it, where a client has asked for it.
-    pub fn take(&mut self, job: Job) -> Option<Called> {
+    /// Does one thing; what became of it, where somebody is to know.
+    pub fn take(&mut self, job: Job) -> Option<News> {
         let Self {
             action,
             hands,
             repaired,
             checked,
         } = self;
+        (hands.failed, hands.is_quiet) = (None, false);
         match job {
             Job::Start(facts) => {
                 let started = action.start(&facts, hands);
@@ -323,14 +444,21 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
                         format!("Failed to start jail '{jail}' action '{name}': Error starting action Jail('{jail}')/{name}: '{error}'")
                     });
             }
-            Job::Ban(facts) => {
+            Job::Ban(facts, number, tries) => {
+                let mut result = Ok(());
                 if !(facts.ticket.restored && action.skips_restored()) {
-                    let done = action.ban(facts.family(), &*facts, hands);
-                    hands.check_ticket(done, "ban", "banning", &facts);
+                    hands.is_quiet = tries > 0;
+                    let done = if tries > 0 {
+                        action.ban_after_failure(facts.family(), &*facts, hands)
+                    } else {
+                        action.ban(facts.family(), &*facts, hands)
+                    };
+                    result = hands.check_ban(done, "ban", &facts);
                     note_repairs(repaired, &facts.ticket.id, action.repairs());
                 }
+                return Some(hands.acted(facts.ticket.id, number, result));
             }
-            Job::Again(facts) => {
+            Job::Again(facts, number) => {
                 let (id, now) = (&facts.ticket.id, facts.jail.now);
                 let before = repaired.get(id).copied().unwrap_or_default();
                 if before == action.repairs() && checked.is_none_or(|at| now >= at.plus_seconds(CHECK_PAUSE))
@@ -342,8 +470,9 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
                     let text = format!("[{}] Reban {id}, action '{}'", hands.jail, hands.name);
                     hands.log.write(Level::NOTICE, "fail2ban.actions", &text);
                     let done = action.reban(facts.family(), &*facts, hands);
-                    hands.check_ticket(done, "reban", "banning", &facts);
+                    let result = hands.check_ban(done, "reban", &facts);
                     note_repairs(repaired, id, action.repairs());
+                    return Some(hands.acted(facts.ticket.id, number, result));
                 }
             }
             Job::Prolong(facts) => {
@@ -389,14 +518,107 @@ impl<R: FnMut(&Script, Duration) -> bool> Worker<R> {
             }
             Job::Call(work, facts, number) => {
                 let reply = hands.call(action, &work, &facts);
-                return Some(Called { number, reply });
+                return Some(News::Called(Called { number, reply }));
             }
         }
         None
     }
 }
 
-impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
+/// What is left out where an action ends that is far behind.
+#[derive(Debug, Default)]
+struct LeftOut {
+    /// Whose bans were, and whose ends are therefore left out as well.
+    ids: BTreeSet<Id>,
+    count: usize,
+}
+
+impl LeftOut {
+    /// Whether there is nothing left to do of `job`.
+    fn takes(&mut self, job: &mut Job) -> bool {
+        let before = self.count;
+        match job {
+            Job::Ban(facts, ..) => {
+                self.ids.insert(facts.ticket.id.clone());
+                self.count += 1;
+            }
+            Job::Prolong(_) | Job::Again(..) => self.count += 1,
+            Job::Unban(bans) => {
+                bans.retain(|facts| !self.ids.remove(&facts.ticket.id));
+                return bans.is_empty();
+            }
+            Job::Start(_)
+            | Job::Flush { .. }
+            | Job::Reload(_)
+            | Job::Stop(_)
+            | Job::Adjust(..)
+            | Job::Call(..) => {}
+        }
+        self.count > before
+    }
+}
+
+impl<R: FnMut(&Script, Duration) -> Run> Hands<R> {
+    /// Runs a command, and writes down what it did.
+    fn execute(&mut self, script: &Script, timeout: Duration) -> bool {
+        let run = (self.run)(script, timeout);
+        if !run.ok {
+            self.failed = Some(Failing::new(&run));
+        }
+        for (level, text) in run.records {
+            self.write(level, "fail2ban.utils", &text);
+        }
+        run.ok
+    }
+
+    /// Writes to the log, at the level at which it is new.
+    fn write(&self, level: Level, logger: &'static str, text: &str) {
+        let level = if self.is_quiet { Level::DEBUG } else { level };
+        self.log.write(level, logger, text);
+    }
+
+    /// What became of a ban, in the log and for the loop.
+    fn check_ban(
+        &mut self,
+        result: Result<(), ActionError>,
+        verb: &str,
+        facts: &BanFacts,
+    ) -> Result<(), Failing> {
+        let failed = match &result {
+            Ok(()) => return Ok(()),
+            Err(error @ ActionError::Properties(_)) => Failing {
+                cause: Cause::Definition,
+                text: error.to_string(),
+                stderr: String::new(),
+            },
+            Err(ActionError::Failed) => self.failed.take().unwrap_or(Failing {
+                cause: Cause::Broken,
+                text: "failed".to_owned(),
+                stderr: String::new(),
+            }),
+        };
+        self.check_ticket(result, verb, "banning", facts);
+        Err(failed)
+    }
+
+    fn acted(&self, id: Id, number: u64, result: Result<(), Failing>) -> News {
+        News::Acted(Acted {
+            jail: self.jail.clone(),
+            action: self.name.clone(),
+            id,
+            number,
+            result,
+        })
+    }
+
+    fn report_left_out(&self, count: usize) {
+        let (jail, name) = (&self.jail, &self.name);
+        let text = format!(
+            "[{jail}] action '{name}' has ended and was so far behind that {count} of its commands were left out"
+        );
+        self.log.write(Level::WARNING, "fail2ban.actions", &text);
+    }
+
     /// Does what a client has asked for, and says of it what the reference would.
     fn call(&mut self, action: &mut CommandAction, work: &Work, facts: &NoBan) -> Reply {
         let of = |told| Of { told, jail: facts };
@@ -431,7 +653,7 @@ impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
                     .map(Value::Bool)
                     .map_err(|error| failure(&error));
             }
-            Work::Execute { script, timeout } => return Ok(Value::Bool((self.run)(script, *timeout))),
+            Work::Execute { script, timeout } => return Ok(Value::Bool(self.execute(script, *timeout))),
         };
         match (done, told) {
             (Ok(()), _) => Ok(work.answer()),
@@ -456,11 +678,11 @@ impl<R: FnMut(&Script, Duration) -> bool> Hands<R> {
     fn check(&self, result: Result<(), ActionError>, text: impl Fn(&str, &str, &ActionError) -> String) {
         if let Err(error) = result {
             let text = text(&self.jail, &self.name, &error);
-            self.log.write(Level::ERROR, "fail2ban.actions", &text);
+            self.write(Level::ERROR, "fail2ban.actions", &text);
             // A record of its own: others look for the wording of the one above.
             if let Some(place) = self.places.get(&self.jail, "action", &self.name) {
                 let text = format!("[{}] action '{}' is written at {place}", self.jail, self.name);
-                self.log.write(Level::ERROR, "fail2ban.actions", &text);
+                self.write(Level::ERROR, "fail2ban.actions", &text);
             }
         }
     }
@@ -498,9 +720,9 @@ impl Facts for Of<'_> {
     }
 }
 
-impl<R: FnMut(&Script, Duration) -> bool> Shell for Hands<R> {
+impl<R: FnMut(&Script, Duration) -> Run> Shell for Hands<R> {
     fn run(&mut self, script: &Script) -> bool {
-        (self.run)(script, self.timeout)
+        self.execute(script, self.timeout)
     }
 
     fn report(&mut self, trouble: Trouble) {
@@ -513,6 +735,187 @@ impl<R: FnMut(&Script, Duration) -> bool> Shell for Hands<R> {
             Trouble::FlushImpossible => (Level::ERROR, "Invariant check failed. Flush is impossible."),
             Trouble::BeyondRepair => (Level::CRITICAL, "Unable to restore environment"),
         };
-        self.log.write(level, "fail2ban.CommandAction", text);
+        self.write(level, "fail2ban.CommandAction", text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
+
+    use stockade_action::facts::JailFacts;
+    use stockade_action::tags::HostNames;
+    use stockade_jail::{BanTime, Ticket};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+    fn jail() -> JailFacts {
+        JailFacts {
+            name: "sshd".to_owned(),
+            bantime: BanTime::from_seconds(600),
+            banned: 0,
+            banned_total: 0,
+            found: 0,
+            found_total: 0,
+            now: NOW,
+        }
+    }
+
+    fn no_ban() -> NoBan {
+        NoBan {
+            jail: jail(),
+            family: None,
+        }
+    }
+
+    fn facts(number: u32) -> BanFacts {
+        BanFacts {
+            ticket: Ticket::new(Id::parse(&format!("id{number}")), NOW),
+            jail: jail(),
+            past: Past::default(),
+        }
+    }
+
+    fn ban(number: u32) -> Job {
+        Job::Ban(Box::new(facts(number)), u64::from(number), 0)
+    }
+
+    fn action(properties: &[(&str, &str)]) -> CommandAction {
+        let mut all = Properties::default();
+        for (name, value) in properties {
+            all.set(name, (*value).to_owned());
+        }
+        CommandAction::new(all, HostNames::default(), true)
+    }
+
+    type Logged = Arc<Mutex<Vec<(Level, String)>>>;
+
+    /// A worker whose commands end with these statuses, and what is logged.
+    fn worker(
+        properties: &[(&str, &str)],
+        statuses: &'static [i32],
+    ) -> (Worker<impl FnMut(&Script, Duration) -> Run>, Logged) {
+        let logged: Logged = Arc::default();
+        let log = {
+            let logged = Arc::clone(&logged);
+            Records::to(move |level, _, text| logged.lock().unwrap().push((level, text.to_owned())))
+        };
+        let mut statuses = statuses.iter();
+        let run = move |_: &Script, _: Duration| {
+            let mut run = Run::ended(*statuses.next().expect("as many commands as statuses"));
+            run.records.push((Level::ERROR, run.ending.clone()));
+            run
+        };
+        let worker = Worker::new(
+            "sshd",
+            "wall",
+            action(properties),
+            Duration::from_secs(1),
+            log,
+            Registry::default(),
+            run,
+        );
+        (worker, logged)
+    }
+
+    #[test]
+    fn what_became_of_a_ban_is_told_with_the_last_reason_and_logged_loudly_once() {
+        let (mut worker, logged) = worker(&[("actionban", "ban <ip>")], &[3, 4, 5, 6, 0]);
+        let mut result = |tries| match worker.take(Job::Ban(Box::new(facts(1)), 7, tries)) {
+            Some(News::Acted(acted)) => {
+                assert_eq!((acted.number, acted.id), (7, Id::parse("id1")));
+                acted.result.map_err(|failing| (failing.cause, failing.text))
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(result(0), Err((Cause::Status(4), "returned 4".to_owned())));
+        let errors = |logged: &[(Level, String)]| {
+            let errors = logged.iter().filter(|(level, _)| *level == Level::ERROR);
+            errors.count()
+        };
+        assert_eq!(
+            errors(&logged.lock().unwrap()),
+            3,
+            "two commands, and what it means"
+        );
+        assert_eq!(result(1), Err((Cause::Status(6), "returned 6".to_owned())));
+        assert_eq!(errors(&logged.lock().unwrap()), 3, "and no more");
+        assert_eq!(result(2), Ok(()));
+    }
+
+    #[test]
+    fn what_was_never_started_is_started_before_a_ban_is_tried_again() {
+        let pairs = [("actionstart", "start"), ("actionban", "ban <ip>")];
+        let (mut worker, _) = worker(&pairs, &[1, 1, 1, 0, 0, 0]);
+        assert_eq!(worker.take(Job::Start(no_ban())), None);
+        assert!(worker.take(ban(1)).is_some(), "two attempts");
+        let Some(News::Acted(acted)) = worker.take(Job::Ban(Box::new(facts(1)), 1, 1)) else {
+            panic!("it is told");
+        };
+        assert_eq!(acted.result, Ok(()), "a start and a ban");
+        assert!(
+            worker.take(Job::Ban(Box::new(facts(1)), 1, 2)).is_some(),
+            "a ban alone"
+        );
+    }
+
+    #[test]
+    fn words_about_the_action_as_a_whole_have_room_where_bans_have_none() {
+        let (release, held) = channel::<()>();
+        let (told, news) = channel();
+        // The predecessor holds the thread up.
+        let employment = Employment {
+            action: action(&[("actionban", ""), ("actionunban", ""), ("actionstop", "")]),
+            timeout: Duration::from_secs(1),
+            predecessor: Some(thread::spawn(move || {
+                let _released = held.recv();
+            })),
+            turns: Turns::default(),
+            tell: Box::new(move |news| drop(told.send(news))),
+        };
+        let log = Arc::new(Log::new("test", NOW));
+        let runner = Runner::start("sshd", "wall", employment, log, Registry::default()).expect("a thread");
+        let ask = |job| runner.ask(job, |_| unreachable!("nobody asks for the past"));
+        let bans = u32::try_from(QUEUE).unwrap();
+        assert!((0..bans).all(|number| ask(ban(number))));
+        for (job, taken) in [
+            (ban(bans), false),
+            (Job::Prolong(Box::new(facts(1))), false),
+            (Job::Again(Box::new(facts(1)), 1), false),
+            (Job::Unban(vec![facts(1)]), true),
+            (Job::Reload(no_ban()), true),
+            (
+                Job::Flush {
+                    facts: no_ban(),
+                    ends: true,
+                },
+                true,
+            ),
+        ] {
+            let shown = format!("{job:?}");
+            assert_eq!(ask(job), taken, "{}", shown.get(..10).unwrap_or_default());
+        }
+        // It ends, and does not do ten thousand things first.
+        let thread = runner.finish(Job::Stop(no_ban()));
+        release.send(()).expect("it waits");
+        thread.join().expect("an orderly end");
+        assert_eq!(news.try_iter().count(), 0, "no ban was carried out");
+    }
+
+    #[test]
+    fn who_ends_far_behind_leaves_bans_out_with_their_ends() {
+        let mut left_out = LeftOut::default();
+        let mut ends = Job::Unban(vec![facts(1), facts(2)]);
+        assert!(left_out.takes(&mut ban(1)));
+        assert!(!left_out.takes(&mut ends), "the other one was carried out before");
+        let Job::Unban(bans) = ends else { unreachable!() };
+        assert_eq!(bans, [facts(2)]);
+        assert!(left_out.takes(&mut ban(3)));
+        assert!(left_out.takes(&mut Job::Unban(vec![facts(3)])));
+        assert!(!left_out.takes(&mut Job::Stop(no_ban())));
+        assert_eq!(left_out.count, 2);
     }
 }

@@ -146,6 +146,7 @@ impl<W: World> Server<W> {
             }
             Event::Judged(verdict) => self.jails.judged(&mut self.world, now, &verdict),
             Event::Called(called) => self.called(called),
+            Event::Acted(acted) => self.jails.acted(&mut self.world, now, acted),
             Event::Remembered(remembered) => self.jails.remembered(&mut self.world, now, remembered),
             Event::Removed(removals) => self.jails.repair(&mut self.world, now, &removals),
             Event::ClockSet => self.jails.clock_set(&mut self.world, now),
@@ -168,6 +169,7 @@ impl<W: World> Server<W> {
             | Event::Request(..)
             | Event::Judged(_)
             | Event::Called(_)
+            | Event::Acted(_)
             | Event::Remembered(_)
             | Event::Resolved(_)
             | Event::Removed(_)
@@ -655,6 +657,8 @@ impl<W: World> Server<W> {
                 _ => Value::List(Vec::new()),
             }),
             "banip" | "banned" => status::bans(self.jails.jail(jail)?, property, arguments),
+            "standings" if self.draft(jail).is_some() => Ok(Value::List(Vec::new())),
+            "standings" => self.jails.standings(jail),
             "logpath" if self.jails.blueprint(jail).is_some() => Ok(status::logs(&self.world, jail)),
             _ => self.any_blueprint(jail)?.get(property, arguments),
         }

@@ -23,15 +23,47 @@ const KEPT_OUTPUT: usize = 64 * 1024;
 /// How long a command has between being told to stop and being killed, and again until it is given up.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// What of its errors a failure keeps for whoever asks later, in bytes: the last lines, where the reason stands.
+const KEPT_REASON: usize = 400;
+
 /// How a command went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Run {
+pub struct Run {
     /// Whether it ended with status 0.
-    pub(crate) ok: bool,
+    pub ok: bool,
     /// Its exit status, where it ended by itself.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
+    /// How it ended, where not well: `returned 3`.
+    pub ending: String,
+    /// The last that it wrote to its standard error, on one line and without control characters.
+    pub reason: String,
     /// What the log is told about it.
-    pub(crate) records: Vec<(Level, String)>,
+    pub records: Vec<(Level, String)>,
+}
+
+impl Run {
+    /// A command that has ended with this status and has said nothing.
+    #[must_use]
+    pub fn ended(code: i32) -> Self {
+        Self {
+            ok: code == 0,
+            code: Some(code),
+            ending: format!("returned {code}"),
+            reason: String::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// A command that did not come to an end of its own.
+    const fn broken(ending: String, records: Vec<(Level, String)>) -> Self {
+        Self {
+            ok: false,
+            code: None,
+            ending,
+            reason: String::new(),
+            records,
+        }
+    }
 }
 
 /// Runs `script` for at most `timeout`; `id` marks the lines of the log that belong together.
@@ -43,11 +75,7 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
         Ok(child) => child,
         Err(error) => {
             records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
-            return Run {
-                ok: false,
-                code: None,
-                records,
-            };
+            return Run::broken(format!("failed with {error}"), records);
         }
     };
     let mut output = Output::default();
@@ -56,31 +84,23 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
         Ok(Some(status)) => status,
         Ok(None) => {
             records.push((Level::ERROR, format!("{id:x} -- exec: {shown}")));
-            records.push((
-                Level::ERROR,
-                format!("{id:x} -- timed out after {} seconds.", timeout.as_secs()),
-            ));
+            let timed_out = format!("timed out after {} seconds", timeout.as_secs());
+            records.push((Level::ERROR, format!("{id:x} -- {timed_out}.")));
             match stop(&mut child, &mut output) {
                 Ok(status) => {
-                    records.push((Level::ERROR, ending(id, status)));
+                    records.push((Level::ERROR, format!("{id:x} -- {}", ending(status))));
                 }
                 Err(error) => {
                     records.push((Level::ERROR, format!("{id:x} -- cannot be waited for: {error}")))
                 }
             }
-            return Run {
-                ok: false,
-                code: None,
-                records,
-            };
+            let mut run = Run::broken(timed_out, records);
+            run.reason = reason(&output.stderr);
+            return run;
         }
         Err(error) => {
             records.push((Level::ERROR, format!("{shown} -- failed with {error}")));
-            return Run {
-                ok: false,
-                code: None,
-                records,
-            };
+            return Run::broken(format!("failed with {error}"), records);
         }
     };
     let level = if status.success() {
@@ -96,15 +116,34 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
             records.push((level, format!("{id:x} -- {name}: {}", quoted(line))));
         }
     }
-    records.push((level, ending(id, status)));
+    let ending = ending(status);
+    records.push((level, format!("{id:x} -- {ending}")));
     if status.code() == Some(127) {
         records.push((Level::INFO, hint(&shown)));
     }
     Run {
         ok: status.success(),
         code: status.code(),
+        ending,
+        reason: reason(&output.stderr),
         records,
     }
+}
+
+/// The last of what a command wrote to its standard error, fit to be shown on a terminal.
+fn reason(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let mut start = text.len().saturating_sub(KEPT_REASON);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let lines = text.get(start..).unwrap_or_default().lines();
+    let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines
+        .join("; ")
+        .chars()
+        .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+        .collect()
 }
 
 #[derive(Debug, Default)]
@@ -211,22 +250,16 @@ fn stop(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus> {
     }
 }
 
-fn ending(id: u64, status: ExitStatus) -> String {
+fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(0), _) => format!("{id:x} -- returned successfully 0"),
+        (Some(0), _) => "returned successfully 0".to_owned(),
         (Some(code), _) if code > 128 => {
-            format!(
-                "{id:x} -- killed with {} (return code: {code})",
-                signal_name(code - 128)
-            )
+            format!("killed with {} (return code: {code})", signal_name(code - 128))
         }
-        (Some(code), _) => format!("{id:x} -- returned {code}"),
+        (Some(code), _) => format!("returned {code}"),
         (None, signal) => {
             let signal = signal.unwrap_or_default();
-            format!(
-                "{id:x} -- killed with {} (return code: -{signal})",
-                signal_name(signal)
-            )
+            format!("killed with {} (return code: -{signal})", signal_name(signal))
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: which action is asked for something, in the order of asking. Out: when each may begin.
 //!
-//! Invariant: nobody waits longer than [`PATIENCE`] for a ban, from the moment that he was asked, much shorter for a mere
+//! Invariant: nobody waits longer than [`Kind::patience`] for a ban, from the moment that he was asked, much shorter for a mere
 //! report, and not at all for an action that is known to be slow. So whoever is quick acts in the order of the configuration, as
 //! scripts that read what another action wrote expect, and a report that hangs in the network delays no rule of a
 //! firewall.
@@ -11,12 +11,28 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long others wait for an action that undoes later what it does: the rules of a firewall, set up on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-/// How long for one that does not: it reports, and what comes after it may be a rule of a firewall.
-pub(crate) const PATIENCE_FOR_REPORTS: Duration = Duration::from_millis(500);
-/// How long for one that is stopped: taking down may take several attempts, and nobody is to be banned then.
-pub(crate) const PATIENCE_FOR_ENDS: Duration = Duration::from_secs(10);
+/// What a turn is for, and with that how long others wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A ban of an action that undoes later what it does: the rules of a firewall, set up on a busy machine.
+    Rule,
+    /// A ban of one that does not: it reports, and what comes after it may be a rule of a firewall.
+    Report,
+    /// Its start, or another word about the action as a whole.
+    Order,
+    /// Its stop: taking down may take several attempts, and nobody is to be banned then.
+    End,
+}
+
+impl Kind {
+    pub(crate) const fn patience(self) -> Duration {
+        match self {
+            Self::Rule | Self::Order => Duration::from_secs(2),
+            Self::Report => Duration::from_millis(500),
+            Self::End => Duration::from_secs(10),
+        }
+    }
+}
 
 /// The turns of the actions of one jail.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +56,8 @@ struct State {
 /// What an action has still to do.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Ascending, each with how long others wait for it.
-    turns: VecDeque<(u64, Duration)>,
+    /// Ascending, each with what it is for.
+    turns: VecDeque<(u64, Kind)>,
     /// Those of them that stop something.
     ends: VecDeque<u64>,
     is_slow: bool,
@@ -51,7 +67,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Turn {
     number: u64,
-    patience: Duration,
+    kind: Kind,
     action: String,
     asked: Instant,
     began: Option<Instant>,
@@ -59,19 +75,19 @@ pub(crate) struct Turn {
 }
 
 impl Turns {
-    /// The next turn is one of `action`; others wait so long for it.
-    pub(crate) fn next(&self, action: &str, patience: Duration) -> Turn {
+    /// The next turn is one of `action`.
+    pub(crate) fn next(&self, action: &str, kind: Kind) -> Turn {
         let mut state = self.lock();
         state.asked += 1;
         let number = state.asked;
         let waiting = state.actions.entry(action.to_owned()).or_default();
-        waiting.turns.push_back((number, patience));
-        if patience == PATIENCE_FOR_ENDS {
+        waiting.turns.push_back((number, kind));
+        if kind == Kind::End {
             waiting.ends.push_back(number);
         }
         Turn {
             number,
-            patience,
+            kind,
             action: action.to_owned(),
             asked: Instant::now(),
             began: None,
@@ -106,7 +122,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
-        if self.patience == PATIENCE_FOR_ENDS {
+        if self.kind == Kind::End {
             state.ended = Some(Instant::now());
         }
         if let Some(waiting) = state.actions.get_mut(&self.action) {
@@ -121,7 +137,7 @@ impl Drop for Turn {
             }
             waiting.ends.retain(|number| *number != self.number);
             match self.began.map(|began| began.elapsed()) {
-                Some(took) if took > self.patience => waiting.is_slow = true,
+                Some(took) if took > self.kind.patience() => waiting.is_slow = true,
                 // It has caught up.
                 Some(_) if waiting.turns.is_empty() => waiting.is_slow = false,
                 Some(_) | None => {}
@@ -143,15 +159,15 @@ impl State {
         let mut next = None;
         for (name, waiting) in &mut self.actions {
             let before = waiting.turns.front().filter(|(first, _)| *first < turn.number);
-            let Some((_, patience)) = before.filter(|_| *name != turn.action) else {
+            let Some((_, kind)) = before.filter(|_| *name != turn.action) else {
                 continue;
             };
             let ends = waiting.ends.front().is_some_and(|&first| first < turn.number);
             if waiting.is_slow && !ends {
                 continue;
             }
-            let patience = if ends { PATIENCE_FOR_ENDS } else { *patience };
-            match patience.checked_sub(waited) {
+            let kind = if ends { Kind::End } else { *kind };
+            match kind.patience().checked_sub(waited) {
                 None | Some(Duration::ZERO) => waiting.is_slow = true,
                 left @ Some(_) if next.is_none() || left < next => next = left,
                 Some(_) => {}
@@ -166,15 +182,15 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::thread;
 
-    use super::{PATIENCE, PATIENCE_FOR_REPORTS, Turns};
+    use super::{Kind, Turns};
 
     #[test]
     fn the_quick_act_in_order_and_nobody_waits_for_the_slow() {
         let turns = Turns::default();
         let (said, heard) = channel();
         let (release, held) = channel::<()>();
-        let mut first = turns.next("first", PATIENCE_FOR_REPORTS);
-        let mut second = turns.next("second", PATIENCE);
+        let mut first = turns.next("first", Kind::Report);
+        let mut second = turns.next("second", Kind::Rule);
         thread::scope(|scope| {
             let tell = said.clone();
             scope.spawn(move || {
@@ -186,14 +202,14 @@ mod tests {
             drop(first);
             assert_eq!([heard.recv(), heard.recv()], [Ok("first"), Ok("second")]);
 
-            let mut slow = turns.next("first", PATIENCE_FOR_REPORTS);
+            let mut slow = turns.next("first", Kind::Report);
             scope.spawn(move || {
                 slow.wait();
                 let _end = held.recv();
             });
             // It is waited for once, and then no more.
-            turns.next("second", PATIENCE).wait();
-            let mut next = turns.next("second", PATIENCE);
+            turns.next("second", Kind::Rule).wait();
+            let mut next = turns.next("second", Kind::Rule);
             assert!(turns.lock().actions["first"].is_slow);
             next.wait();
             release.send(()).expect("it waits");
@@ -203,8 +219,8 @@ mod tests {
     #[test]
     fn a_turn_that_is_given_back_holds_nobody_up() {
         let turns = Turns::default();
-        drop(turns.next("first", PATIENCE_FOR_REPORTS));
-        let mut second = turns.next("second", PATIENCE);
+        drop(turns.next("first", Kind::Report));
+        let mut second = turns.next("second", Kind::Rule);
         second.wait();
         assert!(!turns.lock().actions["first"].is_slow);
         assert!(!turns.is_unused());

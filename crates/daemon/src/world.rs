@@ -23,7 +23,7 @@ use crate::judge::Verdict;
 use crate::log::Level;
 use crate::places::Places;
 use crate::resolver;
-use crate::runner::{Called, Job};
+use crate::runner::{Acted, Called, Job, News};
 use crate::store::RestoreLimits;
 
 /// Something that happened outside.
@@ -43,6 +43,8 @@ pub enum Event {
     Remembered(Remembered),
     /// What a client has had an action do is done.
     Called(Called),
+    /// What an action has made of a ban.
+    Acted(Acted),
     /// Names were looked up.
     Resolved(Vec<resolver::Answer>),
     /// Another program has removed something from the firewall.
@@ -53,6 +55,15 @@ pub enum Event {
     Terminate,
     /// The log is to be opened anew.
     FlushLogs,
+}
+
+impl From<News> for Event {
+    fn from(news: News) -> Self {
+        match news {
+            News::Called(called) => Self::Called(called),
+            News::Acted(acted) => Self::Acted(acted),
+        }
+    }
 }
 
 /// Lines of one log.
@@ -219,7 +230,7 @@ pub trait World {
         Ok(())
     }
 
-    /// Asks a command action for something; `false` where it is too far behind.
+    /// Asks a command action for something; `false` where too much waits for it already and the job can wait, too.
     fn order(&mut self, _jail: &str, _name: &str, _job: Job) -> bool {
         true
     }

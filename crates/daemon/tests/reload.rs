@@ -224,8 +224,8 @@ impl Recorder {
 fn kind(job: &Job) -> &'static str {
     match job {
         Job::Start(_) => "Start",
-        Job::Ban(_) => "Ban",
-        Job::Again(_) => "Again",
+        Job::Ban(..) => "Ban",
+        Job::Again(..) => "Again",
         Job::Prolong(_) => "Prolong",
         Job::Unban(_) => "Unban",
         Job::Flush { .. } => "Flush",

@@ -153,7 +153,7 @@ fn words_to_get(property: &str) -> Option<usize> {
         "banned" | "banip" | "ignoreself" | "ignoreip" | "ignorecommand" | "ignorecache" | "logpath"
         | "logencoding" | "journalmatch" | "prefregex" | "failregex" | "ignoreregex" | "usedns"
         | "findtime" | "bantime" | "datepattern" | "logtimezone" | "maxmatches" | "maxretry" | "maxlines"
-        | "actions" | "verify" => Some(0),
+        | "actions" | "standings" | "verify" => Some(0),
         "actionproperties" | "actionmethods" => Some(1),
         "action" => Some(2),
         _ if property.starts_with("bantime.") => Some(0),

@@ -5,6 +5,7 @@
 //! Invariant: every address is looked at before the first is banned, for the daemon takes any text for an id, and a
 //! slip of the pen would ban nobody without a word.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use stockade_datetime::duration;
 use stockade_protocol::{Command, Value};
 
 use super::client::{Client, Place, Trouble};
+use super::standings::Standings;
 use super::table::Table;
 use crate::terminal::print;
 
@@ -236,10 +238,13 @@ pub(super) fn banned(banned: &Banned) -> Result<(), Trouble> {
     let mut client = Client::connect(&banned.place)?;
     let lists = client.of_each_jail(banned.jail.as_deref(), "banip", &["--with-time".into()])?;
     let mut bans: Vec<InForce> = Vec::new();
+    let mut standings: BTreeMap<&str, Vec<Standings>> = BTreeMap::new();
     for (jail, lines) in &lists {
+        standings.insert(jail, client.standings(jail)?);
         let lines = lines.iter().filter_map(Value::as_str);
         bans.extend(lines.filter_map(|line| InForce::read(jail, line)));
     }
+    let of_jail = |jail: &str| standings.get(jail).map_or(&[][..], Vec::as_slice);
     if banned.json {
         let bans: Vec<_> = bans
             .iter()
@@ -250,6 +255,7 @@ pub(super) fn banned(banned: &Banned) -> Result<(), Trouble> {
                     "since": ban.since,
                     "until": (!ban.is_permanent()).then_some(&ban.until),
                     "seconds": (!ban.is_permanent()).then_some(ban.seconds),
+                    "actions": of_jail(&ban.jail).iter().map(|of| of.object(&ban.id)).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -260,17 +266,36 @@ pub(super) fn banned(banned: &Banned) -> Result<(), Trouble> {
         print("Nobody is banned.");
         return Ok(());
     }
-    let mut table = Table::new(["ADDRESS", "JAIL", "SINCE", "UNTIL", "FOR"]);
+    let mut table = Table::new(["ADDRESS", "JAIL", "SINCE", "UNTIL", "FOR", "STATE"]);
     for ban in bans {
+        let state = state(of_jail(&ban.jail), &ban.id);
         let (until, lasts) = if ban.is_permanent() {
             ("-".to_owned(), "ever".to_owned())
         } else {
             (ban.until, duration::to_text(ban.seconds))
         };
-        table.add([ban.id, ban.jail, ban.since, until, lasts]);
+        table.add([ban.id, ban.jail, ban.since, until, lasts, state]);
     }
     table.print();
     Ok(())
+}
+
+/// How far the actions of the jail have carried out a ban: `active`, or each that has not, and why; nothing where
+/// there is no action that could have.
+fn state(standings: &[Standings], id: &str) -> String {
+    if standings.is_empty() {
+        return "-".to_owned();
+    }
+    let told = standings.iter().map(|of| (&of.action, of.word(id)));
+    let told: Vec<String> = told
+        .filter(|(_, word)| word != "active")
+        .map(|(action, word)| format!("{action} {word}"))
+        .collect();
+    if told.is_empty() {
+        "active".to_owned()
+    } else {
+        told.join("; ")
+    }
 }
 
 #[cfg(test)]

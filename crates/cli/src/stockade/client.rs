@@ -9,6 +9,7 @@ use stockade_config::{Overrides, Reader};
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
 
+use super::standings::Standings;
 use crate::connection::{Connection, ConnectionError};
 use crate::explain;
 use crate::files::{ConfigurationFiles, variables};
@@ -213,6 +214,26 @@ impl Client {
             lists.push((jail, list.items().unwrap_or_default().to_vec()));
         }
         Ok(lists)
+    }
+
+    /// What the actions of a jail have made of its bans, as far as they are not simply in force; nothing where the
+    /// daemon is one that does not tell.
+    pub(super) fn standings(&mut self, jail: &str) -> Result<Vec<Standings>, Trouble> {
+        let told = self.ask(&Command::GetJail {
+            jail: jail.to_owned(),
+            property: "standings".to_owned(),
+            arguments: Vec::new(),
+        });
+        match told {
+            Ok(told) => Ok(told
+                .items()
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Standings::read)
+                .collect()),
+            Err(Trouble::Refused(_)) => Ok(Vec::new()),
+            Err(trouble) => Err(trouble),
+        }
     }
 }
 

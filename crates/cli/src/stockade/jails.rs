@@ -135,11 +135,32 @@ pub(super) fn status(status: &Status) -> Result<(), Trouble> {
         },
         (None, all) => Command::Status { all, flavor: None },
     };
-    let value = Client::connect(&status.place)?.ask(&command)?;
+    let mut client = Client::connect(&status.place)?;
+    let value = client.ask(&command)?;
+    let standings = match &status.jail {
+        Some(jail) => client.standings(jail)?,
+        None => Vec::new(),
+    };
     if status.json {
-        print(&json::status(&value));
-    } else {
-        show(&command, value);
+        let mut status = json::convert(&value);
+        if let (Json::Object(status), false) = (&mut status, standings.is_empty()) {
+            let states = standings.iter().map(|of| {
+                let counts = json!({ "failed": of.failed, "pending": of.pending });
+                (of.action.clone(), counts)
+            });
+            status.insert("states".to_owned(), Json::Object(states.collect()));
+        }
+        print(&format!("{status:#}"));
+        return Ok(());
+    }
+    show(&command, value);
+    for of in standings {
+        if let Some(summary) = of.summary() {
+            print(&format!(
+                "Action {}: {summary}; `stockade banned` says which",
+                of.action
+            ));
+        }
     }
     Ok(())
 }
