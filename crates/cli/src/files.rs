@@ -23,6 +23,21 @@ const USUAL_LENGTH: usize = 8 << 10;
 
 static OWN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../config");
 
+/// The sample logs of our filters, which are part of their tests and of no configuration.
+const TESTS: &str = "tests";
+
+/// The files of our own configuration and what they say, in the order of their names.
+pub(crate) fn own() -> impl Iterator<Item = (&'static Path, &'static [u8])> {
+    let mut files = Vec::new();
+    let mut directories = vec![&OWN];
+    while let Some(directory) = directories.pop() {
+        files.extend(directory.files().map(|file| (file.path(), file.contents())));
+        directories.extend(directory.dirs().filter(|inner| inner.path() != Path::new(TESTS)));
+    }
+    files.sort_unstable();
+    files.into_iter()
+}
+
 /// The files on disk, with or without our own below.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigurationFiles {

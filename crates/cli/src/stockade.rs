@@ -7,6 +7,7 @@
 
 mod bans;
 mod client;
+mod configuration;
 mod jails;
 mod standings;
 mod table;
@@ -30,6 +31,7 @@ use crate::files::ConfigurationFiles;
 use crate::run::{self, Settings};
 use bans::{Ban, Banned, Unban};
 use client::{Client, Place, Trouble, reader};
+use configuration::Configuration;
 use jails::{Jail, Reload, Status};
 use tail::Tail;
 use verify::Verify;
@@ -81,6 +83,8 @@ enum Action {
     Explain(Explain),
     /// Tries a jail, a filter or an expression on a log and says what becomes of each line
     Test(Test),
+    /// Prints the configuration that comes with stockade, or writes it to a directory
+    Config(Configuration),
     /// Ends the daemon; bans are kept for its next start
     Stop(Stop),
     /// Prints what a shell needs to complete these commands
@@ -235,6 +239,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Action::Check(check) => return find_mistakes(&check),
         Action::Explain(explain) => show_origin(&explain),
+        Action::Config(configuration) => configuration::configuration(&configuration),
         Action::Test(test) => return try_on_log(test),
         Action::Stop(stop) => Client::connect(&stop.place).and_then(|mut client| {
             client.ask(&Command::Stop)?;
@@ -402,6 +407,11 @@ mod tests {
             ("jail show sshd maxretry --json", true),
             ("jail set sshd bantime -1", true),
             ("reload sshd --restart --unban --if-exists", true),
+            ("config show", true),
+            ("config show filter.d/sshd.conf --json", true),
+            ("config init /x --force --json", true),
+            ("config init", false),
+            ("config", false),
             ("completions bash", true),
             ("manual /x", true),
             ("unban 192.0.2.1 -j sshd", true),

@@ -54,6 +54,13 @@ pub(super) enum Trouble {
     Unreadable { path: String, reason: String },
     #[error("{path} cannot be written to: {reason}")]
     Unwritable { path: String, reason: String },
+    #[error(
+        "nothing was written, for something else stands in {directory} under these names:\n  {}\n  `--force` replaces them.",
+        .files.join("\n  ")
+    )]
+    InTheWay { directory: String, files: Vec<String> },
+    #[error("there is no {name} in the configuration that comes with stockade\n  {hint}")]
+    NoSuchFile { name: String, hint: String },
     #[error("{path}:{line}: {text:?} is no address\n  {hint}. Nobody was banned.")]
     NoAddress {
         path: String,
