@@ -291,6 +291,11 @@ fn daemon(run: Run) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
+    for (jail, thing) in &stream.automatic {
+        complain(&format!(
+            "stockade: [{jail}] is on by itself, for there is {thing}"
+        ));
+    }
     let (logtarget, socket) = (early.logtarget.clone(), early.socket.clone());
     let settings = Settings {
         early,
@@ -404,6 +409,7 @@ mod tests {
             ("ban --file -", true),
             ("banned -j sshd --json", true),
             ("jail list", true),
+            ("jail list --available --json -c /x", true),
             ("jail show sshd maxretry --json", true),
             ("jail set sshd bantime -1", true),
             ("reload sshd --restart --unban --if-exists", true),

@@ -8,8 +8,9 @@ use std::{collections::HashMap, rc::Rc};
 use stockade_protocol::Value;
 
 use crate::{
-    Error, Span, Step,
+    Error, Span, Step, Switch,
     action::Action,
+    available::{self, Evidence},
     filter,
     interpolate::Scope,
     jail::{self, Jail},
@@ -107,6 +108,15 @@ pub(crate) fn explain(sources: &Sources<'_>, model: &mut Model, name: &str) -> R
             });
         }
     };
+    let is_enabled = match jail::switch_of(&jail.options) {
+        Switch::On => true,
+        Switch::Off => false,
+        Switch::Auto => match available::evidence(sources, model, name, &jail.options)? {
+            Evidence::Found(_) => true,
+            Evidence::Nothing => false,
+            Evidence::AskFilter => available::of_filter(sources, jail.filter.as_ref())?.is_some(),
+        },
+    };
     let mut found = Vec::new();
     of_jail(&jail, &mut found);
     of_filter(sources, &jail, &mut found)?;
@@ -135,10 +145,7 @@ pub(crate) fn explain(sources: &Sources<'_>, model: &mut Model, name: &str) -> R
     Ok(Explanation {
         jail: jail.name.clone(),
         at: jail.at.clone(),
-        is_enabled: jail
-            .options
-            .get("enabled")
-            .is_some_and(|enabled| enabled.value == Value::Bool(true)),
+        is_enabled,
         options,
         includes: loaded.iter().flat_map(|model| model.includes.clone()).collect(),
     })

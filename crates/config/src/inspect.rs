@@ -18,12 +18,13 @@ use stockade_protocol::{
 };
 
 use crate::{
-    Error, Files, Span,
+    Error, Files, Span, Switch,
     action::{self, Action},
+    available::{self, AUTO_IF_EXISTS, Evidence},
     filter::{self, Filter},
     glob,
     interpolate::HOLE,
-    jail::{self, BACKEND, ENABLED, FILTER, file_name},
+    jail::{self, BACKEND, FILTER, file_name},
     layers::Sources,
     model::{Model, Options, Traced},
     options,
@@ -251,7 +252,11 @@ impl Vocabulary {
     pub fn options(self) -> Vec<&'static str> {
         match self {
             Self::Daemon => server::option_names(),
-            Self::Jail => jail::OPTIONS.iter().map(|option| option.name).collect(),
+            Self::Jail => jail::OPTIONS
+                .iter()
+                .chain([&AUTO_IF_EXISTS])
+                .map(|option| option.name)
+                .collect(),
             Self::Filter => filter::OPTIONS.to_vec(),
             Self::Action => action::option_names(),
         }
@@ -402,9 +407,15 @@ fn fill(
     let mut firsts = Vec::new();
     for name in names {
         let first = options::read(sources, &model, &name, &jail::FIRST)?;
-        let is_enabled = first
-            .get(ENABLED.name)
-            .is_some_and(|enabled| enabled.value == Value::Bool(true));
+        let is_enabled = match jail::switch_of(&first) {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto => match available::evidence(sources, &model, &name, &first)? {
+                // Where only the filter knows, it is looked at as if it were.
+                Evidence::Found(_) | Evidence::AskFilter => true,
+                Evidence::Nothing => false,
+            },
+        };
         let at = model.section(&name).and_then(|section| section.at.clone());
         inspection.jails.push(InspectedJail {
             name,

@@ -6,20 +6,21 @@ use stockade_protocol::definition;
 use stockade_protocol::{Command, Value};
 
 use crate::{
-    Error, Kind, Level, Located, Mode, Span,
+    Error, Kind, Level, Located, Mode, Span, Switch,
     action::Action,
+    available::{self, AUTO_IF_EXISTS, Evidence},
     filter,
     filter::Filter,
     glob,
     layers::Sources,
     log::JAIL,
     model::{Model, Traced},
-    options::{self, Known, number, text, truth_of},
+    options::{self, AUTO, Known, number, switch, text, truth_of},
     ordered::Ordered,
     text::{join, quote, words},
 };
 
-pub(crate) const ENABLED: Known = truth_of("enabled").or("false");
+pub(crate) const ENABLED: Known = switch("enabled").or("false");
 pub(crate) const BACKEND: Known = text("backend").or("auto");
 pub(crate) const FILTER: Known = text("filter").or("");
 
@@ -96,11 +97,25 @@ pub(crate) struct Jail {
     pub(crate) options: Ordered<Traced>,
     pub(crate) filter: Option<Filter>,
     pub(crate) actions: Vec<Action>,
+    /// What it is on for, where it is on by itself.
+    pub(crate) because: Option<String>,
 }
 
 /// Whether the reader knows an option of this name; any other is a variable.
 pub(crate) fn is_option(name: &str) -> bool {
-    OPTIONS.iter().any(|option| option.name == name)
+    OPTIONS
+        .iter()
+        .chain([&AUTO_IF_EXISTS])
+        .any(|option| option.name == name)
+}
+
+/// What the first options of a jail say about whether it is to be at work.
+pub(crate) fn switch_of(first: &Ordered<Traced>) -> Switch {
+    match first.get(ENABLED.name).map(|enabled| &enabled.value) {
+        Some(Value::Bool(true)) => Switch::On,
+        Some(value) if value.as_str() == Some(AUTO) => Switch::Auto,
+        Some(_) | None => Switch::Off,
+    }
 }
 
 /// What a section turns out to be.
@@ -152,12 +167,20 @@ fn read_enabled(
 ) -> Result<Option<Jail>, Failure> {
     let mut first = options::read(sources, model, name, &FIRST)?;
     lay_over(&mut first, overlay);
-    let enabled = overlay.is_some()
-        || first
-            .get(ENABLED.name)
-            .is_some_and(|enabled| enabled.value == Value::Bool(true));
-    if !enabled {
-        return Ok(None);
+    let mut because = None;
+    let mut asks_filter = false;
+    let switch = match overlay {
+        Some(_) => Switch::On,
+        None => switch_of(&first),
+    };
+    match switch {
+        Switch::On => {}
+        Switch::Off => return Ok(None),
+        Switch::Auto => match available::evidence(sources, model, name, &first)? {
+            Evidence::Found(thing) => because = Some(thing),
+            Evidence::Nothing => return Ok(None),
+            Evidence::AskFilter => asks_filter = true,
+        },
     }
     let text = |options: &Ordered<Traced>, name: &str| {
         options
@@ -185,6 +208,12 @@ fn read_enabled(
     if let Some(filter) = &mut filter {
         filter.second_pass(sources, &options)?;
     }
+    if asks_filter {
+        because = available::of_filter(sources, filter.as_ref())?;
+        if because.is_none() {
+            return Ok(None);
+        }
+    }
     let actions = read_actions(sources, name, &options)?;
     let at = model.section(name).and_then(|section| section.at.clone());
     Ok(Some(Jail {
@@ -193,6 +222,7 @@ fn read_enabled(
         options,
         filter,
         actions,
+        because,
     }))
 }
 

@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod action;
+mod available;
 mod budget;
 mod decode;
 mod dump;
@@ -41,6 +42,7 @@ mod text;
 mod trial;
 mod words;
 
+pub use available::{Available, Switch};
 pub use error::Error;
 pub use explain::{Explained, Explanation, Owner, Passage, Replaced};
 pub use files::{Content, Files, Kind};

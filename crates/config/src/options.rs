@@ -21,9 +21,14 @@ pub(crate) enum Type {
     Text,
     /// Anything but a word for yes is false.
     Truth,
+    /// The same, but for [`AUTO`].
+    Switch,
     /// Anything but a number is a warning and `None`.
     Number,
 }
+
+/// Neither yes nor no: as it turns out. To the reference it is one more word for no.
+pub(crate) const AUTO: &str = "auto";
 
 /// An option that the reader knows.
 pub(crate) struct Known {
@@ -49,6 +54,14 @@ pub(crate) const fn truth_of(name: &'static str) -> Known {
     }
 }
 
+pub(crate) const fn switch(name: &'static str) -> Known {
+    Known {
+        name,
+        kind: Type::Switch,
+        default: None,
+    }
+}
+
 pub(crate) const fn number(name: &'static str) -> Known {
     Known {
         name,
@@ -67,7 +80,7 @@ impl Known {
     pub(crate) fn default_value(&self) -> Option<Value> {
         let default = self.default?;
         Some(match self.kind {
-            Type::Truth => Value::Bool(truth(default)),
+            Type::Truth | Type::Switch => Value::Bool(truth(default)),
             Type::Text | Type::Number => default.into(),
         })
     }
@@ -121,7 +134,8 @@ fn typed(sources: &Sources<'_>, section: &str, option: &Known, found: &Traced) -
     let text = found.as_text().unwrap_or_default();
     match option.kind {
         Type::Text => found.value.clone(),
-        Type::Truth => Value::Bool(truth(text)),
+        Type::Switch if text.trim().eq_ignore_ascii_case(AUTO) => AUTO.into(),
+        Type::Truth | Type::Switch => Value::Bool(truth(text)),
         Type::Number => match integer(text) {
             Some(number) => number,
             None => {

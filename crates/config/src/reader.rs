@@ -7,13 +7,15 @@
 use stockade_protocol::Command;
 
 use crate::{
-    EarlySettings, Error, Explanation, Files, Level, Located, Overrides, Record,
+    Available, EarlySettings, Error, Explanation, Files, Level, Located, Overrides, Record,
+    available::{self, Evidence},
     dump::dump,
     explain::explain,
     jail::{self, Section},
     layers::Sources,
-    log::{GENERAL, JAILS},
+    log::{GENERAL, JAIL, JAILS},
     model::{Model, Traced},
+    options,
     server::{self, General},
 };
 
@@ -63,6 +65,8 @@ pub struct Stream {
     pub log: Vec<Record>,
     /// Whether they can be used.
     pub outcome: Outcome,
+    /// The jails that are on by themselves, and for what.
+    pub automatic: Vec<(String, String)>,
     mode: Mode,
 }
 
@@ -150,7 +154,9 @@ impl<'a> Reader<'a> {
     /// Reads everything, or of the jails only the named one.
     #[must_use]
     pub fn read(&self, early: &EarlySettings, mode: Mode, only_jail: Option<&str>) -> Stream {
-        let (commands, outcome) = self.commands(early, mode, only_jail).unwrap_or_else(|error| {
+        let mut automatic = Vec::new();
+        let result = self.commands(early, mode, only_jail, &mut automatic);
+        let (commands, outcome) = result.unwrap_or_else(|error| {
             self.sources.log.add(
                 Level::Error,
                 GENERAL,
@@ -162,6 +168,7 @@ impl<'a> Reader<'a> {
             commands,
             log: self.sources.log.take(),
             outcome,
+            automatic,
             mode,
         }
     }
@@ -177,6 +184,39 @@ impl<'a> Reader<'a> {
                 .map(str::to_owned)
                 .collect(),
         )
+    }
+
+    /// All jails that the configuration knows, in their order, with what there is for each on this machine.
+    ///
+    /// # Errors
+    ///
+    /// Where the files of the jails cannot be read or used.
+    pub fn available(&self) -> Result<Vec<Available>, Error> {
+        let sources = &self.sources;
+        let mut model = self.jails()?;
+        let names: Vec<String> = jail_sections(&model).map(str::to_owned).collect();
+        let mut jails = Vec::new();
+        for name in names {
+            let first = options::read(sources, &model, &name, &jail::FIRST)?;
+            let found = match available::evidence(sources, &model, &name, &first) {
+                Ok(Evidence::Found(thing)) => Some(thing),
+                // Of a jail that cannot be read nothing is known; to say why is not asked for here.
+                Ok(Evidence::Nothing) | Err(_) => None,
+                Ok(Evidence::AskFilter) => {
+                    match jail::read(sources, &mut model, &name, Some(&jail::Overlay::default())) {
+                        Ok(Section::Jail(jail)) => available::of_filter(sources, jail.filter.as_ref())?,
+                        Ok(Section::Off | Section::Bad(_)) | Err(_) => None,
+                    }
+                }
+            };
+            let switch = jail::switch_of(&first);
+            jails.push(Available {
+                jail: name,
+                switch,
+                found,
+            });
+        }
+        Ok(jails)
     }
 
     /// Explains where the options of a jail come from, enabled or not.
@@ -200,6 +240,7 @@ impl<'a> Reader<'a> {
         early: &EarlySettings,
         mode: Mode,
         only_jail: Option<&str>,
+        automatic: &mut Vec<(String, String)>,
     ) -> Result<(Vec<Located<Command>>, Outcome), Error> {
         let sources = &self.sources;
         let general = sources
@@ -221,7 +262,14 @@ impl<'a> Reader<'a> {
         for name in names {
             match jail::read(sources, &mut model, &name, None)? {
                 Section::Off => {}
-                Section::Jail(jail) => jails.push(Ok(jail)),
+                Section::Jail(jail) => {
+                    if let Some(thing) = &jail.because {
+                        let text = format!("Jail '{name}' is on by itself, for there is {thing}");
+                        sources.log.add(Level::Info, JAIL, text);
+                        automatic.push((name, thing.clone()));
+                    }
+                    jails.push(Ok(jail));
+                }
                 Section::Bad(reason) => {
                     let rest = if mode.is_test() { "" } else { " Skipping..." };
                     sources

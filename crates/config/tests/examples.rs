@@ -4,6 +4,8 @@
     reason = "the tests read the examples from the disk"
 )]
 
+#[path = "cases/available.rs"]
+mod available;
 #[path = "cases/inspection.rs"]
 mod inspection;
 mod support;

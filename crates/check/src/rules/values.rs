@@ -34,7 +34,9 @@ const YEAR: i16 = 2000;
 pub(crate) fn apply(context: &mut Context<'_>) {
     daemon(context);
     for jail in &context.inspection.jails {
-        if let Some(text) = jail.option("enabled") {
+        if let Some(text) = jail.option("enabled")
+            && text.value().as_str() != Some("auto")
+        {
             truth(context, "enabled", text);
         }
     }

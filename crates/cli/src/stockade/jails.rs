@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
-use stockade_config::{Mode, Overrides};
+use stockade_config::{Mode, Overrides, Switch};
 use stockade_protocol::text::render;
 use stockade_protocol::{Command, Value};
 
@@ -64,7 +64,7 @@ pub(super) struct Jail {
 
 #[derive(Debug, Subcommand)]
 enum JailAction {
-    /// Lists the jails with what they have found and banned
+    /// Lists the jails with what they have found and banned, or all that the configuration knows
     List(List),
     /// Shows what a jail is made of, as it is at work now
     Show(Show),
@@ -76,6 +76,10 @@ enum JailAction {
 struct List {
     #[command(flatten)]
     place: Place,
+    /// List all jails that the configuration knows, which would be on, and what there is for each on this machine;
+    /// no daemon is asked
+    #[arg(long)]
+    available: bool,
     /// Print JSON, for programs
     #[arg(long)]
     json: bool,
@@ -180,6 +184,9 @@ pub(super) fn jail(jail: &Jail) -> Result<(), Trouble> {
 }
 
 fn list(list: &List) -> Result<(), Trouble> {
+    if list.available {
+        return available(list);
+    }
     let mut client = Client::connect(&list.place)?;
     let jails = client.jails()?;
     let mut rows = Vec::new();
@@ -211,6 +218,46 @@ fn list(list: &List) -> Result<(), Trouble> {
             number("/filter/total_failed"),
             number("/actions/currently_banned"),
             number("/actions/total_banned"),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+/// All jails of the configuration, without a daemon.
+fn available(list: &List) -> Result<(), Trouble> {
+    let directory = list.place.directory.as_deref();
+    let files = ConfigurationFiles::new(directory);
+    let reader = reader(&files, directory);
+    let jails = reader
+        .available()
+        .map_err(|error| Trouble::Configuration(Box::new(error)))?;
+    if list.json {
+        let jails: Vec<Json> = jails
+            .iter()
+            .map(|jail| {
+                let enabled = match jail.switch {
+                    Switch::On => json!(true),
+                    Switch::Off => json!(false),
+                    Switch::Auto => json!("auto"),
+                };
+                json!({ "jail": jail.jail, "enabled": enabled, "on": jail.is_on(), "found": jail.found })
+            })
+            .collect();
+        print(&format!("{:#}", json!(jails)));
+        return Ok(());
+    }
+    let mut table = Table::new(["JAIL", "ON", "FOUND"]);
+    for jail in jails {
+        let on = match (jail.switch, jail.is_on()) {
+            (Switch::Auto, true) => "by itself",
+            (Switch::On, _) => "yes",
+            (Switch::Off | Switch::Auto, _) => "no",
+        };
+        table.add([
+            jail.jail,
+            on.to_owned(),
+            jail.found.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.print();
