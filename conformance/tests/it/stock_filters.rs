@@ -113,17 +113,33 @@ fn the_reference_accepts_our_configuration_with_every_jail() {
     fs::write(&log, "").expect("a directory of our own");
     let jails =
         fs::read_to_string(directory.path().join("jail.conf")).expect("it is part of the configuration");
-    let mut local = "[DEFAULT]\nenabled = true\n".to_owned();
+    let mut local = String::new();
     let names = jails
         .lines()
         .filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
     let names: Vec<&str> = names
         .filter(|name| !["DEFAULT", "INCLUDES"].contains(name))
         .collect();
-    assert!(names.len() > 90, "{names:?}");
+    assert!(names.len() > 110, "{names:?}");
     for name in names {
-        write!(local, "[{name}]\nlogpath = {}\n", log.display()).expect("a text takes what it is given");
+        write!(local, "[{name}]\nenabled = true\nlogpath = {}\n", log.display())
+            .expect("a text takes what it is given");
     }
+    let mut actions: Vec<String> = fs::read_dir(directory.path().join("action.d"))
+        .expect("our actions")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".conf").map(str::to_owned))
+        .filter(|name| !name.ends_with("common"))
+        .collect();
+    actions.sort();
+    assert!(actions.len() > 50, "{actions:?}");
+    write!(
+        local,
+        "[every-action]\nenabled = true\nfilter = sshd\nlogpath = {}\naction = {}\n",
+        log.display(),
+        actions.join("\n    ")
+    )
+    .expect("a text takes what it is given");
     fs::write(directory.path().join("jail.local"), local).expect("a directory of our own");
     let said = run(
         Subject::Reference.client(Some(directory.path())).arg("-t"),

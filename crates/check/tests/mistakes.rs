@@ -134,7 +134,31 @@ fn our_own_configuration_has_no_mistake() {
             }
         }
     }
-    for backend in ["auto", "systemd"] {
+    let jails = fs::read_to_string(root.join("jail.conf")).expect("it is part of the configuration");
+    let sections = jails.lines().filter(|line| line.starts_with('['));
+    let every: String = sections
+        .filter(|line| !["[INCLUDES]", "[DEFAULT]"].contains(line))
+        .map(|line| format!("{line}\nenabled = true\nlogpath = /var/log/auth.log\n"))
+        .collect();
+    let mut actions: Vec<String> = fs::read_dir(root.join("action.d"))
+        .expect("our actions")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".conf").map(str::to_owned))
+        .filter(|name| !name.ends_with("common"))
+        .collect();
+    actions.sort();
+    assert!(actions.len() > 50, "{actions:?}");
+    // Names of sets and chains may not be long.
+    let every = actions.iter().enumerate().fold(every, |every, (number, action)| {
+        let what = "enabled = true\nfilter = sshd\nlogpath = /var/log/auth.log";
+        format!("{every}[action-{number}]\n{what}\naction = {action}\n")
+    });
+    for (backend, local) in [
+        ("auto", "[DEFAULT]\n"),
+        ("systemd", "[DEFAULT]\n"),
+        ("auto", every.as_str()),
+    ] {
+        tree.insert("conf/jail.local", local.as_bytes());
         tree.insert("/var/log/auth.log", b"");
         let variables = [("stockade_log_backend".to_owned(), backend.to_owned())];
         let report = check(&tree, "conf", "1.1.1", &variables);
