@@ -4,6 +4,7 @@
 //! the variant says, and the subject under test, as installed: configuration, socket, database and log in their
 //! default places. From the other, which has more than one address, the real client knocks.
 
+mod fresh;
 mod ssh;
 
 use std::fs;
@@ -362,7 +363,8 @@ fn start_logging(target: &Machine, log: Log) -> Running {
         Log::Syslog => {
             let configuration = "module(load=\"imuxsock\")\n\
                 module(load=\"builtin:omfile\" template=\"RSYSLOG_TraditionalFileFormat\")\n\
-                auth,authpriv.* /var/log/auth.log\n";
+                auth,authpriv.* /var/log/auth.log\n\
+                mail.* /var/log/mail.log\n";
             fs::write(target.etc().join("rsyslog.conf"), configuration).expect("the machine's own /etc");
             let mut rsyslogd = Command::new("rsyslogd");
             let running = spawn(

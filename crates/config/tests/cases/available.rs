@@ -138,9 +138,12 @@ fn a_jail_is_on_by_itself_where_there_is_something_for_it() {
     let mut started: Vec<&str> = stream
         .commands
         .iter()
-        .filter_map(|command| match &command.value {
-            stockade_protocol::Command::Start(jail) => Some(jail.as_str()),
-            _ => None,
+        .filter_map(|command| {
+            if let stockade_protocol::Command::Start(jail) = &command.value {
+                Some(jail.as_str())
+            } else {
+                None
+            }
         })
         .collect();
     started.retain(|name| *name != "yes");
