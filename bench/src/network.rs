@@ -31,6 +31,16 @@ pub(crate) fn enter(what: &str) -> Result<(), Trouble> {
     }
 }
 
+/// Empties the firewall of this network.
+pub(crate) fn forget() -> Result<(), Trouble> {
+    let status = Command::new("nft").args(["flush", "ruleset"]).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the firewall cannot be emptied".into())
+    }
+}
+
 /// Prints a figure.
 #[expect(clippy::print_stdout, reason = "standard output is where figures go")]
 pub(crate) fn print(figure: &str) {

@@ -7,7 +7,6 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,7 +39,7 @@ pub(crate) fn run() -> Result<(), Trouble> {
         let begun = Instant::now();
         let _daemon = Daemon::spawn(place.path())?;
         best = best.min(until_held(begun, BANS, daemon::SET)?);
-        forget_firewall()?;
+        network::forget()?;
     }
     let ours = best.as_secs_f64();
     network::print(&format!(
@@ -66,7 +65,7 @@ pub(crate) fn run() -> Result<(), Trouble> {
             took.as_secs_f64()
         ));
         times.push(took.as_secs_f64());
-        forget_firewall()?;
+        network::forget()?;
     }
     if let ([few, more], [less, many]) = (times.as_slice(), FEW) {
         let each = (more - few) / f64::from(many - less);
@@ -112,13 +111,4 @@ fn until_held(begun: Instant, count: u32, set: Set<'_>) -> Result<Duration, Trou
         thread::sleep(Duration::from_millis(2));
     }
     Err(format!("{count} bans were not restored within {PATIENCE:?}").into())
-}
-
-fn forget_firewall() -> Result<(), Trouble> {
-    let status = Command::new("nft").args(["flush", "ruleset"]).status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("the firewall cannot be emptied".into())
-    }
 }

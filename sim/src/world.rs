@@ -179,9 +179,11 @@ impl World for SimulatedWorld {
             }
             if let Some(event) = self.next_event() {
                 self.machine.borrow_mut().events += 1;
+                self.keeping.prepare(&event);
                 return (now, event);
             }
             if until.is_some_and(|until| until <= now) {
+                self.keeping.prepare(&Event::Wakeup);
                 return (now, Event::Wakeup);
             }
             let due = [until, self.keeping.next_wakeup(now)].into_iter().flatten().min();
@@ -204,9 +206,8 @@ impl World for SimulatedWorld {
         (machine.now, Event::Wakeup)
     }
 
-    fn log(&mut self, _: Level, _: &'static str, text: fmt::Arguments<'_>) {
-        let machine = self.machine.borrow();
-        lock(&machine.records).push(text.to_string());
+    fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>) {
+        self.keeping.log(level, logger, &text.to_string());
     }
 
     fn answer(&mut self, _: ClientId, _: Answer) {

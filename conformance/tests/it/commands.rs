@@ -4,7 +4,7 @@
 //! Both are spoken to by our own half of the protocol, for a Python client takes its time; that its client reads our
 //! answers is for `clients` to show.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -361,9 +361,12 @@ impl Connection {
                 None => {}
             }
             let mut block = [0; 4096];
-            let length = self.stream.read(&mut block).unwrap_or_else(|error| {
-                panic!("the server answers {}: {error}", request.repr());
-            });
+            let length = match self.stream.read(&mut block) {
+                Ok(length) => length,
+                // A process that was stopped for a while begins to wait anew.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!("the server answers {}: {error}", request.repr()),
+            };
             assert_ne!(
                 length,
                 0,

@@ -19,6 +19,7 @@ use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Wh
 use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
 use stockade_protocol::{Failure, Happening, Value, What};
 
+use crate::announcements::ACTIONS;
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::growth::{Grown, Growth};
 use crate::ledger::{Ledger, RETRIES, Verdict};
@@ -31,7 +32,6 @@ use crate::store::{self, RestoreLimits};
 use crate::world::World;
 
 /// The logger of what jails decide.
-const ACTIONS: &str = "fail2ban.actions";
 /// The logger of what follows from earlier bans.
 const OBSERVER: &str = "fail2ban.observer";
 /// The logger of what filters find.
@@ -82,7 +82,7 @@ pub(crate) struct Cell {
     prolongs: Vec<(Timestamp, Id)>,
     /// The second in which it was looked last whether bans are in force, and how often.
     looked: (i64, u32),
-    /// How many restored bans the actions are still to be told of.
+    /// How many bans the actions are still to be told of.
     untold: usize,
     /// The number of the ban that was handed to an action last. No two are alike, whatever jails come and go.
     number: u64,
@@ -481,6 +481,8 @@ impl Cell {
     fn carry_out(&mut self, world: &mut impl World, now: Timestamp, effects: Vec<Effect>) {
         if !effects.is_empty() {
             self.enforce(world, now, &effects);
+            let is_new = |effect: &&Effect| matches!(effect, Effect::Ban(ticket) if !ticket.restored);
+            self.untold += effects.iter().filter(is_new).count();
             self.tell(world, now, effects);
         }
     }
@@ -768,6 +770,7 @@ impl Cell {
     }
 
     fn announce_ban(&mut self, world: &mut impl World, now: Timestamp, ticket: Ticket) {
+        self.untold = self.untold.saturating_sub(1);
         let name = &self.blueprint.name;
         let id = &ticket.id;
         if world.observes() {
@@ -775,7 +778,6 @@ impl Cell {
             return;
         }
         if ticket.restored {
-            self.untold = self.untold.saturating_sub(1);
             world.log(Level::NOTICE, ACTIONS, format_args!("[{name}] Restore Ban {id}"));
         } else {
             let settings = self.jail.settings();
@@ -1089,9 +1091,42 @@ impl Cell {
 }
 
 impl Cell {
-    /// Takes what the filter made of a line or an entry.
-    pub(crate) fn take(&mut self, world: &mut impl World, now: Timestamp, mut output: Output) {
-        for note in output.notes.drain(..) {
+    /// Takes what the filter made of lines or entries. What the jail decides on the way is carried out together, as long
+    /// as nothing else is to be said or asked in between.
+    pub(crate) fn take(&mut self, world: &mut impl World, now: Timestamp, outputs: Vec<Output>) {
+        let mut effects = Vec::new();
+        for Output { notes, found, .. } in outputs {
+            if !notes.is_empty() {
+                self.carry_out(world, now, mem::take(&mut effects));
+                self.note(world, notes);
+            }
+            for found in found {
+                if let Who::Host(host) = &found.who {
+                    self.carry_out(world, now, mem::take(&mut effects));
+                    match world.resolve(now, host) {
+                        Some(answer) => {
+                            self.names_dropped += u64::from(answer.is_refused());
+                            self.fail(world, now, found, &answer);
+                        }
+                        None if self.waiting.len() < WAITING => self.waiting.push((host.clone(), found)),
+                        None => self.names_dropped += 1,
+                    }
+                    continue;
+                }
+                for candidate in found.into_candidates(&[]) {
+                    self.jail.step(now, Input::Failure(candidate), &mut effects);
+                    if let Some(Effect::Ask(_)) = effects.last() {
+                        self.carry_out(world, now, mem::take(&mut effects));
+                    }
+                }
+            }
+        }
+        self.carry_out(world, now, effects);
+    }
+
+    /// Says what the filter has to say, and where in the configuration that comes from.
+    fn note(&self, world: &mut impl World, notes: Vec<filter::Note>) {
+        for note in notes {
             let level = match note.level {
                 filter::Level::Error => Level::ERROR,
                 filter::Level::Warning => Level::WARNING,
@@ -1107,19 +1142,6 @@ impl Cell {
                 } else {
                     world.log(level, FILTER, format_args!("{record}"));
                 }
-            }
-        }
-        for found in output.found.drain(..) {
-            match &found.who {
-                Who::Host(host) => match world.resolve(now, host) {
-                    Some(answer) => {
-                        self.names_dropped += u64::from(answer.is_refused());
-                        self.fail(world, now, found, &answer);
-                    }
-                    None if self.waiting.len() < WAITING => self.waiting.push((host.clone(), found)),
-                    None => self.names_dropped += 1,
-                },
-                Who::Id(..) | Who::Pending => self.count(world, now, found, &[]),
             }
         }
     }

@@ -224,9 +224,7 @@ impl Jails {
                 outputs.clone()
             };
             if let Some(cell) = self.cells.get_mut(*member) {
-                for output in outputs {
-                    cell.take(world, now, output);
-                }
+                cell.take(world, now, outputs);
             }
         }
     }

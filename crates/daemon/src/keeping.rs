@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -19,7 +20,9 @@ use stockade_datetime::Timestamp;
 use stockade_jail::{BanTime, Id, Ticket};
 use stockade_protocol::{Failure, Reply, Value};
 
+use crate::announcements::{ACTIONS, Announcements};
 use crate::blueprint::{self, Blueprint};
+use crate::control::Request;
 use crate::following::Following;
 use crate::growth::{Growth, Memory, Remembered};
 use crate::log::{Level, Records};
@@ -32,6 +35,7 @@ use crate::world::{Event, Sources};
 /// How long a ban waits to be kept before it is announced all the same: a database on a full or slow disk
 /// must not hold up the log.
 const ANNOUNCEMENT_WAIT: Duration = Duration::from_millis(100);
+const ANNOUNCEMENT_WAIT_MICROS: i64 = 100_000;
 /// How often positions in logs are kept while they move.
 const POSITIONS_SECONDS: i64 = 10;
 /// The database is cleaned an hour after the start, and each hour from then on.
@@ -49,8 +53,11 @@ pub struct Keeping<D: Disk> {
     log: Records,
     /// What the loop has still to deal with.
     events: VecDeque<Event>,
-    /// Bans that are to be announced.
-    announcements: Vec<String>,
+    /// Bans that are to be announced, and how many of them the database was told of.
+    announcements: Arc<Announcements>,
+    told: u64,
+    /// When they are announced although the database has not kept them.
+    next_announcement: Option<Timestamp>,
     /// When positions are to be kept; none while they stand still.
     next_positions: Option<Timestamp>,
     next_purge: Timestamp,
@@ -69,12 +76,14 @@ impl<D: Disk> Keeping<D> {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         Self {
+            announcements: Arc::new(Announcements::new(log.clone())),
+            told: 0,
+            next_announcement: None,
             following: Following::new(disk, log.clone(), zone, places),
             store: Store::none(),
             memory: Memory::new(wake),
             log,
             events: VecDeque::new(),
-            announcements: Vec::new(),
             next_positions: None,
             next_purge: now.plus_seconds(PURGE_SECONDS),
             dbmaxmatches: Value::Int(DBMAXMATCHES),
@@ -100,6 +109,7 @@ impl<D: Disk> Keeping<D> {
         [
             self.following.next_wakeup(now),
             self.next_positions,
+            self.next_announcement,
             Some(self.next_purge),
         ]
         .into_iter()
@@ -135,15 +145,17 @@ impl<D: Disk> Keeping<D> {
     /// Lines that were read and that the loop has not dealt with. What came of those before is kept and announced.
     pub fn unread(&mut self, now: Timestamp) -> Option<Event> {
         self.keep(now);
+        self.announce();
         let is_read = |event: &Event| matches!(event, Event::Lines(_) | Event::Entries(_));
         let at = self.events.iter().position(is_read)?;
         self.events.remove(at)
     }
 
-    /// Announces bans once they are kept, and keeps positions when it is time and all lines were dealt with.
+    /// Has bans announced once they are kept, and keeps positions when it is time and all lines were dealt with.
     pub fn keep(&mut self, now: Timestamp) {
         self.mind_the_clock(now);
-        let has_bans = !self.announcements.is_empty();
+        let added = self.announcements.added();
+        let has_bans = added > self.told;
         let is_due = self.next_positions.is_some_and(|due| due <= now);
         // With a ban goes how far its log was read, so that after a crash its lines are not counted again.
         if self.events.is_empty() && self.next_positions.is_some() && (has_bans || is_due) {
@@ -151,11 +163,11 @@ impl<D: Disk> Keeping<D> {
             self.next_positions = None;
         }
         if has_bans {
-            // Where it takes longer, the database says what is wrong with it; the bans are in force in any case.
-            let _kept = self.store.commit_pending(ANNOUNCEMENT_WAIT);
-            for text in std::mem::take(&mut self.announcements) {
-                self.log.write(Level::NOTICE, "fail2ban.actions", &text);
-            }
+            self.told = added;
+            self.store.announce(&self.announcements, added);
+            self.next_announcement = Some(now.plus_micros(ANNOUNCEMENT_WAIT_MICROS));
+        } else if self.next_announcement.is_some_and(|due| due <= now) {
+            self.announce();
         }
         if self.next_purge <= now {
             self.next_purge = now.plus_seconds(PURGE_SECONDS);
@@ -165,12 +177,54 @@ impl<D: Disk> Keeping<D> {
         }
     }
 
+    /// Writes a record; one of bans after those that are still to be announced.
+    pub fn log(&self, level: Level, logger: &'static str, text: &str) {
+        if logger == ACTIONS {
+            self.announcements.follow(level, text);
+        } else {
+            self.log.write(level, logger, text);
+        }
+    }
+
+    /// Has all bans of before announced, so that what is logged next comes after them.
+    pub fn announce(&mut self) {
+        if self.next_announcement.take().is_some() {
+            // Where it takes longer, the database says what is wrong with it; the bans are in force in any case.
+            let _kept = self.store.commit_pending(ANNOUNCEMENT_WAIT);
+            self.announcements.announce(self.told);
+        }
+    }
+
+    /// To be called before the loop deals with `event`. Where something is changed or ends, the bans of before are
+    /// announced first; lines and questions need not wait for that.
+    pub fn prepare(&mut self, event: &Event) {
+        match event {
+            Event::Request(_, Request::Value(value)) if asks_only(value) => {}
+            Event::Request(..)
+            | Event::Removed(_)
+            | Event::ClockSet
+            | Event::Terminate
+            | Event::FlushLogs => self.announce(),
+            Event::Wakeup
+            | Event::Lines(_)
+            | Event::Entries(_)
+            | Event::Resolved(_)
+            | Event::Judged(_)
+            | Event::Acted(_)
+            | Event::Called(_)
+            | Event::Remembered(_) => {}
+        }
+    }
+
     /// Where the clock was set back, what is due is so no later than it would be had it just been planned.
     fn mind_the_clock(&mut self, now: Timestamp) {
         self.next_positions = self
             .next_positions
             .map(|due| due.min(now.plus_seconds(POSITIONS_SECONDS)));
         self.next_purge = self.next_purge.min(now.plus_seconds(PURGE_SECONDS));
+        self.next_announcement = self
+            .next_announcement
+            .map(|due| due.min(now.plus_micros(ANNOUNCEMENT_WAIT_MICROS)));
     }
 
     /// Has the database in another place from now on.
@@ -276,7 +330,7 @@ impl<D: Disk> Keeping<D> {
                 });
             }
         }
-        self.announcements.push(announcement);
+        self.announcements.add(announcement);
     }
 
     /// Whether bans are kept.
@@ -341,4 +395,20 @@ impl<D: Disk> Keeping<D> {
     pub fn close(&mut self) {
         self.set_store(Store::none());
     }
+}
+
+/// Whether a request changes nothing.
+fn asks_only(request: &Value) -> bool {
+    let word = request.items().and_then(<[Value]>::first).and_then(Value::as_str);
+    [
+        "ping",
+        "status",
+        "get",
+        "stats",
+        "statistics",
+        "banned",
+        "version",
+    ]
+    .map(Some)
+    .contains(&word)
 }

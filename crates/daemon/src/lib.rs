@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod announcements;
 pub mod blueprint;
 mod cell;
 pub mod control;

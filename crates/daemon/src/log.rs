@@ -27,6 +27,9 @@ pub use level::{Level, UnknownLevel};
 /// The logger that speaks of the log itself.
 const SERVER: &str = "fail2ban.server";
 
+/// How much is gathered at most before it is written, in bytes.
+const HELD_AT_MOST: usize = 64 * 1024;
+
 /// The setting of the syslog socket that stands for the system's own.
 const AUTO: &str = "auto";
 
@@ -80,6 +83,14 @@ struct Inner {
     moment: Moment,
     /// Records that could not be written and are not yet reported.
     lost: u64,
+    /// Records that are to be written together, while a moment of the loop lasts in which there may be many.
+    held: Option<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    records: String,
+    count: u64,
 }
 
 /// Why the target of the log stays what it was.
@@ -140,6 +151,7 @@ impl Log {
                 product: product.to_owned(),
                 moment: Moment::new(now, zone),
                 lost: 0,
+                held: None,
             }),
         }
     }
@@ -162,6 +174,22 @@ impl Log {
         if self.takes(level) {
             self.lock().write(now, level, logger, text);
         }
+    }
+
+    /// Gathers the records for a file from now on, to write them together: until [`Log::release`], or as many as are
+    /// worth a write of their own.
+    pub fn hold(&self) {
+        let mut inner = self.lock();
+        if matches!(inner.sink, Sink::File(_)) {
+            inner.held.get_or_insert_default();
+        }
+    }
+
+    /// Writes what was gathered, and each record by itself from now on.
+    pub fn release(&self) {
+        let mut inner = self.lock();
+        inner.write_held();
+        inner.held = None;
     }
 
     /// From which level on records are written.
@@ -246,6 +274,7 @@ impl Log {
     /// Opens a file anew, for one that was renamed; says in the log what it has done.
     pub fn flush(&self) -> Flushed {
         let mut inner = self.lock();
+        inner.write_held();
         let name = inner.name.clone().unwrap_or_default();
         let (done, text) = match &mut inner.sink {
             Sink::File(file) => {
@@ -305,6 +334,8 @@ impl Log {
                 spec.name.clone()
             }
         };
+        inner.write_held();
+        inner.held = None;
         inner.sink = opened;
         inner.name = Some(spec.name);
         if announce {
@@ -334,8 +365,36 @@ impl Log {
 impl Inner {
     fn write(&mut self, now: Timestamp, level: Level, logger: &str, text: &str) {
         let record = self.layout.record(&mut self.moment, now, level, logger, text);
-        if self.sink.write(&record, level, logger, self.facility).is_err() {
-            self.lost += 1;
+        if let Some(held) = &mut self.held {
+            if held.count > 0 {
+                held.records.push('\n');
+            }
+            held.records.push_str(&record);
+            held.count += 1;
+            if held.records.len() >= HELD_AT_MOST {
+                self.write_held();
+            }
+            return;
+        }
+        self.put(now, &record, 1, level, logger);
+    }
+
+    /// Writes the records that were gathered.
+    fn write_held(&mut self) {
+        let Some(Held { records, count }) = self.held.take() else {
+            return;
+        };
+        if count > 0 {
+            // Only a file's records are gathered, and to a file the level is a word in the record.
+            self.put(clock(), &records, count, Level::INFO, SERVER);
+        }
+        self.held = Some(Held::default());
+    }
+
+    /// Writes so many records, with a line break between any two; and how many were lost before, once that is possible.
+    fn put(&mut self, now: Timestamp, records: &str, count: u64, level: Level, logger: &str) {
+        if self.sink.write(records, level, logger, self.facility).is_err() {
+            self.lost += count;
             return;
         }
         if self.lost > 0 {

@@ -327,6 +327,7 @@ impl Outside {
 
 impl World for Outside {
     fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event) {
+        self.log.release();
         let mut ready = Vec::new();
         let mut now = now();
         loop {
@@ -348,18 +349,32 @@ impl World for Outside {
             }
             self.repair(now);
             self.keeping.read(now);
-            if let Some(event) = self.next_event() {
+            let is_due = until.is_some_and(|until| until <= now);
+            if let Some(event) = self.next_event().or_else(|| is_due.then_some(Event::Wakeup)) {
+                self.keeping.prepare(&event);
+                match event {
+                    // What comes of these may be thousands of records.
+                    Event::Lines(_) | Event::Entries(_) | Event::Wakeup | Event::Remembered(_) => {
+                        self.log.hold()
+                    }
+                    Event::Request(..)
+                    | Event::Resolved(_)
+                    | Event::Judged(_)
+                    | Event::Acted(_)
+                    | Event::Called(_)
+                    | Event::Removed(_)
+                    | Event::ClockSet
+                    | Event::Terminate
+                    | Event::FlushLogs => {}
+                }
                 return (now, event);
-            }
-            if until.is_some_and(|until| until <= now) {
-                return (now, Event::Wakeup);
             }
         }
     }
 
     fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>) {
         if self.log.takes(level) {
-            self.log.write(level, logger, &text.to_string());
+            self.keeping.log(level, logger, &text.to_string());
         }
     }
 

@@ -34,6 +34,7 @@ pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
 pub use hand::{Hand, KeptBan};
 use writer::{Queue, Task};
 
+use crate::announcements::Announcements;
 use crate::growth::{Grown, Growth};
 use crate::log::Level;
 
@@ -439,6 +440,14 @@ impl Store {
         self.push(|| Task::Purge {
             before: writer::purge_limit(now, age_seconds),
         });
+    }
+
+    /// Has the first so many announcements made once what was handed over so far is in the file, or given up.
+    pub(crate) fn announce(&self, announcements: &Arc<Announcements>, first: u64) {
+        if self.open.is_none() {
+            announcements.announce(first);
+        }
+        self.push(|| Task::Announce(Arc::clone(announcements), first));
     }
 
     /// Waits until everything handed over so far is in the file, at most for `limit`; whether it is.

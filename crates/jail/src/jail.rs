@@ -17,6 +17,9 @@ use crate::{BanTime, Earlier, Increment, Match, Setting, Settings, Terms, Ticket
 /// first two serve everyone who waits, so this many pile up only behind a resolver or a command that hangs.
 pub const MAX_WAITING: usize = 10_000;
 
+/// How many bans end in one step; of the others that are over, as many in the next one.
+pub const ENDS_AT_ONCE: usize = 200;
+
 /// Something that happened, or an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -276,7 +279,10 @@ impl Jail {
 
     /// Takes one input at `now` and appends what must be done about it to `effects`.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        self.expire(now, effects);
+        // Failures come many at a time, and the next step is not far.
+        if !matches!(input, Input::Failure(_) | Input::KeyedFailure(..)) {
+            self.expire(now, effects);
+        }
         let mut is_wakeup = false;
         match input {
             Input::Failure(candidate) => {
@@ -463,13 +469,25 @@ impl Jail {
         self.bans.set_epoch(id, self.epoch);
     }
 
-    /// Ends the bans whose time is over.
+    /// Ends bans whose time is over; the first of them, so that many that end together hold up nothing else.
     fn expire(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.settings.idle {
             return;
         }
-        while let Some(ticket) = self.bans.take_expired(now, self.settings.bantime) {
+        for _ in 0..ENDS_AT_ONCE {
+            let Some(ticket) = self.bans.take_expired(now, self.settings.bantime) else {
+                return;
+            };
             effects.push(Effect::Unban(Box::new(ticket), Why::Expired));
+        }
+    }
+
+    /// Ends the ban of `id`, if its time is over: it does not count any more, though others that are over still wait.
+    fn expire_one(&mut self, now: Timestamp, id: &Id, effects: &mut Vec<Effect>) {
+        let is_over = |ban: &Ban<'_>| ban.end < now;
+        if !self.settings.idle && self.ban_of(id).as_ref().is_some_and(is_over) {
+            let ticket = self.bans.remove(id);
+            effects.extend(ticket.map(|ticket| Effect::Unban(Box::new(ticket), Why::Expired)));
         }
     }
 
@@ -691,6 +709,7 @@ impl Jail {
     /// Bans; returns whether the id was not banned yet and is now.
     fn decide(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) -> bool {
         let id = ticket.id.clone();
+        self.expire_one(now, &id, effects);
         let asked = ticket.is_asked().then(|| ticket.clone());
         match self.bans.add(now, ticket, self.settings.bantime, self.epoch) {
             Added::New(ticket, displaced) => {

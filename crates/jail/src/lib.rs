@@ -26,7 +26,7 @@ pub use bans::{Ban, MAX_BAN_EVIDENCE_BYTES, MAX_BANS};
 pub use failures::{MAX_EVIDENCE_BYTES, MAX_PENDING, Pending};
 pub use ignore::{Entry, EntryAdded, IgnoreList, ListFile, MAX_LIST_WORDS, Source, list_file_path};
 pub use increment::{Earlier, FactorError, Increment};
-pub use jail::{Answer, Counts, Effect, Input, Jail, Losses, MAX_WAITING, Question, Why};
+pub use jail::{Answer, Counts, ENDS_AT_ONCE, Effect, Input, Jail, Losses, MAX_WAITING, Question, Why};
 pub use settings::{BanTime, IgnoreCache, Setting, Settings};
 pub use stockade_datetime::Timestamp;
 pub use stockade_filter::{Address, Captured, Data, Family, Id, MatchedLine};

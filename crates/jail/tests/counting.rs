@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use stockade_datetime::Timestamp;
 use stockade_filter::{Candidate, Captured, Data, Id, MatchedLine};
 use stockade_jail::{
-    Answer, BanTime, Earlier, Effect, Increment, Input, Jail, Match, Question, Setting, Settings, Terms, Why,
+    Answer, BanTime, ENDS_AT_ONCE, Earlier, Effect, Increment, Input, Jail, Match, Question, Setting,
+    Settings, Terms, Why,
 };
 
 const START: i64 = 1_700_000_000;
@@ -138,6 +139,35 @@ fn a_ban_ends_once_and_only_after_its_end() {
     );
     assert!(step(&mut jail, at(700), Input::Wakeup).is_empty());
     assert_eq!(jail.next_wakeup(), None);
+}
+
+#[test]
+fn many_bans_end_some_at_a_time_and_one_that_is_over_counts_no_more() {
+    let mut jail = Jail::new("test", settings(1, 600));
+    let address = |number: usize| format!("198.18.{}.{}", number / 250, number % 250);
+    let count = ENDS_AT_ONCE + 2;
+    for number in 0..count {
+        fail(&mut jail, &address(number), 0);
+    }
+    // The last one fails again; it comes to its end out of turn, and is banned anew.
+    let effects = fail(&mut jail, &address(count - 1), 700);
+    let ends = |effects: &[Effect]| {
+        let is_end = |effect: &&Effect| matches!(effect, Effect::Unban(_, Why::Expired));
+        effects.iter().filter(is_end).count()
+    };
+    let [
+        Effect::Found { .. },
+        Effect::Unban(_, Why::Expired),
+        Effect::Ban(_),
+    ] = effects.as_slice()
+    else {
+        panic!("{effects:?}");
+    };
+    for left in [ENDS_AT_ONCE, 1, 0] {
+        assert_eq!(jail.next_wakeup() < Some(at(700)), left > 0, "there are others");
+        assert_eq!(ends(&step(&mut jail, at(700), Input::Wakeup)), left);
+    }
+    assert_eq!(jail.status().currently_banned, 1);
 }
 
 #[test]

@@ -371,6 +371,9 @@ fn what_is_there_is_listed() {
             let held = nftables.list_elements(set).unwrap();
             let listed: Vec<_> = held.iter().map(|held| held.element).collect();
             assert_eq!(&listed, elements, "{}", set.name);
+            for element in elements.iter().filter(|_| !set.interval) {
+                assert!(nftables.has_element(set, element.first).unwrap(), "{element:?}");
+            }
             for held in held {
                 match held.element.timeout_ms {
                     Some(timeout) => assert!(held.expires_ms.unwrap() <= timeout, "{held:?}"),
@@ -384,6 +387,8 @@ fn what_is_there_is_listed() {
             })
             .unwrap();
             assert_eq!(nftables.list_elements(set).unwrap(), [], "{}", set.name);
+            let has = nftables.has_element(set, elements[0].first);
+            assert!(!has.unwrap(), "{}", set.name);
         }
     });
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::tz::{self, TimeZone};
 use stockade_datetime::Timestamp;
 
-use super::{Flushed, Level, Log, TargetError};
+use super::{Flushed, HELD_AT_MOST, Level, Log, TargetError};
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_303_768_260_999);
 
@@ -49,6 +49,31 @@ fn records_look_as_those_of_the_reference() {
         let rights = std::fs::metadata(&path).expect("the file").permissions().mode();
         assert_eq!(rights & 0o777, 0o600);
     }
+}
+
+#[test]
+fn what_is_held_is_written_in_order_and_is_bounded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("log");
+    let log = log();
+    log.set_target(&format!("{}[format=%(message)s]", path.display()), false)
+        .expect("a file");
+    let say = |text: &str| log.write_at(NOW, Level::NOTICE, "fail2ban.actions", text);
+    say("a");
+    log.hold();
+    say("b");
+    log.hold();
+    say("c");
+    assert_eq!(read(&path), "a\n");
+    log.release();
+    say("d");
+    assert_eq!(read(&path), "a\nb\nc\nd\n");
+    log.hold();
+    say(&"e".repeat(HELD_AT_MOST));
+    assert!(read(&path).ends_with("ee\n"), "there is no room for more");
+    say("f");
+    assert_eq!(log.flush(), Flushed::RolledOver);
+    assert!(read(&path).contains("\nf\n"), "it belongs to the file of before");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use stockade_datetime::Timestamp;
 
 use super::aside::Aside;
-use super::writer::{BATCH, LAST_TRIES, QUEUE_LIMIT, Task, Writer, apply, can_pass};
+use super::writer::{BATCH, LAST_TRIES, QUEUE_LIMIT, Task, Writer, announce, apply, can_pass};
 use super::{Report, StoreError, schema};
 
 /// The other end of a database by hand.
@@ -194,7 +194,10 @@ impl Desk {
                 }
                 false
             }
-            Ok(()) | Err(_) => true,
+            Ok(()) | Err(_) => {
+                announce(&batch);
+                true
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, params};
@@ -19,6 +19,7 @@ use stockade_datetime::Timestamp;
 use super::aside::Aside;
 use super::schema::reason;
 use super::{BanRow, Report, bantime_seconds, history};
+use crate::announcements::Announcements;
 use crate::growth::{Grown, Growth};
 use crate::log::Level;
 
@@ -90,6 +91,8 @@ pub(super) enum Task {
     Purge {
         before: i64,
     },
+    /// The first so many are to be announced; after the transaction, not in it.
+    Announce(Arc<Announcements>, u64),
     Ask(Cell<Option<Question>>),
 }
 
@@ -111,7 +114,8 @@ impl Task {
             | Self::Forget { .. }
             | Self::AddLog { .. }
             | Self::SavePosition { .. }
-            | Self::Purge { .. } => false,
+            | Self::Purge { .. }
+            | Self::Announce(..) => false,
         }
     }
 }
@@ -253,6 +257,7 @@ pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
             );
         }
         writer.write(queue, &mut connection, &mut batch);
+        announce(&batch);
         in_log += batch.len();
         let mut state = queue.lock();
         state.done += u64::try_from(batch.len()).unwrap_or(u64::MAX);
@@ -427,6 +432,15 @@ fn answer(question: &Cell<Option<Question>>, connection: &Connection) {
     }
 }
 
+/// Announces what was to be announced after what has just been written, or given up.
+pub(super) fn announce(batch: &[Task]) {
+    for task in batch {
+        if let Task::Announce(announcements, first) = task {
+            announcements.announce(*first);
+        }
+    }
+}
+
 pub(super) fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()> {
     match task {
         Task::AddJail(jail) => add_jail(connection, jail),
@@ -481,6 +495,7 @@ pub(super) fn apply(task: &Task, connection: &Connection) -> rusqlite::Result<()
                 .map(drop)
         }),
         Task::Purge { before } => purge(connection, *before),
+        Task::Announce(..) => Ok(()),
         Task::Ask(question) => {
             answer(question, connection);
             Ok(())
