@@ -140,6 +140,14 @@ fn the_reference_accepts_our_configuration_with_every_jail() {
         actions.join("\n    ")
     )
     .expect("a text takes what it is given");
+    for end in ["_", "_mw", "_mwl", "_xarf", "_apprise"] {
+        write!(
+            local,
+            "[action{end}]\nenabled = true\nfilter = sshd\nlogpath = {}\naction = %(action{end})s\n",
+            log.display()
+        )
+        .expect("a text takes what it is given");
+    }
     fs::write(directory.path().join("jail.local"), local).expect("a directory of our own");
     let said = run(
         Subject::Reference.client(Some(directory.path())).arg("-t"),
