@@ -54,6 +54,10 @@ pub(crate) fn run() -> Result<(), Trouble> {
         let place = tempfile::tempdir_in("/var/tmp")?;
         let (_daemon, mut log, mut nftables) = begin(place.path(), "1h")?;
         let took = burst(&mut log, &mut nftables, count)?;
+        let held = nftables.list_elements(&daemon::SET)?.len();
+        if held != usize::try_from(count)? {
+            return Err(format!("{held} of {count} addresses are held").into());
+        }
         network::print(&format!("{count} bans by lines written at once: {took:?}"));
         if count == MANY {
             let among = one_by_one("a ban with these", &mut log, &mut nftables, count)?;
@@ -141,12 +145,7 @@ fn burst(log: &mut File, nftables: &mut Nftables, count: u32) -> Result<Duration
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let took = begun.elapsed();
-    let held = nftables.list_elements(&daemon::SET)?.len();
-    if held != usize::try_from(count)? {
-        return Err(format!("{held} of {count} addresses are held").into());
-    }
-    Ok(took)
+    Ok(begun.elapsed())
 }
 
 /// New bans, before and while very many of the same age end.
