@@ -6,6 +6,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod arena;
+pub mod established;
 pub mod inherited;
 pub mod inotify;
 mod netlink;
@@ -16,6 +17,7 @@ pub mod timer;
 pub mod waker;
 
 pub use arena::Arena;
+pub use established::Established;
 pub use inotify::{Inotify, ReadFlags, Watch, WatchFlags};
 pub use poller::{Interest, Poller, Ready, Token};
 pub use signals::{Signal, Signals};

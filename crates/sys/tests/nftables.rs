@@ -8,46 +8,17 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod own_network;
+
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use own_network::in_own_network;
 use stockade_sys::nftables::{
     BaseChain, Element, Error, Family, Hook, Nftables, Ports, Removal, Rule, Set, Transaction, Transport,
     Verdict, Watch,
 };
-
-const INSIDE: &str = "STOCKADE_TEST_NETWORK";
-
-/// Runs `body` in a network of its own, in a new process that runs the test `name` alone.
-fn in_own_network(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let able = Command::new("unshare")
-        .args(["-rn", "nft", "list", "ruleset"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !able {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI lacks unshare, nft or user namespaces"
-        );
-        println!("skipped: needs unshare, nft and user namespaces");
-        return;
-    }
-    let output = Command::new("unshare")
-        .arg("-rn")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "the test ran: {text}");
-}
 
 fn nft(arguments: &str) -> String {
     let output = Command::new("nft").arg(arguments).output().unwrap();
