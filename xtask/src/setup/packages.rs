@@ -30,7 +30,10 @@ struct Need {
 /// The tests with programs that others have written for a fail2ban.
 const TOOLS: &str = "the tools of others";
 
-const NEEDS: [Need; 20] = [
+/// The test of a fresh machine with services on it.
+const FRESH: &str = "the end-to-end test of a fresh machine";
+
+const NEEDS: [Need; 24] = [
     Need {
         file: "python3",
         package: "python3",
@@ -96,6 +99,26 @@ const NEEDS: [Need; 20] = [
         file: "rsyslogd",
         package: "rsyslog",
         skipped: "the end-to-end test by syslog",
+    },
+    Need {
+        file: "nginx",
+        package: "nginx-light",
+        skipped: FRESH,
+    },
+    Need {
+        file: "postfix",
+        package: "postfix",
+        skipped: FRESH,
+    },
+    Need {
+        file: "dovecot",
+        package: "dovecot-imapd",
+        skipped: FRESH,
+    },
+    Need {
+        file: "curl",
+        package: "curl",
+        skipped: FRESH,
     },
     Need {
         file: "journalctl",

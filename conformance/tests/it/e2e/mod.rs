@@ -5,6 +5,7 @@
 //! default places. From the other, which has more than one address, the real client knocks.
 
 mod fresh;
+mod services;
 mod ssh;
 
 use std::fs;
