@@ -35,10 +35,15 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Searches a text by an automaton; `None` where that cannot tell.
-    pub(crate) fn search_tagged(&mut self, program: &Program, text: &[u8]) -> Option<bool> {
+    /// Searches a text by an automaton, which writes where the groups are into `slots`; `None` where that cannot tell.
+    pub(crate) fn search_tagged(
+        &mut self,
+        program: &Program,
+        text: &[u8],
+        slots: &mut Vec<usize>,
+    ) -> Option<bool> {
         self.steps = 0;
-        self.tagged.search(program, text, &mut self.slots)
+        self.tagged.search(program, text, slots)
     }
 
     pub(crate) fn steps(&self) -> u64 {

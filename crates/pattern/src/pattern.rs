@@ -206,20 +206,26 @@ impl Pattern {
 
     /// As [`Self::captures`], into `captures`, whose room is used again; whether there is a match.
     ///
+    /// The groups can be asked for by their numbers alone then: this is what every line of a log comes by.
+    ///
     /// # Errors
     ///
     /// [`StepLimit`] when that cannot be told with bounded effort.
     pub fn captures_into(&self, text: &str, captures: &mut Captures) -> Result<bool, StepLimit> {
-        let found = self.search(text, 0, |slots| {
+        captures.names = None;
+        let program = self.program()?;
+        if program.excludes(text.as_bytes()) {
+            return Ok(false);
+        }
+        let mut scratch = self.scratch.get();
+        if program.tagged
+            && let Some(matched) = scratch.search_tagged(program, text.as_bytes(), &mut captures.slots)
+        {
+            return Ok(matched);
+        }
+        let found = self.search_by_steps(program, &mut scratch, text, 0, |slots| {
             captures.slots.clear();
             captures.slots.extend_from_slice(slots);
-            if !captures
-                .names
-                .as_ref()
-                .is_some_and(|names| Arc::ptr_eq(names, &self.names))
-            {
-                captures.names = Some(Arc::clone(&self.names));
-            }
         })?;
         Ok(found.is_some())
     }
@@ -233,20 +239,36 @@ impl Pattern {
         if !text.is_char_boundary(start) {
             return Ok(None);
         }
-        let program = self.program.get_or_init(|| program::compile(&self.ast).ok());
-        // Its size was checked, so there is one.
-        let program = program.as_ref().ok_or(StepLimit)?;
+        let program = self.program()?;
         if program.excludes(text.as_bytes()) {
             return Ok(None);
         }
         let mut scratch = self.scratch.get();
-        let scratch: &mut Scratch = &mut scratch;
+        let mut slots = Vec::new();
         if program.tagged
             && start == 0
-            && let Some(matched) = scratch.search_tagged(program, text.as_bytes())
+            && let Some(matched) = scratch.search_tagged(program, text.as_bytes(), &mut slots)
         {
-            return Ok(matched.then(|| found(scratch.slots())));
+            return Ok(matched.then(|| found(&slots)));
         }
+        self.search_by_steps(program, &mut scratch, text, start, found)
+    }
+
+    fn program(&self) -> Result<&Program, StepLimit> {
+        let program = self.program.get_or_init(|| program::compile(&self.ast).ok());
+        // Its size was checked, so there is one.
+        program.as_ref().ok_or(StepLimit)
+    }
+
+    /// As [`Self::search`], where no automaton with groups can tell.
+    fn search_by_steps<T>(
+        &self,
+        program: &Program,
+        scratch: &mut Scratch,
+        text: &str,
+        start: usize,
+        found: impl FnOnce(&[usize]) -> T,
+    ) -> Result<Option<T>, StepLimit> {
         if program.anchored {
             // Where there is only one place to begin, few steps tell nearly always.
             let first_look = backtrack::search(program, scratch, text, start, limits::FIRST_LOOK);

@@ -175,10 +175,10 @@ impl Program {
     #[inline]
     pub(crate) fn excludes(&self, text: &[u8]) -> bool {
         self.anchored
-            && (!text.starts_with(&self.prefix)
-                || self
-                    .first
-                    .is_some_and(|heads| !heads.allow(text.first().copied())))
+            && (self
+                .first
+                .is_some_and(|heads| !heads.allow(text.first().copied()))
+                || !text.starts_with(&self.prefix))
     }
 }
 

@@ -52,6 +52,17 @@ enum Place {
     Register(u8),
 }
 
+impl Place {
+    /// The register that has the position when a match is written down.
+    const fn register(self) -> u8 {
+        match self {
+            Self::Nowhere => OF_NOWHERE,
+            Self::Here => OF_HERE,
+            Self::Register(number) => number,
+        }
+    }
+}
+
 /// All ways that a search could have come by, what it tries first first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
@@ -64,21 +75,46 @@ struct State {
 struct Turn {
     /// The row of the next state; none where no way goes on.
     next: Option<u16>,
-    /// The register that takes the position.
-    set: Option<u8>,
-    /// The slots of a match that ends here.
-    matched: Option<Box<[Place]>>,
-    /// From the next state on there is nothing to see before the next LF.
-    skips: bool,
+    /// The register that takes the position; [`OF_NOBODY`] where none does.
+    set: u8,
+    /// The registers that have the slots of a match that ends here.
+    matched: Option<Box<[u8]>>,
+    /// What is to be seen from the next state on.
+    ahead: Ahead,
 }
 
-/// A step as the table has it: the row of the next state; with it, one above them, the number of the register that
-/// takes the position; or [`TURNS`] and the number of a turn; or [`UNKNOWN`].
+/// What is to be seen from a state on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ahead {
+    /// Byte after byte.
+    Bytes,
+    /// Nothing before the next LF.
+    LineFeed,
+    /// These bytes, behind which the state of this row stands. No way goes on with others.
+    Literal(Box<[u8]>, u16),
+}
+
+/// A step as the table has it: the row of the next state, and above it the number of the register that takes the
+/// position; or [`TURNS`] and the number of a turn; or [`UNKNOWN`].
 type Entry = u32;
 /// One register in an entry.
 const REGISTERS: Entry = 1 << 16;
 const TURNS: Entry = 1 << 24;
 const UNKNOWN: Entry = Entry::MAX;
+
+/// How many registers there are: as many as a byte can tell apart.
+const REGISTER_COUNT: usize = 256;
+/// The register that takes the position where none is to take it, so that every step is alike.
+const OF_NOBODY: u8 = 0;
+/// The register that always has [`NOWHERE`].
+const OF_NOWHERE: u8 = 1;
+/// The register that has the end of a match while that is written down.
+const OF_HERE: u8 = 2;
+/// The first register that a step can set.
+const FIRST_FREE: u8 = 3;
+
+/// The shortest literal that is compared at once; looking up so few bytes one by one takes no longer.
+const LITERAL_AT_ONCE: usize = 4;
 
 /// The automaton of one program, as far as it was needed.
 #[derive(Debug, Default)]
@@ -95,7 +131,7 @@ pub(crate) struct Tagged {
     rows: HashMap<Arc<State>, u16>,
     /// The ways of all states.
     ways: usize,
-    registers: Vec<usize>,
+    registers: Registers,
     /// How far every text that comes here is the same, and where that leads.
     start: Start,
     /// How many searches are left to others after it has become too large, before it is made anew.
@@ -108,7 +144,7 @@ struct Start {
     length: usize,
     row: usize,
     /// Registers with the positions that they have taken.
-    registers: Vec<(usize, usize)>,
+    registers: Vec<(u8, usize)>,
     /// Whether there is more to it than could be told so far.
     is_open: bool,
 }
@@ -130,14 +166,39 @@ impl Classes {
     }
 }
 
+/// The positions that a search has kept.
+#[derive(Debug)]
+struct Registers([usize; REGISTER_COUNT]);
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self([NOWHERE; REGISTER_COUNT])
+    }
+}
+
+impl Registers {
+    #[inline]
+    fn get(&self, register: u8) -> usize {
+        self.0.get(usize::from(register)).copied().unwrap_or(NOWHERE)
+    }
+
+    #[inline]
+    fn set(&mut self, register: u8, position: usize) {
+        if let Some(place) = self.0.get_mut(usize::from(register)) {
+            *place = position;
+        }
+    }
+}
+
+#[inline]
 fn row_in(entry: Entry) -> usize {
     usize::try_from(entry % REGISTERS).unwrap_or_default()
 }
 
-fn register_in(entry: Entry) -> usize {
-    usize::try_from(entry / REGISTERS)
-        .unwrap_or_default()
-        .wrapping_sub(1)
+#[inline]
+fn register_in(entry: Entry) -> u8 {
+    let [_, _, register, _] = entry.to_le_bytes();
+    register
 }
 
 /// Whether every instruction of a program is one that an automaton can carry out.
@@ -213,9 +274,12 @@ impl Tagged {
     }
 
     fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Result<bool, GivenUp> {
-        let line = text.strip_suffix(b"\n").unwrap_or(text);
+        let line = match text.split_last() {
+            Some((b'\n', line)) => line,
+            Some(_) | None => text,
+        };
         for (register, position) in &self.start.registers {
-            *self.registers.get_mut(*register).ok_or(GivenUp::TooLarge)? = *position;
+            self.registers.set(*register, *position);
         }
         let mut walk = Walk {
             row: self.start.row,
@@ -223,33 +287,34 @@ impl Tagged {
             is_written: false,
         };
         let mut position = self.start.length;
-        loop {
-            let rest = line.get(position..).unwrap_or_default();
-            let (row, at) = self.plain_steps(walk.row, rest);
-            walk.row = row;
-            let Some(byte) = rest.get(at) else {
-                break;
-            };
-            position += at;
+        while let Some(byte) = line.get(position) {
             let class = self.classes.of(*byte);
-            let entry = self.table.get(row + class).copied().unwrap_or(UNKNOWN);
-            if entry < TURNS && walk.matched.is_none() {
-                if let Some(register) = self.registers.get_mut(register_in(entry)) {
-                    *register = position;
-                }
-                walk.row = row_in(entry);
-                position += 1;
+            let entry = self.table.get(walk.row + class).copied().unwrap_or(UNKNOWN);
+            if entry < TURNS {
+                // A match that is not written down yet has its positions in registers.
+                self.write(&mut walk, slots);
+                (walk.row, position) = self.plain_steps(walk.row, line, position);
                 continue;
             }
             if !byte.is_ascii() {
                 return Err(GivenUp::NotAscii);
             }
             let next = self.turn(program, &mut walk, class, position, slots);
+            position += 1;
             match next.ok_or(GivenUp::TooLarge)? {
                 Next::Nowhere => return Ok(self.write(&mut walk, slots)),
-                Next::Byte => position += 1,
+                Next::Byte => {}
+                Next::Literal(turn) => {
+                    let rest = line.get(position..).unwrap_or_default();
+                    match self.turns.get(turn).map(|turn| &turn.ahead) {
+                        Some(Ahead::Literal(literal, row)) if rest.starts_with(literal) => {
+                            walk.row = usize::from(*row);
+                            position += literal.len();
+                        }
+                        Some(_) | None => return Ok(self.write(&mut walk, slots)),
+                    }
+                }
                 Next::LineFeed => {
-                    position += 1;
                     let rest = line.get(position..).unwrap_or_default();
                     let skipped = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                     if !rest.get(..skipped).is_some_and(<[u8]>::is_ascii) {
@@ -271,17 +336,22 @@ impl Tagged {
         Ok(self.write(&mut walk, slots))
     }
 
-    /// Goes on from a row as long as steps do nothing else; the row then, and how many bytes that took.
+    /// Goes on from a row and a position as long as steps do nothing but to take positions; the row and the position
+    /// then.
     #[inline]
-    fn plain_steps(&self, mut row: usize, rest: &[u8]) -> (usize, usize) {
-        let (classes, table) = (&self.classes, self.table.as_slice());
-        for (at, byte) in rest.iter().enumerate() {
+    fn plain_steps(&mut self, mut row: usize, line: &[u8], start: usize) -> (usize, usize) {
+        let (classes, table, registers) = (&self.classes, self.table.as_slice(), &mut self.registers);
+        let rest = line.get(start..).unwrap_or_default();
+        for (position, byte) in (start..).zip(rest) {
             match table.get(row + classes.of(*byte)) {
-                Some(entry) if *entry < REGISTERS => row = row_in(*entry),
-                Some(_) | None => return (row, at),
+                Some(entry) if *entry < TURNS => {
+                    registers.set(register_in(*entry), position);
+                    row = row_in(*entry);
+                }
+                Some(_) | None => return (row, position),
             }
         }
-        (row, rest.len())
+        (row, line.len())
     }
 
     /// Follows the beginning that all texts have as far as its steps are worked out.
@@ -301,7 +371,7 @@ impl Tagged {
                 *is_open = entry == UNKNOWN && byte.is_ascii();
                 return;
             }
-            if entry >= REGISTERS {
+            if register_in(entry) != OF_NOBODY {
                 registers.push((register_in(entry), *length));
             }
             *row = row_in(entry);
@@ -311,6 +381,7 @@ impl Tagged {
     }
 
     /// Makes the step with a symbol.
+    #[inline]
     fn turn(
         &mut self,
         program: &Program,
@@ -324,48 +395,51 @@ impl Tagged {
             entry = self.work_out(program, walk.row, symbol)?;
         }
         let Some(number) = entry.checked_sub(TURNS) else {
-            if entry >= REGISTERS {
-                self.write(walk, slots);
-                *self.registers.get_mut(register_in(entry))? = position;
-            }
+            // A match that is not written down yet has its positions in registers.
+            self.write(walk, slots);
+            self.registers.set(register_in(entry), position);
             walk.row = row_in(entry);
             return Some(Next::Byte);
         };
         let number = usize::try_from(number).ok()?;
         let turn = self.turns.get(number)?;
-        let (next, set, skips) = (turn.next, turn.set, turn.skips);
+        let set = turn.set;
         if turn.matched.is_some() {
             walk.matched = Some((number, position));
         }
-        if let Some(register) = set {
-            // A match that is not written down yet has its positions in registers.
+        if set != OF_NOBODY {
+            // As above.
             self.write(walk, slots);
-            *self.registers.get_mut(usize::from(register))? = position;
+            self.registers.set(set, position);
         }
-        Some(match next {
-            None => Next::Nowhere,
-            Some(row) => {
-                walk.row = usize::from(row);
-                if skips { Next::LineFeed } else { Next::Byte }
-            }
+        let turn = self.turns.get(number)?;
+        let Some(row) = turn.next else {
+            return Some(Next::Nowhere);
+        };
+        walk.row = usize::from(row);
+        Some(match turn.ahead {
+            Ahead::Bytes => Next::Byte,
+            Ahead::LineFeed => Next::LineFeed,
+            Ahead::Literal(..) => Next::Literal(number),
         })
     }
 
     /// Writes the last match down; whether there was one at all.
-    fn write(&self, walk: &mut Walk, slots: &mut Vec<usize>) -> bool {
+    #[inline]
+    fn write(&mut self, walk: &mut Walk, slots: &mut Vec<usize>) -> bool {
         let Some((number, position)) = walk.matched.take() else {
             return walk.is_written;
         };
+        self.registers.set(OF_HERE, position);
+        let registers = &self.registers;
         let matched = self.turns.get(number).and_then(|turn| turn.matched.as_deref());
         slots.clear();
-        slots.extend(matched.unwrap_or_default().iter().map(|place| match place {
-            Place::Nowhere => NOWHERE,
-            Place::Here => position,
-            Place::Register(number) => {
-                let register = self.registers.get(usize::from(*number));
-                register.copied().unwrap_or(NOWHERE)
-            }
-        }));
+        slots.extend(
+            matched
+                .unwrap_or_default()
+                .iter()
+                .map(|register| registers.get(*register)),
+        );
         if let Some(start) = slots.first_mut() {
             *start = 0;
         }
@@ -444,6 +518,7 @@ impl Tagged {
     }
 
     /// Works out the step from the state of a row with a symbol, and puts it into the table.
+    #[cold]
     fn work_out(&mut self, program: &Program, row: usize, symbol: usize) -> Option<Entry> {
         let state = Arc::clone(self.states.get(row.checked_div(self.stride)?)?);
         let turn = self.step(program, &state, symbol)?;
@@ -452,11 +527,8 @@ impl Tagged {
                 next: Some(next),
                 set,
                 matched: None,
-                skips: false,
-            } => {
-                let register = set.map_or(0, |register| Entry::from(register) + 1);
-                register * REGISTERS + Entry::from(next)
-            }
+                ahead: Ahead::Bytes,
+            } => Entry::from(set) * REGISTERS + Entry::from(next),
             turn => {
                 let number = u16::try_from(self.turns.len()).ok()?;
                 self.turns.push(turn);
@@ -483,38 +555,38 @@ impl Tagged {
             .collect();
         let here = ways.iter_mut().flat_map(|way| way.slots.iter_mut());
         let here: Vec<&mut Place> = here.filter(|place| **place == Place::Here).collect();
-        let mut set = None;
+        let mut set = OF_NOBODY;
         if !here.is_empty() {
             // They are all of one position.
-            // One less than a byte can tell, for an entry has one for none.
-            let free = (0..u8::MAX).find(|number| !used.contains(number))?;
-            let count = usize::from(free) + 1;
-            if self.registers.len() < count {
-                self.registers.resize(count, NOWHERE);
-            }
-            set = Some(free);
+            set = (FIRST_FREE..=u8::MAX).find(|number| !used.contains(number))?;
             for place in here {
-                *place = Place::Register(free);
+                *place = Place::Register(set);
             }
         }
+        let matched: Option<Box<[u8]>> =
+            matched.map(|places| places.iter().map(|place| place.register()).collect());
         if ways.is_empty() {
             return Some(Turn {
                 next: None,
                 set,
                 matched,
-                skips: false,
+                ahead: Ahead::Bytes,
             });
         }
         let next = State {
             ways,
             is_start: false,
         };
-        let skips = self.skips(program, &next);
+        let ahead = match literal_ahead(program, &next) {
+            Some((literal, behind)) => Ahead::Literal(literal, self.row_of(behind)?),
+            None if self.skips(program, &next) => Ahead::LineFeed,
+            None => Ahead::Bytes,
+        };
         Some(Turn {
             next: Some(self.row_of(next)?),
             set,
             matched,
-            skips,
+            ahead,
         })
     }
 
@@ -570,8 +642,30 @@ enum Next {
     /// No way goes on.
     Nowhere,
     Byte,
+    /// Behind the literal of the turn of this number, if that comes next.
+    Literal(usize),
     /// At the next LF, or at the end.
     LineFeed,
+}
+
+/// What comes next in every text that goes on from a state, and the state behind it.
+fn literal_ahead(program: &Program, state: &State) -> Option<(Box<[u8]>, State)> {
+    let [way] = state.ways.as_slice() else {
+        return None;
+    };
+    let Some(Instruction::Literal(literal)) = program.instructions.get(way.address) else {
+        return None;
+    };
+    let rest = literal.get(usize::try_from(way.taken).ok()?..)?;
+    // A LF may be the last one of the text, which is told apart from others.
+    if rest.len() < LITERAL_AT_ONCE || rest.contains(&b'\n') || !way.ahead.is_empty() {
+        return None;
+    }
+    let behind = State {
+        ways: vec![way.clone().at(way.address + 1)],
+        is_start: false,
+    };
+    Some((rest.into(), behind))
 }
 
 fn set_of(instruction: &Instruction) -> Option<&CharSet> {
@@ -884,6 +978,7 @@ mod tests {
         let piece = prop_oneof![
             3 => prop::sample::select(vec![
                 "a", "b", "ab", "abc", ":", " ", "\\n", ".", "\\S", "\\d", "[ab]", "[^b]", "[^:]", "\\w", "$", "\\Z", "(?=a)", "(?!b)", "(?!ab)", "(?=ba)", "(?:(?!ab).)*", "(?:(?!aba).)*?",
+                "abab", "b:abab", "aabb1", "a\\nabab",
             ]).prop_map(str::to_owned),
             2 => (
                 prop::sample::select(vec!["a", "\\S", "\\d", "[^:]", ".", "\\w", "[ab]"]),
@@ -946,7 +1041,7 @@ mod tests {
         #[test]
         fn it_finds_what_a_backtracking_search_finds(
             source in expression(),
-            texts in prop::collection::vec("(ab|a:|a\n|)[ab1: ]{0,9}\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
+            texts in prop::collection::vec("(ab|a:|a\n|)(abab|b:abab|aabb1|)[ab1: ]{0,9}(abab|)\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
         ) {
             let Ok(ast) = parse(&source, false, false) else { return Ok(()) };
             let Ok(program) = program::compile(&ast) else { return Ok(()) };
