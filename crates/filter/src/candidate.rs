@@ -222,6 +222,22 @@ impl Captured {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
+    /// Takes over what `named` has, and leaves there what room it has itself; it must have no more than that.
+    pub(crate) fn take_over(&mut self, named: &mut Named) {
+        match self.0.as_mut().and_then(Arc::get_mut) {
+            Some(place) => std::mem::swap(place, named),
+            None => self.0 = Some(Arc::new(std::mem::take(named))),
+        }
+    }
+
+    /// Forgets everything but what room there is, unless that is shared.
+    pub(crate) fn clear(&mut self) {
+        match self.0.as_mut().and_then(Arc::get_mut) {
+            Some(named) => named.clear(),
+            None => self.0 = None,
+        }
+    }
+
     /// What was captured, to be asked by known names.
     pub(crate) fn named(&self) -> &Named {
         static NONE: Named = Named::NONE;

@@ -16,7 +16,7 @@ use crate::named::{Known, Named};
 use crate::note::{Note, Notes};
 use crate::regex::{Regex, RegexError};
 use crate::sessions::{Merged, Sessions};
-use crate::times::{Check, CutLine, Date, Steady, Timed, Times};
+use crate::times::{Check, CutLine, Date, RawLine, Steady, Timed, Times};
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
 
 /// One thing that was logged.
@@ -97,30 +97,28 @@ pub struct Output {
 impl Found {
     /// The candidates that this is: none where there is nothing to count or no time to count it at, and for a host
     /// name one for each of `addresses`.
-    #[must_use]
-    pub fn into_candidates(self, addresses: &[Address]) -> Vec<Candidate> {
-        let Some(time) = self.time.filter(|_| !self.nofail) else {
-            return Vec::new();
-        };
-        let candidate = |id, address, matches, captured| Candidate {
-            id,
-            address,
-            time,
-            time_is_whole: self.time_is_whole,
-            matches,
-            captured,
-        };
-        match self.who {
-            Who::Id(id, address) => vec![candidate(id, address, self.matches, self.captured)],
-            Who::Host(_) => addresses
-                .iter()
-                .map(|&address| {
+    pub fn into_candidates(self, addresses: &[Address]) -> impl Iterator<Item = Candidate> + use<> {
+        // Nearly always it is a single one, for which no list is made.
+        let (mut one, mut several) = (None, Vec::new());
+        if let Some(time) = self.time.filter(|_| !self.nofail) {
+            let candidate = |id, address, matches, captured| Candidate {
+                id,
+                address,
+                time,
+                time_is_whole: self.time_is_whole,
+                matches,
+                captured,
+            };
+            match self.who {
+                Who::Id(id, address) => one = Some(candidate(id, address, self.matches, self.captured)),
+                Who::Host(_) => several.extend(addresses.iter().map(|&address| {
                     let (matches, captured) = (self.matches.clone(), self.captured.clone());
                     candidate(Id::Address(address), None, matches, captured)
-                })
-                .collect(),
-            Who::Pending => Vec::new(),
+                })),
+                Who::Pending => {}
+            }
         }
+        one.into_iter().chain(several)
     }
 }
 
@@ -225,7 +223,7 @@ impl Filter {
             }
             Entry::Text(line) => {
                 let refusing = self.refusing(line, gates);
-                self.line(line, (gates, refusing), clock, check, out);
+                self.line(RawLine::of_text(line), (gates, refusing), clock, check, out);
             }
             Entry::Bytes(bytes, file) => {
                 let (line, clean) = self.encoding.decode(bytes);
@@ -235,7 +233,7 @@ impl Filter {
                         .extend(self.notes.undecodable(check.now, file, name, bytes));
                 }
                 let refusing = self.refusing(&line, gates);
-                self.line(&line, (gates, refusing), clock, check, out);
+                self.line(RawLine::of_text(&line), (gates, refusing), clock, check, out);
             }
         }
     }
@@ -287,7 +285,7 @@ impl Filter {
             let place_in_text = place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start);
             match text.and_then(|text| text.get(place_in_text)) {
                 Some(line) => {
-                    self.line(without_end(line), (gates, refusing), clock, check, &mut output);
+                    self.line(RawLine::new(line), (gates, refusing), clock, check, &mut output);
                 }
                 None => {
                     let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
@@ -298,7 +296,13 @@ impl Filter {
                             .notes
                             .extend(self.notes.undecodable(check.now, lines.file, name, bytes));
                     }
-                    self.line(&line, (gates, refusing), clock, check, &mut output);
+                    self.line(
+                        RawLine::of_text(&line),
+                        (gates, refusing),
+                        clock,
+                        check,
+                        &mut output,
+                    );
                 }
             }
             if !output.found.is_empty() || !output.notes.is_empty() {
@@ -329,14 +333,17 @@ impl Filter {
     /// Looks at the text of a line. Where the line does not pass the gate, its date is all there is to it.
     fn line(
         &mut self,
-        line: &str,
+        line: RawLine<'_>,
         (gates, refusing): (Option<&Gates>, Option<&Gate>),
         clock: &Clock,
         check: Check,
         out: &mut Output,
     ) {
         if let Some(steady) = self.steady.as_ref().filter(|steady| steady.check == check)
-            && self.dates.count_same(std::iter::once(line.as_bytes()), clock) > 0
+            && self
+                .dates
+                .count_same(std::iter::once(line.text.as_bytes()), clock)
+                > 0
         {
             if refusing.is_none() {
                 let timed = steady.timed(line);
@@ -344,12 +351,12 @@ impl Filter {
             }
             return;
         }
-        let date = self.dates.find(line, clock);
+        let date = self.dates.find(line.text, clock);
         // What no expression finds in the line may come about where its date is cut out.
         let passes = refusing.is_none_or(|gate| match &date {
             Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
-                let before = line.get(..span.start).unwrap_or_default();
-                let after = line.get(span.end..).unwrap_or_default();
+                let before = line.text.get(..span.start).unwrap_or_default();
+                let after = line.text.get(span.end..).unwrap_or_default();
                 gate.finds_across(before.as_bytes(), after.as_bytes())
             }
             Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
@@ -401,19 +408,23 @@ impl Filter {
             is_whole,
             no_date,
         } = timed;
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        if self.maxlines > 1 {
+        let mut room = std::mem::take(&mut self.text);
+        let text = if self.maxlines > 1 {
             self.buffer.push(line.to_matched(), self.maxlines);
-            self.buffer.write(&mut text);
+            self.buffer.write(&mut room);
+            &room
+        } else if let Some(text) = line.searched {
+            text
         } else {
-            text.extend([line.before, line.after, "\n"]);
-        }
-        let candidates = gates.map_or(Candidates::ALL, |gates| gates.candidates(&text));
+            room.clear();
+            room.extend([line.before, line.after, "\n"]);
+            &room
+        };
+        let candidates = gates.map_or(Candidates::ALL, |gates| gates.candidates(text));
         let few = self.ignoreregex.len() + 2 < self.failregex.len();
         // Whoever asks why wants to know what the prefregex says even where no failregex can match.
         let is_over = candidates.is_empty() && !self.mode.explain;
-        if !(is_over || few && self.is_ignored(&text, now, out)) {
+        if !(is_over || few && self.is_ignored(text, now, out)) {
             let line = Line {
                 cut: &line,
                 time,
@@ -421,11 +432,11 @@ impl Filter {
                 no_date,
                 now,
             };
-            if let Some(prefix) = self.prefix(&text, now, out) {
-                self.match_all(&line, prefix, (gates, candidates), &mut text, out);
+            if let Some(prefix) = self.prefix(text, now, out) {
+                self.match_all(&line, prefix, (gates, candidates), text, out);
             }
         }
-        self.text = text;
+        self.text = room;
     }
 
     /// Searches the prefregex; `None` where there is one and it does not match.
@@ -475,7 +486,7 @@ impl Filter {
         line: &Line<'_>,
         prefix: Prefix,
         (gates, candidates): (Option<&Gates>, Candidates),
-        text: &mut String,
+        text: &str,
         out: &mut Output,
     ) {
         let Prefix { captures, content } = prefix;
@@ -483,6 +494,8 @@ impl Filter {
             candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(content.of(text))));
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
+        // What of several lines is left where an expression took some.
+        let mut left: Option<String> = None;
         // What the prefregex captured. Most lines pass it and match no failregex, so it is not read before.
         let mut base: Option<Named> = None;
         let mut found = std::mem::take(&mut self.captures);
@@ -492,7 +505,7 @@ impl Filter {
             let Some(regex) = self.failregex.get(index) else {
                 break;
             };
-            let subject = content.of(text);
+            let subject = content.of(left.as_deref().unwrap_or(text));
             let absent = self.mode.explain;
             let searched = regex.captures_into(subject, &mut found);
             if settle(searched, regex, line.now, &mut self.notes, out) != Some(true) {
@@ -526,7 +539,7 @@ impl Filter {
             }
             // What one expression took is not there for the next.
             if several {
-                self.buffer.write(text);
+                self.buffer.write(left.get_or_insert_default());
             }
         }
         self.captures = found;
@@ -619,6 +632,10 @@ impl Filter {
                 Who::Pending
             }
         };
+        // Hardly ever a line has more than one.
+        if out.found.is_empty() {
+            out.found.reserve_exact(1);
+        }
         out.found.push(Found {
             regex: index,
             who,
@@ -687,15 +704,6 @@ struct Line<'a> {
     is_whole: bool,
     no_date: bool,
     now: Timestamp,
-}
-
-/// A line without its end.
-#[inline]
-fn without_end(mut line: &str) -> &str {
-    while let Some(rest) = line.strip_suffix('\n').or_else(|| line.strip_suffix('\r')) {
-        line = rest;
-    }
-    line
 }
 
 /// A search that was given up is no match, and is told.

@@ -12,6 +12,8 @@ use crate::Data;
 pub(crate) struct Name {
     /// Tells at once of most names that they are others.
     known: Option<Known>,
+    /// One bit: that of the known name alone, or one that several others have.
+    bit: u64,
     text: SmolStr,
 }
 
@@ -33,20 +35,24 @@ pub(crate) enum Known {
 }
 
 impl Known {
-    const ALL: [Self; 12] = [
-        Self::Cidr,
-        Self::Dns,
-        Self::Fid,
-        Self::Host,
-        Self::Ip4,
-        Self::Ip6,
-        Self::Forget,
-        Self::Gained,
-        Self::Session,
-        Self::NoFail,
-        Self::User,
-        Self::Users,
-    ];
+    /// The name that is known and written so.
+    fn of(text: &str) -> Option<Self> {
+        Some(match text {
+            "cidr" => Self::Cidr,
+            "dns" => Self::Dns,
+            "fid" => Self::Fid,
+            "host" => Self::Host,
+            "ip4" => Self::Ip4,
+            "ip6" => Self::Ip6,
+            "mlfforget" => Self::Forget,
+            "mlfgained" => Self::Gained,
+            "mlfid" => Self::Session,
+            "nofail" => Self::NoFail,
+            "user" => Self::User,
+            "users" => Self::Users,
+            _ => return None,
+        })
+    }
 
     const fn text(self) -> &'static str {
         match self {
@@ -66,26 +72,35 @@ impl Known {
         }
     }
 
-    const fn bit(self) -> u16 {
-        1 << self as u16
+    const fn bit(self) -> u64 {
+        1 << self as u64
     }
 }
+
+/// The bit of a name that is not known.
+fn bit_of_other(text: &str) -> u64 {
+    let sum = text.bytes().fold(0_u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    1 << (OTHERS + sum % (64 - OTHERS))
+}
+
+/// The first of the bits that names have that are not known.
+const OTHERS: u64 = 16;
 
 impl Name {
     /// The name as it is written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
-
-    fn bit(&self) -> u16 {
-        self.known.map_or(0, Known::bit)
-    }
 }
 
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
+        let known = Known::of(text);
         Self {
-            known: Known::ALL.into_iter().find(|known| known.text() == text),
+            known,
+            bit: known.map_or_else(|| bit_of_other(text), Known::bit),
             text: text.into(),
         }
     }
@@ -95,24 +110,33 @@ impl From<Known> for Name {
     fn from(known: Known) -> Self {
         Self {
             known: Some(known),
+            bit: known.bit(),
             text: SmolStr::new_static(known.text()),
         }
     }
 }
 
 /// Captured groups by name, in the order in which they were first captured. What took no part may have its place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
     groups: Vec<(Name, Option<Data>)>,
-    /// A bit for each of the known names that is among them.
-    known: u16,
+    /// The bits of all names that are among them, and perhaps of some that were.
+    bits: u64,
 }
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups
+    }
+}
+
+impl Eq for Named {}
 
 impl Named {
     /// Nothing captured.
     pub(crate) const NONE: Self = Self {
         groups: Vec::new(),
-        known: 0,
+        bits: 0,
     };
 
     /// Makes room for so many groups more.
@@ -191,14 +215,14 @@ impl Named {
                 self.insert(name, data);
             }
         }
-        other.known = 0;
+        other.bits = 0;
     }
 
     /// Takes away what is under a name that is known, and its place.
     pub(crate) fn remove(&mut self, name: Known) {
         if let Some(at) = self.place_of_known(name) {
             self.groups.remove(at);
-            self.known &= !name.bit();
+            self.bits &= !name.bit();
         }
     }
 
@@ -206,14 +230,13 @@ impl Named {
     pub(crate) fn remove_named(&mut self, name: &Name) {
         if let Some(at) = self.place_of(name) {
             self.groups.remove(at);
-            self.known &= !name.bit();
         }
     }
 
     /// Takes everything away.
     pub(crate) fn clear(&mut self) {
         self.groups.clear();
-        self.known = 0;
+        self.bits = 0;
     }
 
     /// Whether nothing was captured.
@@ -223,7 +246,7 @@ impl Named {
 
     #[inline]
     fn place_of_known(&self, name: Known) -> Option<usize> {
-        if self.known & name.bit() == 0 {
+        if self.bits & name.bit() == 0 {
             return None;
         }
         self.groups
@@ -234,13 +257,14 @@ impl Named {
     #[inline]
     fn place_of(&self, name: &Name) -> Option<usize> {
         match name.known {
+            _ if self.bits & name.bit == 0 => None,
             Some(known) => self.place_of_known(known),
             None => self.groups.iter().position(|(known, _)| known == name),
         }
     }
 
     fn push(&mut self, name: Name, data: Option<Data>) -> usize {
-        self.known |= name.bit();
+        self.bits |= name.bit;
         self.groups.push((name, data));
         self.groups.len() - 1
     }

@@ -41,6 +41,8 @@ pub(crate) struct Sessions {
     order: VecDeque<(u64, u64)>,
     begun: u64,
     losses: Losses,
+    /// A session that is known no more, empty; the next one takes its room.
+    spare: Option<Session>,
 }
 
 /// In which order they began is told by their numbers.
@@ -147,15 +149,11 @@ impl Sessions {
                 if !forget {
                     self.losses.users += u64::from(!add_user(data, user));
                 }
-                begun.insert(Session {
-                    id: id.clone(),
-                    number: self.begun,
-                    since: now,
-                    data: std::mem::take(data).into(),
-                    matches: Vec::new(),
-                    helpers: Vec::new(),
-                    pending: false,
-                })
+                let mut session = self.spare.take().unwrap_or_else(|| Session::at(now));
+                session.id.clone_from(id);
+                (session.number, session.since) = (self.begun, now);
+                session.data.take_over(data);
+                begun.insert(session)
             }
         };
 
@@ -190,9 +188,12 @@ impl Sessions {
         };
         match begun {
             Some(session) if !forget => self.put(sum, session),
-            Some(_) | None if forget => {
+            begun if forget => {
                 // Of one that was too old there is nothing left either.
                 self.remove(sum, |session| session.id == *id);
+                if let Some(session) = begun {
+                    self.keep_room_of(session);
+                }
             }
             Some(_) | None => {}
         }
@@ -211,7 +212,10 @@ impl Sessions {
         self.order.push_back((session.number, sum_of_id));
         let is_same = |known: &Session| known.id == session.id;
         match self.known.entry(sum_of_id, is_same, |session| sum(&session.id)) {
-            Entry::Occupied(mut old) => *old.get_mut() = session,
+            Entry::Occupied(mut old) => {
+                let old = std::mem::replace(old.get_mut(), session);
+                self.keep_room_of(old);
+            }
             Entry::Vacant(place) => {
                 place.insert(session);
             }
@@ -235,11 +239,21 @@ impl Sessions {
     fn remove(&mut self, sum: u64, is_meant: impl FnMut(&Session) -> bool) -> bool {
         match self.known.find_entry(sum, is_meant) {
             Ok(session) => {
-                session.remove();
+                let (session, _) = session.remove();
+                self.keep_room_of(session);
                 true
             }
             Err(_) => false,
         }
+    }
+
+    /// Keeps the room that a session has taken for the next one.
+    fn keep_room_of(&mut self, mut session: Session) {
+        session.pending = false;
+        session.data.clear();
+        session.matches.clear();
+        session.helpers.clear();
+        self.spare = Some(session);
     }
 
     /// How often a limit was reached.
@@ -249,6 +263,19 @@ impl Sessions {
 }
 
 impl Session {
+    /// An empty one.
+    const fn at(since: Timestamp) -> Self {
+        Self {
+            id: SmolStr::new_static(""),
+            number: 0,
+            since,
+            data: Captured::new(),
+            matches: Vec::new(),
+            helpers: Vec::new(),
+            pending: false,
+        }
+    }
+
     /// Whether it is not too old, which is as good as none. A clock that was set back would keep a session for as
     /// long as it was set back.
     fn is_fresh(&self, now: Timestamp) -> bool {

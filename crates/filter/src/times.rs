@@ -61,6 +61,36 @@ struct Last {
     text: String,
 }
 
+/// A line of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawLine<'a> {
+    /// Its text, without its end.
+    pub(crate) text: &'a str,
+    /// The same with LF, where that is its end.
+    with_end: Option<&'a str>,
+}
+
+impl<'a> RawLine<'a> {
+    /// A line that came without its end.
+    pub(crate) const fn of_text(text: &'a str) -> Self {
+        Self { text, with_end: None }
+    }
+
+    /// A line, perhaps with its end.
+    #[inline]
+    pub(crate) fn new(line: &'a str) -> Self {
+        let mut text = line;
+        while let Some((b'\n' | b'\r', rest)) = text.as_bytes().split_last() {
+            text = text.get(..rest.len()).unwrap_or_default();
+        }
+        let is_ended = text.len() + 1 == line.len() && line.as_bytes().last() == Some(&b'\n');
+        Self {
+            text,
+            with_end: is_ended.then_some(line),
+        }
+    }
+}
+
 /// A line cut at its date; most lines match nothing and are never copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CutLine<'a> {
@@ -69,6 +99,8 @@ pub(crate) struct CutLine<'a> {
     pub(crate) after: &'a str,
     /// All three, where they stand so in one piece.
     whole: Option<&'a str>,
+    /// The line without its date and with LF, where it stands so in one piece.
+    pub(crate) searched: Option<&'a str>,
 }
 
 impl CutLine<'_> {
@@ -128,7 +160,7 @@ impl Steady {
     }
 
     /// Gives a line with the same date its time; `None` where it is too old to look at.
-    pub(crate) fn timed<'a>(&self, line: &'a str) -> Option<Timed<'a>> {
+    pub(crate) fn timed<'a>(&self, line: RawLine<'a>) -> Option<Timed<'a>> {
         self.time.map(|(time, is_whole)| Timed {
             line: cut(line, &(0..self.end)),
             time: Some(time),
@@ -143,7 +175,7 @@ impl Times {
     pub(crate) fn of_line<'a>(
         &mut self,
         check: Check,
-        line: &'a str,
+        line: RawLine<'a>,
         date: &Date,
         notes: &mut Notes,
         out: &mut Vec<Note>,
@@ -162,7 +194,7 @@ impl Times {
             }
             Date::Empty(at, _) => (*at..*at, Some(check.now), false),
             Date::Bad(span, _) => {
-                out.extend(notes.bad_date(check.now, line.get(span.clone()).unwrap_or_default()));
+                out.extend(notes.bad_date(check.now, line.text.get(span.clone()).unwrap_or_default()));
                 (span.clone(), assumed, true)
             }
             Date::None => (0..0, assumed, true),
@@ -172,8 +204,9 @@ impl Times {
             let line = CutLine {
                 before: "",
                 date: Cow::Owned(last.text.clone()),
-                after: line,
+                after: line.text,
                 whole: None,
+                searched: line.with_end,
             };
             let timed = self.checked(check, line, (last.time, last.is_whole), &last.text, notes, out)?;
             return Some(Timed { no_date, ..timed });
@@ -199,6 +232,7 @@ impl Times {
             date: Cow::Owned(format!("{iso} ")),
             after: text,
             whole: None,
+            searched: None,
         };
         self.checked(check, line, (time, false), iso, notes, out)
     }
@@ -242,12 +276,16 @@ impl Times {
     }
 }
 
-fn cut<'a>(line: &'a str, span: &Range<usize>) -> CutLine<'a> {
-    let part = |range: Range<usize>| line.get(range).unwrap_or_default();
+fn cut<'a>(line: RawLine<'a>, span: &Range<usize>) -> CutLine<'a> {
+    let RawLine { text, with_end } = line;
+    let part = |range: Range<usize>| text.get(range).unwrap_or_default();
     CutLine {
         before: part(0..span.start),
         date: Cow::Borrowed(part(span.clone())),
-        after: part(span.end..line.len()),
-        whole: Some(line),
+        after: part(span.end..text.len()),
+        whole: Some(text),
+        searched: with_end
+            .filter(|_| span.start == 0)
+            .and_then(|line| line.get(span.end..)),
     }
 }

@@ -272,10 +272,9 @@ fn a_host_name_is_a_candidate_for_each_of_its_addresses() {
         .iter()
         .filter_map(|text| Id::parse(text).address().copied())
         .collect();
-    assert!(found.clone().into_candidates(&[]).is_empty());
+    assert!(found.clone().into_candidates(&[]).next().is_none());
     let ids: Vec<String> = found
         .into_candidates(&addresses)
-        .iter()
         .map(|candidate| candidate.id.to_string())
         .collect();
     assert_eq!(ids, ["192.0.2.1", "2001:db8::1"]);

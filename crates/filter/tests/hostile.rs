@@ -140,7 +140,7 @@ proptest! {
                     }
                     prop_assert!(check_all || (found.who != Who::Pending && !found.nofail));
                     let counted = found.into_candidates(&[]);
-                    prop_assert!(counted.len() <= 1);
+                    prop_assert!(counted.count() <= 1);
                 }
             }
         }
