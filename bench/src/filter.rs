@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use stockade_config::{Content, Files, Kind, Mode, Overrides, Reader};
 use stockade_daemon::server::Server;
+use stockade_daemon::source::line_places;
 use stockade_daemon::world::{Event, Lines};
 use stockade_datetime::Timestamp;
 use stockade_sim::QuietWorld;
@@ -185,13 +186,10 @@ fn feed(server: &mut Server<QuietWorld>, log: &Path, jails: usize) -> Result<(),
         if read == 0 {
             return Ok(());
         }
-        let mut lines = Vec::with_capacity(bytes.len() / 64);
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', &bytes) {
-            lines.push(start..end + 1);
-            start = end + 1;
-        }
-        rest.extend_from_slice(bytes.get(start..).unwrap_or_default());
+        let end = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+        rest.extend_from_slice(bytes.get(end..).unwrap_or_default());
+        bytes.truncate(end);
+        let lines = line_places(&bytes);
         let world = server.world();
         world.log.clear();
         world.events.push_back(Event::Lines(Lines {

@@ -372,16 +372,10 @@ impl<D: Disk> Following<D> {
                     let reader = readers.get(id)?;
                     Some((reader.jail.clone(), reader.in_operation.contains(block.path)))
                 });
-                let mut at = 0;
-                let lines = block.lines().map(|line| {
-                    let start = at;
-                    at += line.bytes.len();
-                    start..at
-                });
                 events.push_back(Event::Lines(Lines {
                     jails: jails.collect(),
                     log: block.path.display().to_string(),
-                    lines: lines.collect(),
+                    lines: block.places(),
                     is_cut: block.truncated,
                     bytes: block.bytes.to_vec(),
                 }));

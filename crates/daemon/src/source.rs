@@ -17,6 +17,7 @@ mod journal;
 mod matches;
 mod seek;
 
+use std::ops::Range;
 use std::path::Path;
 
 pub use disk::{Disk, Identity, Readable, Status, System};
@@ -117,6 +118,41 @@ impl<'a> Block<'a> {
         })
     }
 }
+
+impl Block<'_> {
+    /// Where in its bytes the lines stand, with their ends.
+    #[must_use]
+    pub fn places(&self) -> Vec<Range<usize>> {
+        if self.line_break == LineBreak::Byte {
+            return line_places(self.bytes);
+        }
+        let mut at = 0;
+        let lines = self.lines().map(|line| {
+            let start = at;
+            at += line.bytes.len();
+            start..at
+        });
+        lines.collect()
+    }
+}
+
+/// Where the lines of `bytes` stand, with their ends; the last one may have none.
+#[must_use]
+pub fn line_places(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut places = Vec::with_capacity(bytes.len() / USUAL_LINE + 1);
+    let mut start = 0;
+    stockade_sys::line_feeds(bytes, |at| {
+        places.push(start..at + 1);
+        start = at + 1;
+    });
+    if start < bytes.len() {
+        places.push(start..bytes.len());
+    }
+    places
+}
+
+/// How long a line is, of those that are short.
+const USUAL_LINE: usize = 64;
 
 /// What ends a line: a line feed, in the width the encoding has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -381,7 +381,7 @@ impl Tagged {
     }
 
     /// Makes the step with a symbol.
-    #[inline]
+    #[inline(always)]
     fn turn(
         &mut self,
         program: &Program,

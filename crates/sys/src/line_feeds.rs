@@ -1,0 +1,93 @@
+//! Where the line feeds of a block are: the one look at every byte that reading a log costs.
+//!
+//! In: bytes. Out: the places of LF, in their order.
+//!
+//! A search for the next one, begun anew behind each, takes four times as long where lines are short.
+
+/// How many bytes are looked at together: as many as a mask has bits.
+const AT_ONCE: usize = 64;
+
+/// Calls `found` with the place of each LF of `bytes`.
+pub fn line_feeds(bytes: &[u8], mut found: impl FnMut(usize)) {
+    let (chunks, rest) = bytes.as_chunks::<AT_ONCE>();
+    let mut tell = |start: usize, mut mask: u64| {
+        while mask != 0 {
+            found(start + usize::try_from(mask.trailing_zeros()).unwrap_or_default());
+            mask &= mask - 1;
+        }
+    };
+    let mut start = 0;
+    for chunk in chunks {
+        tell(start, mask(chunk));
+        start += AT_ONCE;
+    }
+    let mut last = [0; AT_ONCE];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    tell(start, mask(&last));
+}
+
+/// A bit for each LF.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[expect(unsafe_code, reason = "what not every processor has can only be called so")]
+fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
+    // SAFETY: every processor of this architecture has SSE2.
+    unsafe { sse2::mask(chunk) }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+
+    use super::AT_ONCE;
+
+    /// A bit for each LF.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
+        let (quarters, _) = chunk.as_chunks::<16>();
+        let line_feed = _mm_set1_epi8(0x0A);
+        quarters.iter().rev().fold(0, |mask, quarter| {
+            let whole = i128::from_le_bytes(*quarter);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the two halves of a register, both of which are taken"
+            )]
+            let (high, low) = ((whole >> 64) as i64, whole as i64);
+            let equal = _mm_cmpeq_epi8(_mm_set_epi64x(high, low), line_feed);
+            mask << 16 | u64::from(_mm_movemask_epi8(equal).cast_unsigned())
+        })
+    }
+}
+
+/// A bit for each LF.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
+    let bits = chunk.iter().enumerate();
+    bits.fold(0, |mask, (at, byte)| mask | u64::from(*byte == b'\n') << at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_feeds;
+
+    #[test]
+    fn each_is_found_in_its_place() {
+        let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
+        for length in 0..300 {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    b"\n\x0b\x8ax \0\t\n"[usize::try_from(bits >> 61).unwrap()]
+                })
+                .collect();
+            let expected: Vec<usize> = (0..length).filter(|at| bytes[*at] == b'\n').collect();
+            let mut found = Vec::new();
+            line_feeds(&bytes, |at| found.push(at));
+            assert_eq!(found, expected, "{bytes:?}");
+        }
+    }
+}
