@@ -17,6 +17,7 @@ use crate::note::{Note, Notes};
 use crate::regex::{Regex, RegexError};
 use crate::sessions::{Merged, Sessions};
 use crate::times::{Check, CutLine, Date, RawLine, Steady, Timed, Times};
+use crate::together::Together;
 use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
 
 /// One thing that was logged.
@@ -152,6 +153,8 @@ pub struct Filter {
     /// Made for the first line after the expressions have changed.
     gates: OnceLock<Option<Arc<Gates>>>,
     is_gated: bool,
+    /// Made anew with the gates.
+    together: Together,
     dates: Dates,
     times: Times,
     /// What came of the date of the line before, where the same date changes nothing any more.
@@ -191,6 +194,7 @@ impl Filter {
             ignoreregex: Vec::new(),
             gates: OnceLock::new(),
             is_gated: true,
+            together: Together::default(),
             dates: Dates::new(start_year),
             times: Times::default(),
             steady: None,
@@ -490,7 +494,7 @@ impl Filter {
         out: &mut Output,
     ) {
         let Prefix { captures, content } = prefix;
-        let candidates =
+        let mut candidates =
             candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(content.of(text))));
         // The places of lines are those in the text of the buffer, which the content is not.
         let several = self.maxlines > 1 && content == Content::All;
@@ -500,6 +504,19 @@ impl Filter {
         let mut base: Option<Named> = None;
         let mut found = std::mem::take(&mut self.captures);
         let mut next = 0;
+        // As a rule one look at the text tells which is the first that matches.
+        let at_once = gates.is_some() && !self.mode.check_all && !self.mode.explain;
+        let mut known = at_once
+            .then(|| {
+                let together = &mut self.together;
+                together.search(candidates, &self.failregex, content.of(text), &mut found)
+            })
+            .flatten();
+        match known {
+            Some(Some(first)) => next = first,
+            Some(None) => candidates = Candidates::NONE,
+            None => {}
+        }
         while let Some(index) = candidates.next(next) {
             next = index + 1;
             let Some(regex) = self.failregex.get(index) else {
@@ -507,7 +524,10 @@ impl Filter {
             };
             let subject = content.of(left.as_deref().unwrap_or(text));
             let absent = self.mode.explain;
-            let searched = regex.captures_into(subject, &mut found);
+            let searched = match known.take() {
+                Some(first) => Ok(first == Some(index)),
+                None => regex.captures_into(subject, &mut found),
+            };
             if settle(searched, regex, line.now, &mut self.notes, out) != Some(true) {
                 continue;
             }
@@ -886,7 +906,7 @@ impl Filter {
         self.prefregex = prefregex;
         self.failregex = failregex;
         self.ignoreregex = ignoreregex;
-        self.gates = OnceLock::new();
+        self.forget_gates();
     }
 
     /// When a line was written, where it says so; for whoever looks for the place from which to read a log.
@@ -913,7 +933,7 @@ impl Filter {
         } else {
             Some(Arc::new(Regex::compile(source, self.names_count(), false)?))
         };
-        self.gates = OnceLock::new();
+        self.forget_gates();
         Ok(())
     }
 
@@ -941,13 +961,13 @@ impl Filter {
             });
         }
         self.failregex.push(Arc::new(regex));
-        self.gates = OnceLock::new();
+        self.forget_gates();
         Ok(())
     }
 
     /// Removes a failregex; `false` where there is none of this number.
     pub fn remove_failregex(&mut self, index: usize) -> bool {
-        self.gates = OnceLock::new();
+        self.forget_gates();
         remove(&mut self.failregex, index)
     }
 
@@ -975,9 +995,15 @@ impl Filter {
 
     /// Removes all failregexes and ignoreregexes, as a reload does.
     pub fn clear(&mut self) {
-        self.gates = OnceLock::new();
+        self.forget_gates();
         self.failregex.clear();
         self.ignoreregex.clear();
+    }
+
+    /// The expressions are others from now on.
+    fn forget_gates(&mut self) {
+        self.gates = OnceLock::new();
+        self.together = Together::default();
     }
 
     const fn names_count(&self) -> bool {

@@ -26,6 +26,7 @@ mod regex;
 mod sessions;
 mod texts;
 mod times;
+mod together;
 
 pub use address::{Address, BadMask, Family, Id};
 pub use buffer::MAX_BUFFER_BYTES;

@@ -212,20 +212,20 @@ impl Pattern {
     ///
     /// [`StepLimit`] when that cannot be told with bounded effort.
     pub fn captures_into(&self, text: &str, captures: &mut Captures) -> Result<bool, StepLimit> {
-        captures.names = None;
+        let slots = captures.slots_mut();
         let program = self.program()?;
         if program.excludes(text.as_bytes()) {
             return Ok(false);
         }
         let mut scratch = self.scratch.get();
         if program.tagged
-            && let Some(matched) = scratch.search_tagged(program, text.as_bytes(), &mut captures.slots)
+            && let Some(matched) = scratch.search_tagged(program, text.as_bytes(), slots)
         {
             return Ok(matched);
         }
-        let found = self.search_by_steps(program, &mut scratch, text, 0, |slots| {
-            captures.slots.clear();
-            captures.slots.extend_from_slice(slots);
+        let found = self.search_by_steps(program, &mut scratch, text, 0, |found| {
+            slots.clear();
+            slots.extend_from_slice(found);
         })?;
         Ok(found.is_some())
     }
@@ -254,7 +254,7 @@ impl Pattern {
         self.search_by_steps(program, &mut scratch, text, start, found)
     }
 
-    fn program(&self) -> Result<&Program, StepLimit> {
+    pub(crate) fn program(&self) -> Result<&Program, StepLimit> {
         let program = self.program.get_or_init(|| program::compile(&self.ast).ok());
         // Its size was checked, so there is one.
         program.as_ref().ok_or(StepLimit)
@@ -361,6 +361,12 @@ pub struct Captures {
 }
 
 impl Captures {
+    /// Where a search writes where the groups are, which can be asked for by their numbers alone then.
+    pub(crate) fn slots_mut(&mut self) -> &mut Vec<usize> {
+        self.names = None;
+        &mut self.slots
+    }
+
     /// Where the whole match is.
     #[must_use]
     pub fn whole(&self) -> Range<usize> {

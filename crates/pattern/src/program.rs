@@ -182,6 +182,71 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Programs as alternatives, in their order, and where each ends; nothing where one of them is not for an automaton.
+    ///
+    /// They share their slots, for a way that a search takes is of one of them alone.
+    pub(crate) fn alternatives(programs: &[&Self]) -> Option<(Self, Vec<Address>)> {
+        let choices = programs.len().checked_sub(1)?;
+        let mut instructions = Vec::new();
+        let mut start = choices;
+        for program in programs.iter().take(choices) {
+            instructions.push(Instruction::Split {
+                first: start,
+                second: instructions.len() + 1,
+                // An automaton does not look at it, and nothing else runs these instructions.
+                key: 0,
+                peek: Arc::new(Peek::new(|_| Peek::FIRST | Peek::SECOND)),
+            });
+            start += program.instructions.len();
+        }
+        // The last choice leads to the last program instead of to one more choice.
+        if let Some(Instruction::Split { second, .. }) = instructions.last_mut() {
+            *second = start;
+        }
+        let (mut ends, mut conditions) = (Vec::new(), BTreeSet::new());
+        for program in programs.iter().filter(|program| program.tagged) {
+            let start = instructions.len();
+            for instruction in &program.instructions {
+                if matches!(instruction, Instruction::Match) {
+                    ends.push(instructions.len());
+                }
+                instructions.push(instruction.moved(start)?);
+            }
+            conditions.extend(program.memory.iter().flatten().copied());
+        }
+        // Each ends in one place.
+        (ends.len() == programs.len()).then(|| {
+            let program = Self {
+                registers: 0,
+                slots: programs.iter().map(|program| program.slots).max().unwrap_or(0),
+                keys: 0,
+                memory: Some(conditions.into_iter().collect()),
+                first: None,
+                anchored: true,
+                tagged: true,
+                prefix: common_prefix(programs),
+                instructions,
+            };
+            (program, ends)
+        })
+    }
+}
+
+/// The bytes that all programs begin with.
+fn common_prefix(programs: &[&Program]) -> Box<[u8]> {
+    let prefixes = programs.iter().map(|program| &*program.prefix);
+    let common = prefixes.reduce(|one, other| {
+        let length = one
+            .iter()
+            .zip(other)
+            .take_while(|(one, other)| one == other)
+            .count();
+        one.get(..length).unwrap_or_default()
+    });
+    common.unwrap_or_default().into()
+}
+
 /// The bytes that a program begins with whatever way it takes.
 fn prefix_of(instructions: &[Instruction]) -> Box<[u8]> {
     let mut prefix = Vec::new();
@@ -284,6 +349,62 @@ pub(crate) enum Instruction {
     },
     NotLookEnd(Register),
     Match,
+}
+
+impl Instruction {
+    /// The same so many addresses on; nothing where it is not for an automaton.
+    fn moved(&self, by: Address) -> Option<Self> {
+        Some(match self {
+            Self::Byte(byte) => Self::Byte(*byte),
+            Self::Literal(bytes) => Self::Literal(bytes.clone()),
+            Self::Set(set) => Self::Set(Arc::clone(set)),
+            Self::Run(run) => Self::Run(run.clone()),
+            Self::Split {
+                first,
+                second,
+                key,
+                peek,
+            } => Self::Split {
+                first: first + by,
+                second: second + by,
+                key: *key,
+                peek: Arc::clone(peek),
+            },
+            Self::Jump(target) => Self::Jump(target + by),
+            Self::Save(slot) => Self::Save(*slot),
+            Self::Assert(place) => Self::Assert(*place),
+            Self::Conditional { group, no } => Self::Conditional {
+                group: *group,
+                no: no + by,
+            },
+            Self::AheadLiteral { bytes, negative } => Self::AheadLiteral {
+                bytes: bytes.clone(),
+                negative: *negative,
+            },
+            Self::NextTo {
+                set,
+                behind,
+                negative,
+            } => Self::NextTo {
+                set: Arc::clone(set),
+                behind: *behind,
+                negative: *negative,
+            },
+            Self::Match => Self::Match,
+            Self::BackReference(..)
+            | Self::LoopStart(_)
+            | Self::Loop(_)
+            | Self::LoopAgain(_)
+            | Self::PossessiveLoop(_)
+            | Self::PossessiveEnd { .. }
+            | Self::AtomicStart(_)
+            | Self::AtomicEnd(_)
+            | Self::LookStart { .. }
+            | Self::LookEnd(_)
+            | Self::NotLookStart { .. }
+            | Self::NotLookEnd(_) => return None,
+        })
+    }
 }
 
 /// A repeat of one character of a set.

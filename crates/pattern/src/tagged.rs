@@ -77,8 +77,8 @@ struct Turn {
     next: Option<u16>,
     /// The register that takes the position; [`OF_NOBODY`] where none does.
     set: u8,
-    /// The registers that have the slots of a match that ends here.
-    matched: Option<Box<[u8]>>,
+    /// The registers that have the slots of a match that ends here, and the address of its end.
+    matched: Option<(Box<[u8]>, Address)>,
     /// What is to be seen from the next state on.
     ahead: Ahead,
 }
@@ -117,7 +117,7 @@ const FIRST_FREE: u8 = 3;
 const LITERAL_AT_ONCE: usize = 4;
 
 /// The automaton of one program, as far as it was needed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tagged {
     /// The class of each byte; bytes of one class are alike to the program.
     classes: Box<Classes>,
@@ -134,6 +134,8 @@ pub(crate) struct Tagged {
     registers: Registers,
     /// How far every text that comes here is the same, and where that leads.
     start: Start,
+    /// The address at which the last match ended.
+    end: Address,
     /// How many searches are left to others after it has become too large, before it is made anew.
     rest: u32,
 }
@@ -150,7 +152,7 @@ struct Start {
 }
 
 /// The class of each byte. Those that are not ASCII have one that no step is made with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Classes([u8; 256]);
 
 impl Default for Classes {
@@ -167,7 +169,7 @@ impl Classes {
 }
 
 /// The positions that a search has kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Registers([usize; REGISTER_COUNT]);
 
 impl Default for Registers {
@@ -271,6 +273,11 @@ impl Tagged {
                 None
             }
         }
+    }
+
+    /// The address of the program at which the last match ended: where there are several ends, it tells which.
+    pub(crate) const fn end(&self) -> Address {
+        self.end
     }
 
     fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Result<bool, GivenUp> {
@@ -432,14 +439,11 @@ impl Tagged {
         };
         self.registers.set(OF_HERE, position);
         let registers = &self.registers;
-        let matched = self.turns.get(number).and_then(|turn| turn.matched.as_deref());
-        slots.clear();
-        slots.extend(
-            matched
-                .unwrap_or_default()
-                .iter()
-                .map(|register| registers.get(*register)),
-        );
+        if let Some((matched, end)) = self.turns.get(number).and_then(|turn| turn.matched.as_ref()) {
+            slots.clear();
+            slots.extend(matched.iter().map(|register| registers.get(*register)));
+            self.end = *end;
+        }
         if let Some(start) = slots.first_mut() {
             *start = 0;
         }
@@ -563,8 +567,10 @@ impl Tagged {
                 *place = Place::Register(set);
             }
         }
-        let matched: Option<Box<[u8]>> =
-            matched.map(|places| places.iter().map(|place| place.register()).collect());
+        let matched = matched.map(|(places, end)| {
+            let registers = places.iter().map(|place| place.register());
+            (registers.collect(), end)
+        });
         if ways.is_empty() {
             return Some(Turn {
                 next: None,
@@ -689,7 +695,7 @@ struct Step<'a> {
     reached: BTreeSet<Standing>,
     /// The ways behind it.
     ways: Vec<Way>,
-    matched: Option<Box<[Place]>>,
+    matched: Option<(Box<[Place]>, Address)>,
 }
 
 /// A way that is still to be followed.
@@ -747,7 +753,7 @@ impl<'a> Step<'a> {
                 if let Some(end) = slots.get_mut(1) {
                     *end = Place::Here;
                 }
-                self.matched = Some(slots);
+                self.matched = Some((slots, way.address));
                 break;
             }
             self.go(way, &mut open)?;
@@ -971,7 +977,7 @@ mod tests {
     use super::Tagged;
     use crate::backtrack::{self, Scratch};
     use crate::parse::parse;
-    use crate::{limits, program};
+    use crate::{Captures, Options, Pattern, Several, limits, program};
 
     /// Expressions in which ways meet, part, and come back.
     fn expression() -> impl Strategy<Value = String> {
@@ -1038,6 +1044,28 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #[test]
+        fn several_find_what_one_after_the_other_finds(
+            sources in prop::collection::vec(expression(), 2..6),
+            texts in prop::collection::vec("(ab|a:|a\n|)(abab|b:abab|aabb1|)[ab1: ]{0,9}(abab|)\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
+        ) {
+            let patterns: Result<Vec<Pattern>, _> =
+                sources.iter().map(|source| Pattern::compile(source, Options::default())).collect();
+            let Ok(patterns) = patterns else { return Ok(()) };
+            let Some(mut several) = Several::new(&patterns) else { return Ok(()) };
+            let (mut captures, mut expected) = (Captures::default(), Captures::default());
+            for text in texts {
+                let Some(found) = several.captures_into(&text, &mut captures) else { continue };
+                let first = patterns
+                    .iter()
+                    .position(|pattern| pattern.captures_into(&text, &mut expected) == Ok(true));
+                prop_assert_eq!(found, first, "{:?} in {:?}", sources, text);
+                if found.is_some() {
+                    prop_assert_eq!(&captures, &expected, "{:?} in {:?}", sources, text);
+                }
+            }
+        }
+
         #[test]
         fn it_finds_what_a_backtracking_search_finds(
             source in expression(),
