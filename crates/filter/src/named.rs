@@ -197,6 +197,18 @@ impl Named {
         }
     }
 
+    /// Puts a text under `name`; a name that is there keeps its place.
+    pub(crate) fn insert_text(&mut self, name: &Name, text: &str) {
+        let data = Some(Data::Text(text.into()));
+        match self.place_of(name).and_then(|at| self.groups.get_mut(at)) {
+            Some((_, old)) => *old = data,
+            None => {
+                self.bits |= name.bit;
+                self.groups.push((name.clone(), data));
+            }
+        }
+    }
+
     /// Gives `name` its place without data, unless it has one.
     pub(crate) fn insert_absent(&mut self, name: &Name) {
         if self.place_of(name).is_none() {

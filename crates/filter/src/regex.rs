@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
 
-use crate::Data;
 use crate::groups::Groups;
 use crate::named::{Name, Named};
 
@@ -157,7 +156,7 @@ impl Regex {
         data.make_room_for(self.names.len());
         for (name, number) in &self.names {
             match captures.span(*number).and_then(|span| text.get(span)) {
-                Some(found) => data.insert(name.clone(), Data::Text(found.into())),
+                Some(found) => data.insert_text(name, found),
                 None if absent => data.insert_absent(name),
                 None => {}
             }
@@ -197,7 +196,7 @@ impl Regex {
                 continue;
             }
             if let Some(found) = captures.span(*number).and_then(|span| text.get(span)) {
-                data.insert(name.clone(), Data::Text(found.into()));
+                data.insert_text(name, found);
             }
         }
     }
