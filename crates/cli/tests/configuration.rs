@@ -144,3 +144,74 @@ fn what_there_is_not_is_said_with_what_there_is() {
             .contains("[sshd]")
     );
 }
+
+#[test]
+fn all_jails_are_listed_without_a_daemon() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = |name: &str| parent.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir_all(path("filter.d")).unwrap();
+    fs::write(path("there.log"), "").unwrap();
+    fs::write(path("fail2ban.conf"), "[Definition]\n").unwrap();
+    fs::write(
+        path("filter.d/door.conf"),
+        "[Definition]\nfailregex = ^refused <HOST>$\n",
+    )
+    .unwrap();
+    let jails = [
+        ("door", "auto", "there"),
+        ("gate", "auto", "absent"),
+        ("wall", "no", "there"),
+    ];
+    let jails: String = jails
+        .iter()
+        .map(|(jail, enabled, log)| {
+            let log = path(&format!("{log}.log"));
+            format!(
+                "[{jail}]\nfilter = door\naction =\nbackend = polling\nenabled = {enabled}\nlogpath = {log}\n"
+            )
+        })
+        .collect();
+    fs::write(
+        path("jail.conf"),
+        format!("{jails}[well]\nfilter = door\naction =\nenabled = true\n"),
+    )
+    .unwrap();
+    let list = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_stockade"))
+            .args([
+                "jail",
+                "list",
+                "--available",
+                "-c",
+                parent.path().to_str().unwrap(),
+            ])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let rows: Vec<Vec<String>> = list(&[])
+        .lines()
+        .map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .collect();
+    let log = path("there.log");
+    let expected = [
+        &["JAIL", "ON", "FOUND"][..],
+        &["door", "by", "itself", &log],
+        &["gate", "no", "-"],
+        &["wall", "no", &log],
+        &["well", "yes", "-"],
+    ];
+    assert_eq!(rows, expected);
+    let told: serde_json::Value = serde_json::from_str(&list(&["--json"])).unwrap();
+    assert_eq!(
+        told,
+        serde_json::json!([
+            { "jail": "door", "enabled": "auto", "on": true, "found": log },
+            { "jail": "gate", "enabled": "auto", "on": false, "found": null },
+            { "jail": "wall", "enabled": false, "on": false, "found": log },
+            { "jail": "well", "enabled": true, "on": true, "found": null },
+        ])
+    );
+}

@@ -361,9 +361,13 @@ pub(super) fn reload(reload: &Reload) -> Result<(), Trouble> {
     ];
     let options = options.into_iter().filter(|(_, is_set)| *is_set);
     let options = options.map(|(option, _)| option.to_owned()).collect();
+    let automatic = stream.automatic.clone();
     let (words, places) = reload_request(reload.jail.as_deref(), options, stream);
     let answer = client.connection.ask_with_places(words.clone(), places);
     client.answered(&words, answer)?;
+    for (jail, thing) in automatic {
+        print(&format!("[{jail}] is on by itself, for there is {thing}"));
+    }
     print(&match &reload.jail {
         Some(jail) => format!("{jail} is as it is configured."),
         None => "All jails are as they are configured.".to_owned(),
