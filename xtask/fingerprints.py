@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Prints crates/action/src/fingerprints.rs: what the stock nftables actions look like, as numbers.
+"""Prints crates/action/src/fingerprints.rs: what the stock actions that need no commands look like, as numbers.
 
     cargo xtask setup
     python3 xtask/fingerprints.py 1.1.1=target/reference/etc/fail2ban/action.d ours=config/action.d \
@@ -25,11 +25,25 @@ OPTIONS = [
     "table", "table_family", "chain", "chain_type", "chain_hook", "chain_priority",
     "port", "protocol", "blocktype", "nftables", "addr_options",
 ]
-KINDS = {"Multiport": "multiport", "Allports": "allports"}
+IPTABLES_OPTIONS = ["name", "chain", "port", "protocol", "returntype"]
+IPSET_OPTIONS = ["chain", "port", "protocol", "maxelem", "default-ipsettime", "ipsettime"]
+# What is recognised, the action that it is, and what stands for values in its commands. Other files of the same family
+# come to the same commands. Beside its commands, properties count that hold a piece of shell.
+KINDS = [
+    ("Multiport", "nftables[type=multiport,{}]", OPTIONS, []),
+    ("Allports", "nftables[type=allports,{}]", OPTIONS, []),
+    ("Iptables(Jump::Oneport)", "iptables[type=oneport,{}]", IPTABLES_OPTIONS, []),
+    ("Iptables(Jump::New)", "iptables-new[{}]", IPTABLES_OPTIONS, []),
+    ("Iptables(Jump::Multiport)", "iptables[type=multiport,{}]", IPTABLES_OPTIONS, []),
+    ("Iptables(Jump::Allports)", "iptables[type=allports,{}]", IPTABLES_OPTIONS, []),
+    ("Ipset(Jump::Oneport)", "iptables-ipset[type=oneport,{}]", IPSET_OPTIONS, ["timeout-bantime"]),
+    ("Ipset(Jump::Multiport)", "iptables-ipset[type=multiport,{}]", IPSET_OPTIONS, ["timeout-bantime"]),
+    ("Ipset(Jump::Allports)", "iptables-ipset[type=allports,{}]", IPSET_OPTIONS, ["timeout-bantime"]),
+]
 
 
-def commands(action_d, action):
-    """The commands that the client would send the server for `action`, by name."""
+def commands(action_d, action, others):
+    """The commands that the client would send the server for `action`, by name, and properties of `others`."""
     with tempfile.TemporaryDirectory() as name:
         config = pathlib.Path(name)
         (config / "filter.d").mkdir()
@@ -48,7 +62,7 @@ def commands(action_d, action):
     for line in run.stdout.splitlines():
         command = ast.literal_eval(line)
         if command[0] == "multi-set":
-            return {name: text for name, text in command[-1] if name.startswith("action")}
+            return {name: text for name, text in command[-1] if name.startswith("action") or name in others}
     raise SystemExit(f"{action}: no such action in {action_d}")
 
 
@@ -61,24 +75,28 @@ def fnv(pieces):
 
 
 def main():
-    marks = {option: "Zq" + option.replace("_", "") + "qZ" for option in OPTIONS}
-    options = {mark: option for option, mark in marks.items()}
-    print("//! What the stock nftables actions look like: the lengths of their texts, the options between, and a hash.")
+    print("//! What stock actions look like: the lengths of their texts, the options between, and a hash.")
     print("//!")
     print("//! Made by `xtask/fingerprints.py`, which says how.")
     print()
-    print("use crate::native::{Command, Fingerprint, Kind};")
+    print("use crate::native::{Command, Fingerprint, Jump, Kind};")
     print()
     print("pub(crate) const FINGERPRINTS: &[Fingerprint] = &[")
     for argument in sys.argv[1:]:
         definition, action_d = argument.split("=", 1)
-        for kind, type_ in KINDS.items():
+        for kind, action, options, others in KINDS:
+            if not (pathlib.Path(action_d) / (re.split(r"\[", action)[0] + ".conf")).exists():
+                continue
+            marks = {option: "Zq" + re.sub("[-_]", "", option) + "qZ" for option in options}
+            by_mark = {mark: option for option, mark in marks.items()}
             given = ",".join(f"{option}={mark}" for option, mark in marks.items())
             print(f"    // {definition}")
             print(f"    Fingerprint {{ kind: Kind::{kind}, commands: &[")
-            for name, text in sorted(commands(action_d, f"nftables[type={type_},{given}]").items()):
-                pieces = re.split("(" + "|".join(options) + ")", text)
-                layout = " ".join(options.get(piece, str(len(piece.encode()))) for piece in pieces)
+            for name, text in sorted(commands(action_d, action.format(given), others).items()):
+                if name in ("actname",):
+                    continue
+                pieces = re.split("(" + "|".join(by_mark) + ")", text)
+                layout = " ".join(by_mark.get(piece, str(len(piece.encode()))) for piece in pieces)
                 print(f"        Command {{ name: \"{name}\", layout: \"{layout}\", hash: {fnv(pieces[::2]):#034x} }},")
             print("    ] },")
     print("];")

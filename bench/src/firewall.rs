@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stockade_action::native::Kind;
-use stockade_action::nftables::{Ban, Definition, NativeFirewall};
+use stockade_action::plan::{Ban, Definition, NativeFirewall};
 use stockade_action::services::Services;
 use stockade_action::tags::Properties;
 use stockade_daemon::firewall::Firewall;

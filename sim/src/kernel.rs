@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use stockade_action::nftables::{Batch, Definition, Element, Observed, SetId, Step};
+use stockade_action::plan::{Batch, Definition, Element, Observed, SetId, Step};
 use stockade_jail::Address;
 
 /// How long the kernel takes to remove what is over, in microseconds.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
-use stockade_action::nftables::{Batch, Definition, Observed};
+use stockade_action::plan::{Batch, Definition, Observed};
 use stockade_action::services::Services;
 use stockade_action::tags::Script;
 use stockade_daemon::blueprint::Blueprint;

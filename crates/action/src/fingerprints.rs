@@ -1,8 +1,8 @@
-//! What the stock nftables actions look like: the lengths of their texts, the options between, and a hash.
+//! What stock actions look like: the lengths of their texts, the options between, and a hash.
 //!
 //! Made by `xtask/fingerprints.py`, which says how.
 
-use crate::native::{Command, Fingerprint, Kind};
+use crate::native::{Command, Fingerprint, Jump, Kind};
 
 pub(crate) const FINGERPRINTS: &[Fingerprint] = &[
     // 1.0.2
@@ -146,6 +146,273 @@ pub(crate) const FINGERPRINTS: &[Fingerprint] = &[
                 name: "actionunban",
                 layout: "0 nftables 16 table_family 1 table 22",
                 hash: 0x247b4de5046e385a046bc5bf9b0614bb,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Oneport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 25",
+                hash: 0x94aeccb7cf4afc1ce395f5693cd74968,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 62 port 8 name 11",
+                hash: 0x481d81ed9d09db017aa916bea212eb4f,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "20 name 4 returntype 43 name 28 name 4 returntype 25 chain 44 protocol 64 port 8 name 64 port 8 name 14",
+                hash: 0xa5f3aedbd583572de800cb8690d41c7e,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 62 port 8 name 30 name 19 name 0",
+                hash: 0x006a1f21735eec7b7cf6b4119e7e4228,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 23",
+                hash: 0xc3a8e82bfcd0b369c08f00988e477b6c,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Iptables(Jump::New),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 25",
+                hash: 0x94aeccb7cf4afc1ce395f5693cd74968,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 86 port 8 name 11",
+                hash: 0x87c9f7c78e29e832af6651114a49c88e,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "20 name 4 returntype 43 name 28 name 4 returntype 25 chain 44 protocol 88 port 8 name 88 port 8 name 14",
+                hash: 0x0d06d5776080457b357293e87d17b81e,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 86 port 8 name 30 name 19 name 0",
+                hash: 0x20a36a12fffb6eecd4189e8043b63271,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 23",
+                hash: 0xc3a8e82bfcd0b369c08f00988e477b6c,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Multiport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 25",
+                hash: 0x94aeccb7cf4afc1ce395f5693cd74968,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 76 port 8 name 11",
+                hash: 0x1bf1bb2b47a088a996c7e0cf942ae7be,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "20 name 4 returntype 43 name 28 name 4 returntype 25 chain 44 protocol 78 port 8 name 78 port 8 name 14",
+                hash: 0x0cfdb73946387d3174c1bc600f1da13e,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 76 port 8 name 30 name 19 name 0",
+                hash: 0xa09a2f81625d77cb21808ca4b60dc029,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 23",
+                hash: 0xc3a8e82bfcd0b369c08f00988e477b6c,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Allports),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 25",
+                hash: 0x94aeccb7cf4afc1ce395f5693cd74968,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 61 name 11",
+                hash: 0x79116c7882103b9f9fcbfd8c7b7845fb,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "20 name 4 returntype 43 name 28 name 4 returntype 25 chain 44 protocol 63 name 63 name 14",
+                hash: 0x238dbaf20317da67e4148d64eb8b4e96,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 61 name 30 name 19 name 0",
+                hash: 0xa5b1af9bf33240cf7a7e50ce13fc53d4,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 23",
+                hash: 0xc3a8e82bfcd0b369c08f00988e477b6c,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Oneport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 62 port 58",
+                hash: 0x4c0f4ce5fd0193df6f93943cc60497cc,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 44 protocol 64 port 111 port 61",
+                hash: 0x986cff35707774bbcdfa8e6c0b1e3fa8,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 62 port 154",
+                hash: 0xcf3d85628d0dcc164c6e26ece61318f6,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "60",
+                hash: 0x0788db5097b3d388f4e3bd39a18a6ad0,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Multiport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 76 port 58",
+                hash: 0xd3a4efe225eb9df77b1fa59b518b8ba1,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 44 protocol 78 port 125 port 61",
+                hash: 0x93ac222de507520b57636d87a37c7a20,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 76 port 154",
+                hash: 0x63147c4dbfc9dd503262ebdd09b3163b,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "60",
+                hash: 0x0788db5097b3d388f4e3bd39a18a6ad0,
+            },
+        ],
+    },
+    // 1.1.1
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Allports),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "21 chain 44 protocol 111",
+                hash: 0xeac2704cf49b7bd68a409ba5a360abd0,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 44 protocol 218",
+                hash: 0x68a5ab0809aaa266b5307ee7bb8f90c4,
+            },
+            Command {
+                name: "actionstop",
+                layout: "21 chain 44 protocol 207",
+                hash: 0xb87564dae6235896b13b3b92f42a6e92,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "60",
+                hash: 0x0788db5097b3d388f4e3bd39a18a6ad0,
             },
         ],
     },

@@ -1,4 +1,4 @@
-//! A ticket and an action → what must be done for it, in order: commands, or one nftables batch.
+//! A ticket and an action → what must be done for it, in order: commands, or one batch for the firewall.
 //!
 //! In: the properties of an action and the facts of a ban. Out: scripts for a shell, or plain data for the
 //! firewall.
@@ -11,7 +11,9 @@ pub mod bygone;
 pub mod command;
 pub mod facts;
 mod fingerprints;
+pub mod iptables;
 pub mod native;
 pub mod nftables;
+pub mod plan;
 pub mod services;
 pub mod tags;

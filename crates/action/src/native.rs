@@ -14,6 +14,32 @@ pub enum Kind {
     Multiport,
     /// `nftables-allports`: every port.
     Allports,
+    /// `iptables` and its kin: a chain with a rule for each ban.
+    Iptables(Jump),
+    /// `iptables-ipset` and its kin: a set that a rule of iptables looks into.
+    Ipset(Jump),
+}
+
+/// Which packets the rules of iptables of an action are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jump {
+    /// Those to one port, or one range of ports.
+    Oneport,
+    /// Those to one port that begin a connection.
+    New,
+    /// Those to the ports of the jail.
+    Multiport,
+    /// All.
+    Allports,
+}
+
+impl Kind {
+    const fn defaults(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Multiport | Self::Allports => &NFTABLES_DEFAULTS,
+            Self::Iptables(_) | Self::Ipset(_) => &IPTABLES_DEFAULTS,
+        }
+    }
 }
 
 /// What a stock action looks like.
@@ -23,7 +49,7 @@ pub(crate) struct Fingerprint {
     pub(crate) commands: &'static [Command],
 }
 
-/// What a command of it looks like.
+/// What a command of it looks like, or another property that the commands are made with.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) name: &'static str,
@@ -36,7 +62,7 @@ pub(crate) struct Command {
 /// The values that the stock definitions give their options.
 ///
 /// `<known/chain>` in a jail means the one of the definition, which then stands in the commands alone.
-pub(crate) const DEFAULTS: [(&str, &str); 10] = [
+const NFTABLES_DEFAULTS: [(&str, &str); 10] = [
     ("table", "f2b-table"),
     ("table_family", "inet"),
     ("chain", "f2b-chain"),
@@ -47,6 +73,18 @@ pub(crate) const DEFAULTS: [(&str, &str); 10] = [
     ("protocol", "tcp"),
     ("blocktype", "reject"),
     ("nftables", "nft"),
+];
+
+/// The same for those of iptables.
+const IPTABLES_DEFAULTS: [(&str, &str); 8] = [
+    ("chain", "INPUT"),
+    ("port", "ssh"),
+    ("protocol", "tcp"),
+    ("returntype", "RETURN"),
+    ("lockingopt", "-w"),
+    ("maxelem", "65536"),
+    ("default-ipsettime", "0"),
+    ("ipsettime", "0"),
 ];
 
 /// What action the properties are those of, where its definition is an unchanged stock one.
@@ -63,7 +101,7 @@ impl Fingerprint {
         let every_command_is_there = self.commands.iter().all(|command| {
             properties
                 .get(command.name)
-                .is_some_and(|text| command.fits(text, properties))
+                .is_some_and(|text| command.fits(self.kind, text, properties))
         });
         // Beyond the stock commands there must be none, and no word about how and when they are run.
         let matters = |name: &str| name.starts_with("action") || name == "norestored";
@@ -76,12 +114,12 @@ impl Fingerprint {
 }
 
 impl Command {
-    fn fits(&self, text: &str, properties: &Properties) -> bool {
-        self.hash_of(text, properties) == Some(self.hash)
+    fn fits(&self, kind: Kind, text: &str, properties: &Properties) -> bool {
+        self.hash_of(kind, text, properties) == Some(self.hash)
     }
 
     /// The hash of the pieces of `text` that the layout says are not values of options; `None` where it does not fit.
-    fn hash_of(&self, text: &str, properties: &Properties) -> Option<u128> {
+    fn hash_of(&self, kind: Kind, text: &str, properties: &Properties) -> Option<u128> {
         let mut hash = FNV_BASIS;
         let mut rest = text;
         for part in self.layout.split(' ') {
@@ -91,7 +129,7 @@ impl Command {
                 rest = behind;
             } else {
                 // The client replaces the tags that are properties, and leaves `<sp>` and its like to the server.
-                let resolved = value(properties, part)?;
+                let resolved = value(kind, properties, part)?;
                 let as_given = properties.get(part)?;
                 rest = rest
                     .strip_prefix(as_given)
@@ -112,9 +150,9 @@ fn fnv(hash: u128, bytes: &[u8]) -> u128 {
 }
 
 /// The value of an option, with the tags in it replaced.
-pub(crate) fn value(properties: &Properties, option: &str) -> Option<String> {
+pub(crate) fn value(kind: Kind, properties: &Properties, option: &str) -> Option<String> {
     let mut text = properties.get(option)?.to_owned();
-    for (known, default) in DEFAULTS {
+    for (known, default) in kind.defaults() {
         text = text.replace(&format!("<known/{known}>"), default);
     }
     properties.resolve(&text, None, &HostNames::default()).ok()

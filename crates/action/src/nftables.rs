@@ -1,16 +1,14 @@
 //! An nftables action as plain data: where its rules stand, what they match, and what becomes of the packets.
 //!
-//! In: the properties of a recognised action. Out: a [`Definition`], from which [`NativeFirewall`] makes batches.
+//! In: the properties of a recognised action. Out: a [`Definition`], from which a plan makes batches.
 //!
 //! Invariant: a definition says exactly what the commands of the action would do; what cannot be said so is
 //! [`Unsupported`], and the commands run.
 
-mod plan;
-
 use stockade_jail::Family;
 
-pub use self::plan::{Ban, Batch, Element, Elements, NativeFirewall, Observed, SetId, Step};
 use crate::native::{Kind, value};
+use crate::plan::{Elements, SetId, Unsupported};
 use crate::services::Services;
 use crate::tags::{HostNames, Properties};
 
@@ -94,40 +92,28 @@ pub enum Verdict {
     TcpReset,
 }
 
-/// A property that no rule of ours can express.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{option} = {value}` needs the nft command: without it {option} must be {expected}")]
-pub struct Unsupported {
-    /// The option.
-    pub option: &'static str,
-    /// Its value, with the tags in it replaced.
-    pub value: String,
-    /// What would do.
-    pub expected: &'static str,
-}
-
 impl Definition {
-    /// The definition that the properties of an action of this `kind` make; `services` names the ports.
+    /// The definition that the properties of an action make, one for the ports of the jail or else for all;
+    /// `services` names the ports.
     ///
     /// # Errors
     /// [`Unsupported`] says which property asks for more than this can do.
-    pub fn new(kind: Kind, properties: &Properties, services: &Services) -> Result<Self, Unsupported> {
+    pub fn new(by_port: bool, properties: &Properties, services: &Services) -> Result<Self, Unsupported> {
         let reader = Reader { properties };
         reader.only("table_family", "inet")?;
         reader.only("chain_type", "filter")?;
         reader.only("nftables", "nft")?;
         let protocols = reader.protocols()?;
-        let matches = match kind {
-            Kind::Multiport => reader.by_port(&protocols, services)?,
-            Kind::Allports => match protocols {
-                Protocols::All => vec![Match::Any],
-                Protocols::Some(names) => vec![Match::Protocols(reader.numbers(&names)?)],
-            },
+        let matches = match (by_port, protocols) {
+            (true, protocols) => reader.by_port(&protocols, services)?,
+            (false, Protocols::All) => vec![Match::Any],
+            (false, Protocols::Some(names)) => vec![Match::Protocols(reader.numbers(&names)?)],
         };
         let inet4 = reader.sources(Family::Inet4, &matches)?;
         let inet6 = reader.sources(Family::Inet6, &matches)?;
         if inet4.set == inet6.set {
             return Err(Unsupported {
+                program: "nft",
                 option: "addr_set",
                 value: inet4.set,
                 expected: "another for IPv6 than for IPv4",
@@ -186,7 +172,7 @@ const LONGEST_NAME: usize = 251;
 const TCP: u8 = 6;
 
 /// The protocols that `nft` knows with ports.
-const WITH_PORTS: [(&str, u8); 5] = [
+pub(crate) const WITH_PORTS: [(&str, u8); 5] = [
     ("tcp", TCP),
     ("udp", 17),
     ("dccp", 33),
@@ -195,7 +181,7 @@ const WITH_PORTS: [(&str, u8); 5] = [
 ];
 
 /// Other protocols, by the names that `/etc/protocols` has for them.
-const WITHOUT_PORTS: [(&str, u8); 8] = [
+pub(crate) const WITHOUT_PORTS: [(&str, u8); 8] = [
     ("icmp", 1),
     ("igmp", 2),
     ("gre", 47),
@@ -208,7 +194,7 @@ const WITHOUT_PORTS: [(&str, u8); 8] = [
 
 impl Reader<'_> {
     fn get(&self, option: &'static str) -> String {
-        value(self.properties, option).unwrap_or_default()
+        value(Kind::Multiport, self.properties, option).unwrap_or_default()
     }
 
     fn only(&self, option: &'static str, expected: &'static str) -> Result<(), Unsupported> {
@@ -217,6 +203,7 @@ impl Reader<'_> {
             return Ok(());
         }
         Err(Unsupported {
+            program: "nft",
             option,
             value,
             expected,
@@ -237,6 +224,7 @@ impl Reader<'_> {
             "postrouting" => Hook::Postrouting,
             _ => {
                 return Err(Unsupported {
+                    program: "nft",
                     option: "chain_hook",
                     value,
                     expected: "prerouting, input, forward, output or postrouting",
@@ -248,6 +236,7 @@ impl Reader<'_> {
     fn priority(&self) -> Result<i32, Unsupported> {
         let value = self.get("chain_priority");
         priority(&value).ok_or(Unsupported {
+            program: "nft",
             option: "chain_priority",
             value,
             expected: "a number, such as -1, or a name such as filter - 1",
@@ -311,6 +300,7 @@ impl Reader<'_> {
             .map(|text| ports(text.trim(), services))
             .collect();
         ports.ok_or(Unsupported {
+            program: "nft",
             option: "port",
             value,
             expected: "ports by number or by a name that /etc/services has, and ranges such as 1000:2000, \
@@ -331,6 +321,7 @@ impl Reader<'_> {
         let set = checked_name("addr_set", self.of_family("addr_set", family))?;
         let blocktype = self.of_family("blocktype", family);
         let verdict = verdict(&blocktype, family, matches).ok_or(Unsupported {
+            program: "nft",
             option: "blocktype",
             value: blocktype,
             expected: "drop, reject, reject with icmpx type X, or reject with tcp reset where the protocol is tcp",
@@ -364,6 +355,7 @@ impl Reader<'_> {
             return Ok(());
         }
         Err(Unsupported {
+            program: "nft",
             option,
             value,
             expected,
@@ -373,6 +365,7 @@ impl Reader<'_> {
 
 fn bad_protocol(value: String) -> Unsupported {
     Unsupported {
+        program: "nft",
         option: "protocol",
         value,
         expected: "all, or protocols such as tcp and udp, separated by commas",
@@ -390,6 +383,7 @@ fn checked_name(option: &'static str, value: String) -> Result<String, Unsupport
         return Ok(value);
     }
     Err(Unsupported {
+        program: "nft",
         option,
         value,
         expected: "letters, digits and any of _ . - / after the first, at most 251",
@@ -426,7 +420,7 @@ fn priority(text: &str) -> Option<i32> {
 }
 
 /// A port, or a range with a colon or a hyphen between its ends.
-fn ports(text: &str, services: &Services) -> Option<Ports> {
+pub(crate) fn ports(text: &str, services: &Services) -> Option<Ports> {
     let port = |text: &str| {
         let number = text.chars().all(|char| char.is_ascii_digit());
         if number {
@@ -515,8 +509,9 @@ fn icmpx(code: &str) -> Option<u8> {
 pub(crate) mod tests {
     use stockade_jail::Family;
 
-    use super::{Definition, Elements, Hook, Match, Ports, SetId, Verdict};
+    use super::{Definition, Hook, Match, Ports, Verdict};
     use crate::native::Kind;
+    use crate::plan::{Elements, SetId};
     use crate::services::Services;
     use crate::tags::Properties;
 
@@ -553,7 +548,8 @@ pub(crate) mod tests {
     }
 
     fn definition(kind: Kind, others: &[(&str, &str)]) -> Result<Definition, String> {
-        Definition::new(kind, &properties(others), &Services::default()).map_err(|error| error.to_string())
+        Definition::new(kind == Kind::Multiport, &properties(others), &Services::default())
+            .map_err(|error| error.to_string())
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stockade_action::native::{Kind, recognise};
-use stockade_action::nftables::Definition;
+use stockade_action::native::{Jump, Kind, recognise};
+use stockade_action::plan::Definition;
 use stockade_action::services::Services;
 use stockade_action::tags::Properties;
 
@@ -86,6 +86,74 @@ fn texts(literal: &str) -> Vec<String> {
         texts.push(text);
     }
     texts
+}
+
+#[test]
+fn the_stock_iptables_actions_are_recognised_and_changed_ones_are_not() {
+    let action_d = repository().join("target/reference/etc/fail2ban/action.d");
+    if !action_d.exists() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI lacks target/reference: cargo xtask setup"
+        );
+        println!("skipped: needs target/reference: cargo xtask setup");
+        return;
+    }
+    let cases = [
+        ("iptables", Some(Kind::Iptables(Jump::Oneport))),
+        (
+            "iptables[type=multiport, port=\"22,80\", chain=\"INPUT,FORWARD\"]",
+            Some(Kind::Iptables(Jump::Multiport)),
+        ),
+        ("iptables-multiport", Some(Kind::Iptables(Jump::Multiport))),
+        (
+            "iptables-multiport[name=other, port=\"ssh,1000:2000\", protocol=\"tcp,udp\", chain=\"<known/chain>\"]",
+            Some(Kind::Iptables(Jump::Multiport)),
+        ),
+        (
+            "iptables-multiport[blocktype=DROP, returntype=ACCEPT]",
+            Some(Kind::Iptables(Jump::Multiport)),
+        ),
+        (
+            "iptables-multiport[lockingopt=\"-w 5\"]",
+            Some(Kind::Iptables(Jump::Multiport)),
+        ),
+        (
+            "iptables-allports[protocol=all]",
+            Some(Kind::Iptables(Jump::Allports)),
+        ),
+        ("iptables-new[port=ssh]", Some(Kind::Iptables(Jump::New))),
+        ("iptables-ipset", Some(Kind::Ipset(Jump::Oneport))),
+        (
+            "iptables-ipset[type=allports, ipsettime=<timeout-bantime>]",
+            Some(Kind::Ipset(Jump::Allports)),
+        ),
+        (
+            "iptables-ipset-proto6[port=\"ssh,80\", maxelem=1000, default-ipsettime=60]",
+            Some(Kind::Ipset(Jump::Multiport)),
+        ),
+        (
+            "iptables-ipset-proto6-allports",
+            Some(Kind::Ipset(Jump::Allports)),
+        ),
+        ("iptables-ipset-proto4", None),
+        ("iptables-multiport-log", None),
+        ("iptables-xt_recent-echo", None),
+        ("iptables[pre-rule=\"-m addrtype --src-type UNICAST\"]", None),
+        ("iptables[rule-jump=\"-j DROP\"]", None),
+        ("iptables[actionban=\"echo <ip>\"]", None),
+        ("iptables-ipset[timeout-bantime=7]", None),
+        ("iptables-ipset[ipsettype=\"hash:net\"]", None),
+    ];
+    for (action, expected) in cases {
+        let properties = properties(&action_d, action);
+        let found = recognise(&properties);
+        assert_eq!(found, expected, "{action}");
+        if let Some(kind) = found {
+            let definition = Definition::new(kind, &properties, &Services::default());
+            assert!(definition.is_ok(), "{action}: {}", definition.unwrap_err());
+        }
+    }
 }
 
 #[test]

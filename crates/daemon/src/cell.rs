@@ -4,7 +4,7 @@
 //!
 //! Invariant: the firewall is changed first, then the database, then the log is told; a ban is announced once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::{BanFacts, JailFacts, NoBan, Past};
-use stockade_action::nftables::{Ban, Definition, NativeFirewall, Observed, SetId, Step};
+use stockade_action::plan::{Ban, Definition, NativeFirewall, SetId};
 use stockade_action::tags::{HostNames, Properties};
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
@@ -46,6 +46,10 @@ const CHECK_AFTER_MICROS: i64 = 3_000_000;
 /// How often in a second that is looked into, in a jail.
 const MOST_CHECKS: u32 = 20;
 
+/// How often it is looked whether a set of ipset has lost elements, in seconds: the kernel tells nobody of it.
+const COUNT_PAUSE: i64 = 60;
+/// How long after such a look a ban is no reason for another one, in seconds.
+const COUNT_REST: i64 = 3;
 /// How long at most a firewall that has refused a change is left alone before it is tried again, in seconds.
 const LONGEST_PAUSE: i64 = 60;
 
@@ -99,6 +103,19 @@ struct Action {
     kind: Kind,
     /// Whether the firewall has refused what it should hold.
     is_behind: bool,
+    /// When it was looked last whether its set has lost elements, where the kernel would not tell.
+    counted: Option<Timestamp>,
+}
+
+impl Action {
+    /// When it is to be looked again whether its set has lost elements.
+    fn next_count(&self) -> Option<Timestamp> {
+        let counted = self.counted?;
+        match &self.kind {
+            Kind::Native(native) if native.stands() => Some(counted.plus_seconds(COUNT_PAUSE)),
+            Kind::Native(_) | Kind::Commands { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -217,6 +234,7 @@ impl Cell {
             .chain(prolong)
             .chain(retry)
             .chain(again)
+            .chain(self.actions.iter().filter_map(Action::next_count))
             .min()
     }
 
@@ -225,6 +243,7 @@ impl Cell {
         self.step(world, now, Input::Wakeup);
         self.catch_up(world, now);
         self.try_again(world, now);
+        self.look_for_losses(world, now, COUNT_PAUSE);
         let (due, later) = mem::take(&mut self.prolongs)
             .into_iter()
             .partition(|(due, _)| *due <= now);
@@ -400,6 +419,39 @@ impl Cell {
                 }
             }
         }
+    }
+
+    /// Looks whether sets have lost elements of which the kernel tells nobody, where that is so many seconds ago.
+    fn look_for_losses(&mut self, world: &mut impl World, now: Timestamp, pause: i64) {
+        let is_due = |counted: Timestamp| counted > now || now >= counted.plus_seconds(pause);
+        if !self
+            .actions
+            .iter()
+            .any(|action| action.counted.is_some_and(is_due))
+        {
+            return;
+        }
+        let mut lost = BTreeSet::new();
+        for action in &mut self.actions {
+            let Kind::Native(native) = &action.kind else {
+                continue;
+            };
+            if !action.counted.is_some_and(is_due) {
+                continue;
+            }
+            action.counted = Some(now);
+            // One that the firewall refuses is tried again anyway.
+            let looks = native.stands() && !action.is_behind;
+            let has_lost = looks
+                && native.expected(now).into_iter().any(|(id, expected)| {
+                    let count = world.count(native.definition(), id.family);
+                    matches!(count, Ok(Some(count)) if count < expected)
+                });
+            if has_lost {
+                lost.insert(action.name.clone());
+            }
+        }
+        self.repair_actions(world, now, |_, _, action| lost.contains(&action.name));
     }
 
     /// Takes note of actions whose changes the firewall has refused.
@@ -657,9 +709,7 @@ impl Cell {
                     );
                 }
                 Effect::Unban(ticket, _) => changes.extend(target(ticket).map(Change::Unban)),
-                Effect::Flush(tickets, _) => {
-                    changes.extend(tickets.iter().filter_map(target).map(Change::Unban))
-                }
+                Effect::Flush(..) => changes.push(Change::Flush),
                 Effect::Found { .. }
                 | Effect::Attempt { .. }
                 | Effect::KnownOffender { .. }
@@ -675,6 +725,7 @@ impl Cell {
         if changes.is_empty() {
             return;
         }
+        self.look_for_losses(world, now, COUNT_REST);
         let Self {
             blueprint,
             jail,
@@ -714,16 +765,37 @@ impl Cell {
         &mut self,
         world: &mut impl World,
         now: Timestamp,
-        is_broken: impl Fn(&NativeFirewall) -> bool,
+        may_be_broken: impl Fn(&NativeFirewall) -> bool,
+    ) {
+        self.repair_actions(world, now, |world, jail, action| {
+            let Kind::Native(native) = &action.kind else {
+                return false;
+            };
+            may_be_broken(native)
+                && match native.definition() {
+                    Definition::Nftables(_) => true,
+                    // The chains that lead to ours are everybody's, and mostly it is others' rules that go.
+                    Definition::Iptables(_) => {
+                        differences(world, now, native, &bans_of(jail)).is_ok_and(|found| !found.is_empty())
+                    }
+                }
+        });
+    }
+
+    fn repair_actions<W: World>(
+        &mut self,
+        world: &mut W,
+        now: Timestamp,
+        mut is_broken: impl FnMut(&mut W, &Jail, &Action) -> bool,
     ) {
         let name = &self.blueprint.name;
         for action in &mut self.actions {
+            if !is_broken(world, &self.jail, action) {
+                continue;
+            }
             let Kind::Native(native) = &mut action.kind else {
                 continue;
             };
-            if !is_broken(native) {
-                continue;
-            }
             world.log(
                 Level::ERROR,
                 ACTIONS,
@@ -885,40 +957,17 @@ impl Cell {
     /// Where the kernel cannot be asked.
     pub(crate) fn verify(&self, world: &mut impl World, now: Timestamp) -> Result<Value, Failure> {
         let bans = bans_of(&self.jail);
-        let mut differences = Vec::new();
+        let mut told = Vec::new();
         for action in &self.actions {
             let Kind::Native(native) = &action.kind else {
                 continue;
             };
-            let mut tell = |what: &str, whom: &str| {
-                differences.push(Value::list([action.name.as_str(), what, whom]));
-            };
-            let mut wanted: BTreeMap<SetId, BTreeSet<(IpAddr, IpAddr)>> = BTreeMap::new();
-            for step in native.clone().adopt(now, &Observed::new(), &bans).steps {
-                if let Step::Replace(id, elements) = step {
-                    wanted.insert(id, elements.iter().map(|it| (it.first, it.last)).collect());
-                }
-            }
-            let definition = native.definition();
-            for id in SetId::ALL {
-                let wanted = wanted.remove(&id).unwrap_or_default();
-                let held = world.held(definition, id).map_err(Failure::runtime_error)?;
-                let Some(held) = held else {
-                    if !wanted.is_empty() {
-                        tell("not there, or no rule looks into it", definition.set(id));
-                    }
-                    continue;
-                };
-                let held: BTreeSet<(IpAddr, IpAddr)> = held.iter().map(|it| (it.first, it.last)).collect();
-                for range in wanted.difference(&held).take(MOST_DIFFERENCES) {
-                    tell("banned, and not in the firewall", &shown(*range));
-                }
-                for range in held.difference(&wanted).take(MOST_DIFFERENCES) {
-                    tell("in the firewall, and not banned", &shown(*range));
-                }
+            let found = differences(world, now, native, &bans).map_err(Failure::runtime_error)?;
+            for (what, whom) in found {
+                told.push(Value::list([action.name.as_str(), what, &whom]));
             }
         }
-        Ok(Value::List(differences))
+        Ok(Value::List(told))
     }
 
     /// Lifts all bans of the jail: at once where an action can, one by one where not.
@@ -1465,10 +1514,15 @@ impl Cell {
         let name = blueprint.name.clone();
         match self.employ(world, now, blueprint) {
             Ok(Some((kind, is_behind))) => {
+                let counted = match &kind {
+                    Kind::Native(native) if native.may_lose_unheard() => Some(now),
+                    Kind::Native(_) | Kind::Commands { .. } => None,
+                };
                 let mut action = Action {
                     name,
                     kind,
                     is_behind,
+                    counted,
                 };
                 if let Kind::Commands { .. } = action.kind {
                     let facts = self.facts(now);
@@ -1510,7 +1564,13 @@ impl Cell {
             && may_be_native
             && let Some(kind) = stockade_action::native::recognise(&properties)
         {
-            match Definition::new(kind, &properties, world.services()) {
+            let definition = Definition::new(kind, &properties, world.services())
+                .map_err(|unsupported| unsupported.to_string())
+                .and_then(|definition| match definition {
+                    Definition::Nftables(_) => Ok(definition),
+                    Definition::Iptables(_) => world.can_serve_iptables().map(|()| definition),
+                });
+            match definition {
                 Ok(definition) => {
                     let mut native = NativeFirewall::new(definition);
                     // The action stays even where the firewall refuses now: each ban tries again and says so.
@@ -1528,11 +1588,11 @@ impl Cell {
                     }
                     return Ok(Some((Kind::Native(native), is_behind)));
                 }
-                Err(unsupported) => world.log(
+                Err(reason) => world.log(
                     Level::INFO,
                     ACTIONS,
                     format_args!(
-                        "[{jail}] action '{}' is run as commands: {unsupported}",
+                        "[{jail}] action '{}' is run as commands: {reason}",
                         blueprint.name
                     ),
                 ),
@@ -1618,6 +1678,7 @@ enum Change {
     Ban(Ban),
     Renew(Ban),
     Unban(Address),
+    Flush,
 }
 
 /// Makes `changes`, those of one kind that follow each other in one step.
@@ -1629,7 +1690,7 @@ fn change(
 ) -> Result<(), String> {
     for alike in changes.chunk_by(|one, other| mem::discriminant(one) == mem::discriminant(other)) {
         let (mut bans, mut addresses) = (Vec::new(), Vec::new());
-        let mut renews = false;
+        let (mut renews, mut flushes) = (false, false);
         for change in alike {
             match change {
                 Change::Ban(ban) => bans.push(*ban),
@@ -1638,9 +1699,11 @@ fn change(
                     bans.push(*ban);
                 }
                 Change::Unban(address) => addresses.push(*address),
+                Change::Flush => flushes = true,
             }
         }
         let batch = match (renews, addresses.is_empty()) {
+            (false, true) if flushes => native.flush(),
             (true, _) => native.renew(now, &bans),
             (false, true) => native.ban(now, &bans),
             (false, false) => native.unban(now, &addresses),
@@ -1648,6 +1711,39 @@ fn change(
         world.enforce(&batch)?;
     }
     Ok(())
+}
+
+/// In what the firewall and `bans` differ: what is wrong, and whom it is about.
+///
+/// # Errors
+/// In the kernel's words.
+fn differences(
+    world: &mut impl World,
+    now: Timestamp,
+    native: &NativeFirewall,
+    bans: &[Ban],
+) -> Result<Vec<(&'static str, String)>, String> {
+    let mut differences = Vec::new();
+    let mut tell = |what, whom: &str| differences.push((what, whom.to_owned()));
+    let mut wanted = native.wanted(now, bans);
+    let definition = native.definition();
+    for id in SetId::ALL {
+        let wanted = wanted.remove(&id).unwrap_or_default();
+        let Some(held) = world.held(definition, id)? else {
+            if !wanted.is_empty() {
+                tell("not there, or no rule looks into it", definition.set(id));
+            }
+            continue;
+        };
+        let held: BTreeSet<(IpAddr, IpAddr)> = held.iter().map(|it| (it.first, it.last)).collect();
+        for range in wanted.difference(&held).take(MOST_DIFFERENCES) {
+            tell("banned, and not in the firewall", &shown(*range));
+        }
+        for range in held.difference(&wanted).take(MOST_DIFFERENCES) {
+            tell("in the firewall, and not banned", &shown(*range));
+        }
+    }
+    Ok(differences)
 }
 
 /// Makes the firewall refuse exactly whom the jail has banned, whatever it held before.

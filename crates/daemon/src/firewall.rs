@@ -1,18 +1,21 @@
 //! The kernel's firewall: carries out batches of bans, and says what is there.
 //!
-//! In: a [`Batch`], or a [`Definition`] to look for. Out: nothing where it was done, else what the kernel refused.
+//! In: a [`Batch`], or a [`plan::Definition`] to look for. Out: nothing where it was done, else what the kernel refused.
 //!
 //! Invariant: when [`Firewall::apply`] returns `Ok` the kernel holds what the batch says. A batch of up to
-//! [`ELEMENTS_AT_ONCE`] elements happens whole or not at all; a longer one in pieces that do.
+//! [`ELEMENTS_AT_ONCE`] elements of nftables happens whole or not at all; a longer one in pieces that do, and with
+//! iptables each step for itself.
 
 use std::collections::BTreeSet;
 
-use stockade_action::nftables::{
-    Batch, Definition, Element, Elements, Hook, Match, Observed, Ports, SetId, Step, Verdict,
-};
+use stockade_action::nftables::{Definition, Hook, Match, Ports, Verdict};
+use stockade_action::plan::{self, Batch, Element, Elements, Observed, SetId, Step};
 use stockade_jail::Family;
+use stockade_sys::ipset;
 use stockade_sys::nftables::{self as kernel, ListedRule, ListedSet, Nftables, Transaction};
 pub use stockade_sys::nftables::{Removal, Watch};
+
+use crate::xtables::Xtables;
 
 /// Elements in one transaction: more make each of them slower, and fewer have more transactions to pay for.
 pub const ELEMENTS_AT_ONCE: usize = 1000;
@@ -22,7 +25,7 @@ pub const ELEMENTS_AT_ONCE: usize = 1000;
 pub const ELEMENTS_REPLACED_AT_ONCE: usize = 100_000;
 
 /// How often setting up or taking down starts anew when someone else changes the same table meanwhile.
-const ATTEMPTS: usize = 4;
+pub(crate) const ATTEMPTS: usize = 4;
 
 /// Why the firewall is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,23 @@ pub enum FirewallError {
     /// The kernel refused, or could not be asked.
     #[error(transparent)]
     Kernel(kernel::Error),
+    /// A set of ipset is not there any more.
+    #[error("what ipset had of this action is gone")]
+    SetGone(#[source] ipset::Error),
+    /// The kernel refused, or could not be asked for, something of ipset.
+    #[error(transparent)]
+    Ipset(ipset::Error),
+}
+
+impl From<ipset::Error> for FirewallError {
+    fn from(error: ipset::Error) -> Self {
+        let refusals = error.refusals();
+        if !refusals.is_empty() && refusals.iter().all(ipset::Refusal::is_missing) {
+            Self::SetGone(error)
+        } else {
+            Self::Ipset(error)
+        }
+    }
 }
 
 impl From<kernel::Error> for FirewallError {
@@ -52,6 +72,7 @@ pub struct Firewall {
     nftables: Nftables,
     /// Kept, with its memory, from one batch to the next.
     transaction: Transaction,
+    xtables: Xtables,
 }
 
 /// A step, or as many of its elements as fit into a transaction.
@@ -92,6 +113,7 @@ impl Firewall {
         Ok(Self {
             nftables: Nftables::open().map_err(FirewallError::Kernel)?,
             transaction: Transaction::new(),
+            xtables: Xtables::default(),
         })
     }
 
@@ -101,11 +123,47 @@ impl Firewall {
     /// [`FirewallError::Gone`] where the set for a ban is not there: observe, adopt, and apply that. Where there is
     /// nothing left to remove, that is no error.
     pub fn apply(&mut self, batch: &Batch) -> Result<(), FirewallError> {
-        let replaced_at_once = ELEMENTS_REPLACED_AT_ONCE.min(self.nftables.most_elements());
-        for parts in transactions(batch, replaced_at_once) {
-            self.carry_out(&batch.definition, &parts)?;
+        match &*batch.definition {
+            plan::Definition::Nftables(definition) => {
+                let replaced_at_once = ELEMENTS_REPLACED_AT_ONCE.min(self.nftables.most_elements());
+                for parts in transactions(batch, replaced_at_once) {
+                    self.carry_out(definition, &parts)?;
+                }
+                Ok(())
+            }
+            plan::Definition::Iptables(definition) => {
+                let mut first = Ok(());
+                for step in &batch.steps {
+                    // What is refused of one step, such as an element of a full set, is no reason to leave out others.
+                    let done = self.xtables.apply(&mut self.nftables, definition, step);
+                    first = first.and(done);
+                }
+                first
+            }
         }
-        Ok(())
+    }
+
+    /// Whether rules of iptables can be made as the `iptables` of this machine would; it is looked at once.
+    ///
+    /// # Errors
+    /// Says why the commands have to be run.
+    pub fn can_serve_iptables(&mut self) -> Result<(), String> {
+        self.xtables.can_serve()
+    }
+
+    /// How many elements a set of ipset has; `None` where the action has none, or the kernel does not say.
+    ///
+    /// # Errors
+    /// Where the kernel cannot be asked.
+    pub fn count(
+        &mut self,
+        definition: &plan::Definition,
+        family: Family,
+    ) -> Result<Option<usize>, FirewallError> {
+        match definition {
+            plan::Definition::Nftables(_) => Ok(None),
+            plan::Definition::Iptables(definition) => self.xtables.count(definition, family),
+        }
     }
 
     /// The sets of an action that the kernel has, for [`NativeFirewall::adopt`].
@@ -115,8 +173,14 @@ impl Firewall {
     /// # Errors
     /// Where the kernel cannot be asked.
     ///
-    /// [`NativeFirewall::adopt`]: stockade_action::nftables::NativeFirewall::adopt
-    pub fn observe(&mut self, definition: &Definition) -> Result<Observed, FirewallError> {
+    /// [`NativeFirewall::adopt`]: stockade_action::plan::NativeFirewall::adopt
+    pub fn observe(&mut self, definition: &plan::Definition) -> Result<Observed, FirewallError> {
+        let definition = match definition {
+            plan::Definition::Nftables(definition) => definition,
+            plan::Definition::Iptables(definition) => {
+                return self.xtables.observe(&mut self.nftables, definition);
+            }
+        };
         let listed = self.nftables.list_sets(&definition.table)?;
         let ours = |listed: &ListedSet, id| {
             let set = kernel_set(definition, id);
@@ -133,7 +197,18 @@ impl Firewall {
     ///
     /// # Errors
     /// Where the kernel cannot be asked.
-    pub fn elements(&mut self, definition: &Definition, id: SetId) -> Result<Vec<Element>, FirewallError> {
+    pub fn elements(
+        &mut self,
+        definition: &plan::Definition,
+        id: SetId,
+    ) -> Result<Vec<Element>, FirewallError> {
+        match definition {
+            plan::Definition::Nftables(definition) => self.elements_of_set(definition, id),
+            plan::Definition::Iptables(_) => Ok(self.held(definition, id)?.unwrap_or_default()),
+        }
+    }
+
+    fn elements_of_set(&mut self, definition: &Definition, id: SetId) -> Result<Vec<Element>, FirewallError> {
         let held = self.nftables.list_elements(&kernel_set(definition, id))?;
         Ok(held.into_iter().map(observed_element).collect())
     }
@@ -144,16 +219,25 @@ impl Firewall {
     /// Where the kernel cannot be asked.
     pub fn held(
         &mut self,
-        definition: &Definition,
+        definition: &plan::Definition,
         id: SetId,
     ) -> Result<Option<Vec<Element>>, FirewallError> {
+        let definition = match definition {
+            plan::Definition::Nftables(definition) => definition,
+            plan::Definition::Iptables(definition) => {
+                return match id.elements {
+                    Elements::Addresses => self.xtables.held(&mut self.nftables, definition, id.family),
+                    Elements::Networks => Ok(None),
+                };
+            }
+        };
         let set = kernel_set(definition, id);
         let standing = self.stand(definition)?;
         let is_there = standing.sets.iter().any(|listed| listed.is(&set));
         let rules = standing.rules_about(set.name);
         let looks = rules.filter(|rule| rule.chain == definition.chain).count() > 0;
         if is_there && looks {
-            self.elements(definition, id).map(Some)
+            self.elements_of_set(definition, id).map(Some)
         } else {
             Ok(None)
         }
@@ -171,7 +255,16 @@ impl Firewall {
     ///
     /// # Errors
     /// Where the kernel cannot be asked.
-    pub fn holds(&mut self, definition: &Definition, family: Family) -> Result<bool, FirewallError> {
+    pub fn holds(&mut self, definition: &plan::Definition, family: Family) -> Result<bool, FirewallError> {
+        let definition = match definition {
+            plan::Definition::Nftables(definition) => definition,
+            plan::Definition::Iptables(definition) => {
+                return Ok(self
+                    .xtables
+                    .held(&mut self.nftables, definition, family)?
+                    .is_some());
+            }
+        };
         let id = SetId {
             family,
             elements: Elements::Addresses,
@@ -250,13 +343,24 @@ impl Part<'_> {
 
 /// Whether something of an action's may be among what another program has removed, so that it must be adopted again.
 #[must_use]
-pub fn concerns(removals: &[Removal], definition: &Definition) -> bool {
-    removals.iter().any(|removal| match removal {
-        Removal::Unknown => true,
-        Removal::Table(table) => *table == definition.table,
-        Removal::Set { table, set } => {
+pub fn concerns(removals: &[Removal], definition: &plan::Definition) -> bool {
+    removals.iter().any(|removal| match (removal, definition) {
+        (Removal::Unknown, _) => true,
+        (Removal::Table(table), plan::Definition::Nftables(definition)) => *table == definition.table,
+        (Removal::Set { table, set }, plan::Definition::Nftables(definition)) => {
             *table == definition.table && SetId::ALL.iter().any(|id| definition.set(*id) == set)
         }
+        (Removal::Filter { family, chain }, plan::Definition::Iptables(definition)) => {
+            let family = match family {
+                kernel::Family::Inet4 => Family::Inet4,
+                kernel::Family::Inet6 => Family::Inet6,
+            };
+            chain
+                .as_ref()
+                .is_none_or(|chain| chain == definition.holder(family) || definition.chains.contains(chain))
+        }
+        (Removal::Table(_) | Removal::Set { .. }, plan::Definition::Iptables(_))
+        | (Removal::Filter { .. }, plan::Definition::Nftables(_)) => false,
     })
 }
 

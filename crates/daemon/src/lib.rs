@@ -36,6 +36,7 @@ mod status;
 pub mod store;
 pub mod turns;
 pub mod world;
+mod xtables;
 pub mod zone;
 
 pub use start::{Start, StartError, run};

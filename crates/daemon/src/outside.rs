@@ -14,11 +14,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
-use stockade_action::nftables::{Batch, Definition, Element, Observed, SetId};
+use stockade_action::plan::{Batch, Definition, Element, Observed, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Id, Ticket};
+use stockade_jail::{Address, BanTime, Family, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Happening, Reply, Value, definition};
 use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
@@ -565,6 +565,22 @@ impl World for Outside {
     fn held(&mut self, definition: &Definition, id: SetId) -> Result<Option<Vec<Element>>, String> {
         match &mut self.firewall {
             Some(firewall) => firewall.held(definition, id).map_err(|error| error.to_string()),
+            None => Ok(None),
+        }
+    }
+
+    fn can_serve_iptables(&mut self) -> Result<(), String> {
+        match &mut self.firewall {
+            Some(firewall) => firewall.can_serve_iptables(),
+            None => Ok(()),
+        }
+    }
+
+    fn count(&mut self, definition: &Definition, family: Family) -> Result<Option<usize>, String> {
+        match &mut self.firewall {
+            Some(firewall) => firewall
+                .count(definition, family)
+                .map_err(|error| error.to_string()),
             None => Ok(None),
         }
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
-use stockade_action::nftables::{Batch, Definition, Element, Observed, SetId};
+use stockade_action::plan::{Batch, Definition, Element, Observed, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
-use stockade_jail::{Address, BanTime, Id, Ticket};
+use stockade_jail::{Address, BanTime, Family, Id, Ticket};
 use stockade_protocol::{Answer, Failure, Happening, Reply, Value};
 
 use crate::blueprint::Blueprint;
@@ -205,6 +205,22 @@ pub trait World {
     /// # Errors
     /// In the kernel's words.
     fn held(&mut self, _definition: &Definition, _id: SetId) -> Result<Option<Vec<Element>>, String> {
+        Ok(None)
+    }
+
+    /// Whether rules of iptables can be made without its commands.
+    ///
+    /// # Errors
+    /// Says why not.
+    fn can_serve_iptables(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// How many elements a set of an action has; `None` where that is not known, or not worth asking.
+    ///
+    /// # Errors
+    /// In the kernel's words.
+    fn count(&mut self, _definition: &Definition, _family: Family) -> Result<Option<usize>, String> {
         Ok(None)
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use stockade_action::native::Kind;
-use stockade_action::nftables::{Ban, Definition, Elements, NativeFirewall, SetId};
+use stockade_action::plan::{Ban, Definition, Elements, NativeFirewall, SetId};
 use stockade_action::services::Services;
 use stockade_action::tags::Properties;
 use stockade_daemon::firewall::{Firewall, FirewallError, concerns};
@@ -139,7 +139,7 @@ fn set(family: Family, elements: Elements) -> SetId {
 
 /// What the kernel holds of an action in one set, with the seconds left, rounded up.
 fn held(firewall: &mut Firewall, native: &NativeFirewall, id: SetId) -> Vec<(String, Option<u64>)> {
-    let text = |element: &stockade_action::nftables::Element| {
+    let text = |element: &stockade_action::plan::Element| {
         let timeout = element.timeout_ms.map(|timeout| timeout.div_ceil(1000));
         if element.first == element.last {
             (element.first.to_string(), timeout)

@@ -9,6 +9,7 @@ pub mod arena;
 pub mod established;
 pub mod inherited;
 pub mod inotify;
+pub mod ipset;
 mod line_feeds;
 mod netlink;
 pub mod nftables;

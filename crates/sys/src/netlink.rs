@@ -31,6 +31,8 @@ const EXPLAINED: u16 = 0x200;
 pub(crate) const DUMP: u16 = 0x300;
 /// `NLM_F_CREATE`.
 pub(crate) const CREATE: u16 = 0x400;
+/// `NLM_F_EXCL`: not where it is there already.
+pub(crate) const EXCLUSIVE: u16 = 0x200;
 /// `NLM_F_APPEND`.
 pub(crate) const APPEND: u16 = 0x800;
 

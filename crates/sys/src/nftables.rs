@@ -1,4 +1,4 @@
-//! The kernel's nftables: tables of family `inet` changed and read over netlink.
+//! The kernel's nftables: tables of family `inet`, and those that iptables keeps, changed and read over netlink.
 //!
 //! In: a [`Transaction`], or the name of what to list. Out: nothing where it was done, and else the [`Refusal`]s, each
 //! with what it was about and the kernel's own words.
@@ -9,6 +9,7 @@ mod kernel;
 mod rule;
 mod transaction;
 mod watch;
+mod xtables;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use self::kernel::*;
 pub use self::rule::{Ports, Rule, Transport, Verdict};
 pub use self::transaction::Transaction;
 pub use self::watch::{Removal, Watch};
+pub use self::xtables::{FILTER_CHAINS, FilterRule, ListedFilterRule, PortModule, Target};
 use crate::netlink::{self, Attributes, Garbled, Message, Socket, Writer};
 
 /// The family of the addresses in a set.
@@ -34,7 +36,7 @@ pub enum Family {
 }
 
 impl Family {
-    const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Inet4 => NFPROTO_IPV4,
             Self::Inet6 => NFPROTO_IPV6,
@@ -368,9 +370,15 @@ impl Nftables {
     /// # Errors
     /// As told by [`Error`].
     pub fn list_tables(&mut self) -> Result<Vec<String>, Error> {
-        self.list(NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE, &[], |table, names| {
-            names.extend(table.text(NFTA_TABLE_NAME));
-        })
+        self.list(
+            NFPROTO_INET,
+            NFT_MSG_GETTABLE,
+            NFT_MSG_NEWTABLE,
+            &[],
+            |table, names| {
+                names.extend(table.text(NFTA_TABLE_NAME));
+            },
+        )
     }
 
     /// The names of the chains of `table`; none where there is no such table.
@@ -379,11 +387,17 @@ impl Nftables {
     /// As told by [`Error`].
     pub fn list_chains(&mut self, table: &str) -> Result<Vec<String>, Error> {
         // The kernel lists the chains of all tables, whatever it is asked.
-        self.list(NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN, &[], |chain, names| {
-            if chain.text(NFTA_CHAIN_TABLE).as_deref() == Some(table) {
-                names.extend(chain.text(NFTA_CHAIN_NAME));
-            }
-        })
+        self.list(
+            NFPROTO_INET,
+            NFT_MSG_GETCHAIN,
+            NFT_MSG_NEWCHAIN,
+            &[],
+            |chain, names| {
+                if chain.text(NFTA_CHAIN_TABLE).as_deref() == Some(table) {
+                    names.extend(chain.text(NFTA_CHAIN_NAME));
+                }
+            },
+        )
     }
 
     /// The sets of `table`; none where there is no such table.
@@ -392,17 +406,23 @@ impl Nftables {
     /// As told by [`Error`].
     pub fn list_sets(&mut self, table: &str) -> Result<Vec<ListedSet>, Error> {
         let asked = [(NFTA_SET_TABLE, table)];
-        self.list(NFT_MSG_GETSET, NFT_MSG_NEWSET, &asked, |set, sets| {
-            if let Some(name) = set.text(NFTA_SET_NAME) {
-                let flags = set.be32(NFTA_SET_FLAGS).unwrap_or_default();
-                sets.push(ListedSet {
-                    name,
-                    anonymous: flags & NFT_SET_ANONYMOUS != 0,
-                    key_type: set.be32(NFTA_SET_KEY_TYPE).unwrap_or_default(),
-                    flags,
-                });
-            }
-        })
+        self.list(
+            NFPROTO_INET,
+            NFT_MSG_GETSET,
+            NFT_MSG_NEWSET,
+            &asked,
+            |set, sets| {
+                if let Some(name) = set.text(NFTA_SET_NAME) {
+                    let flags = set.be32(NFTA_SET_FLAGS).unwrap_or_default();
+                    sets.push(ListedSet {
+                        name,
+                        anonymous: flags & NFT_SET_ANONYMOUS != 0,
+                        key_type: set.be32(NFTA_SET_KEY_TYPE).unwrap_or_default(),
+                        flags,
+                    });
+                }
+            },
+        )
     }
 
     /// The rules of all chains of `table`; none where there is no such table.
@@ -411,15 +431,22 @@ impl Nftables {
     /// As told by [`Error`].
     pub fn list_rules(&mut self, table: &str) -> Result<Vec<ListedRule>, Error> {
         let asked = [(NFTA_RULE_TABLE, table)];
-        self.list(NFT_MSG_GETRULE, NFT_MSG_NEWRULE, &asked, |rule, rules| {
-            if let (Some(chain), Some(handle)) = (rule.text(NFTA_RULE_CHAIN), rule.be64(NFTA_RULE_HANDLE)) {
-                rules.push(ListedRule {
-                    chain,
-                    handle,
-                    sets: rule::sets_looked_into(rule),
-                });
-            }
-        })
+        self.list(
+            NFPROTO_INET,
+            NFT_MSG_GETRULE,
+            NFT_MSG_NEWRULE,
+            &asked,
+            |rule, rules| {
+                if let (Some(chain), Some(handle)) = (rule.text(NFTA_RULE_CHAIN), rule.be64(NFTA_RULE_HANDLE))
+                {
+                    rules.push(ListedRule {
+                        chain,
+                        handle,
+                        sets: rule::sets_looked_into(rule),
+                    });
+                }
+            },
+        )
     }
 
     /// The elements of `set` in ascending order; none where there is no such set.
@@ -431,12 +458,18 @@ impl Nftables {
             (NFTA_SET_ELEM_LIST_TABLE, set.table),
             (NFTA_SET_ELEM_LIST_SET, set.name),
         ];
-        let edges = self.list(NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM, &asked, |list, edges| {
-            edges.extend(
-                list.nested(NFTA_SET_ELEM_LIST_ELEMENTS)
-                    .filter_map(|(_, element)| ListedEdge::read(&netlink::attributes(element))),
-            );
-        })?;
+        let edges = self.list(
+            NFPROTO_INET,
+            NFT_MSG_GETSETELEM,
+            NFT_MSG_NEWSETELEM,
+            &asked,
+            |list, edges| {
+                edges.extend(
+                    list.nested(NFTA_SET_ELEM_LIST_ELEMENTS)
+                        .filter_map(|(_, element)| ListedEdge::read(&netlink::attributes(element))),
+                );
+            },
+        )?;
         Ok(held(edges, set.interval))
     }
 
@@ -446,7 +479,7 @@ impl Nftables {
     /// # Errors
     /// As told by [`Error`].
     pub fn has_element(&mut self, set: &Set<'_>, address: IpAddr) -> Result<bool, Error> {
-        let sequence = self.ask_with(NFT_MSG_GETSETELEM, 0, |writer| {
+        let sequence = self.ask_with(NFPROTO_INET, NFT_MSG_GETSETELEM, 0, |writer| {
             writer.text(NFTA_SET_ELEM_LIST_TABLE, set.table);
             writer.text(NFTA_SET_ELEM_LIST_SET, set.name);
             let list = writer.nested(NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -481,7 +514,7 @@ impl Nftables {
 
     /// Asks for the number of the rule set's generation, for which the kernel loads nf_tables and checks the right.
     fn ask_generation(&mut self) -> Result<(), Error> {
-        let sequence = self.ask(NFT_MSG_GETGEN, 0, &[])?;
+        let sequence = self.ask(NFPROTO_INET, NFT_MSG_GETGEN, 0, &[])?;
         while let Some(datagram) = self.socket.receive().map_err(Error::socket)? {
             for message in netlink::messages(datagram) {
                 let message = message?;
@@ -504,17 +537,23 @@ impl Nftables {
         Err(Error::Unanswered)
     }
 
-    fn ask(&mut self, kind: u16, flags: u16, attributes: &[(u16, &str)]) -> Result<u32, Error> {
-        self.ask_with(kind, flags, |writer| {
+    fn ask(&mut self, family: u8, kind: u16, flags: u16, attributes: &[(u16, &str)]) -> Result<u32, Error> {
+        self.ask_with(family, kind, flags, |writer| {
             for (kind, text) in attributes {
                 writer.text(*kind, text);
             }
         })
     }
 
-    fn ask_with(&mut self, kind: u16, flags: u16, write: impl FnOnce(&mut Writer)) -> Result<u32, Error> {
+    fn ask_with(
+        &mut self,
+        family: u8,
+        kind: u16,
+        flags: u16,
+        write: impl FnOnce(&mut Writer),
+    ) -> Result<u32, Error> {
         let mut writer = Writer::default();
-        let message = writer.message(kind, flags, NFPROTO_INET, 0);
+        let message = writer.message(kind, flags, family, 0);
         write(&mut writer);
         writer.end_message(message);
         let sequence = self.sequence;
@@ -530,6 +569,7 @@ impl Nftables {
     /// Asks for a list, again where it changed while it was read.
     fn list<T>(
         &mut self,
+        family: u8,
         kind: u16,
         answered_by: u16,
         attributes: &[(u16, &str)],
@@ -537,7 +577,7 @@ impl Nftables {
     ) -> Result<Vec<T>, Error> {
         for _ in 0..LIST_ATTEMPTS {
             let mut items = Vec::new();
-            let sequence = self.ask(kind, netlink::DUMP, attributes)?;
+            let sequence = self.ask(family, kind, netlink::DUMP, attributes)?;
             if self.read_list(sequence, answered_by, |item| read(item, &mut items))? == Whole::Yes {
                 return Ok(items);
             }

@@ -39,6 +39,7 @@ pub(super) const NFTA_TABLE_FLAGS: u16 = 2;
 pub(super) const NFTA_CHAIN_TABLE: u16 = 1;
 pub(super) const NFTA_CHAIN_NAME: u16 = 3;
 pub(super) const NFTA_CHAIN_HOOK: u16 = 4;
+pub(super) const NFTA_CHAIN_POLICY: u16 = 5;
 pub(super) const NFTA_CHAIN_TYPE: u16 = 7;
 pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
@@ -47,6 +48,9 @@ pub(super) const NFTA_RULE_TABLE: u16 = 1;
 pub(super) const NFTA_RULE_CHAIN: u16 = 2;
 pub(super) const NFTA_RULE_HANDLE: u16 = 3;
 pub(super) const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub(super) const NFTA_RULE_COMPAT: u16 = 5;
+pub(super) const NFTA_RULE_COMPAT_PROTO: u16 = 1;
+pub(super) const NFTA_RULE_COMPAT_FLAGS: u16 = 2;
 
 pub(super) const NFTA_EXPR_NAME: u16 = 1;
 pub(super) const NFTA_EXPR_DATA: u16 = 2;
@@ -81,7 +85,11 @@ pub(super) const NFT_SET_ELEM_INTERVAL_END: u32 = 0x1;
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
 pub(super) const NFTA_DATA_VERDICT: u16 = 2;
 pub(super) const NFTA_VERDICT_CODE: u16 = 1;
+pub(super) const NFTA_VERDICT_CHAIN: u16 = 2;
 pub(super) const NF_DROP: u32 = 0;
+pub(super) const NF_ACCEPT: u32 = 1;
+pub(super) const NFT_RETURN: u32 = (-5i32).cast_unsigned();
+pub(super) const NFT_JUMP: u32 = (-3i32).cast_unsigned();
 
 pub(super) const NFT_REG_VERDICT: u32 = 0;
 pub(super) const NFT_REG_1: u32 = 1;
@@ -135,3 +143,23 @@ const fn note(kind: u8, value: u32) -> [u8; 6] {
     let [a, b, c, d] = value.to_ne_bytes();
     [kind, 4, a, b, c, d]
 }
+
+pub(super) const NFTA_BITWISE_SREG: u16 = 1;
+pub(super) const NFTA_BITWISE_DREG: u16 = 2;
+pub(super) const NFTA_BITWISE_LEN: u16 = 3;
+pub(super) const NFTA_BITWISE_MASK: u16 = 4;
+pub(super) const NFTA_BITWISE_XOR: u16 = 5;
+
+pub(super) const NFTA_RANGE_SREG: u16 = 1;
+pub(super) const NFTA_RANGE_OP: u16 = 2;
+pub(super) const NFTA_RANGE_FROM_DATA: u16 = 3;
+pub(super) const NFTA_RANGE_TO_DATA: u16 = 4;
+pub(super) const NFT_RANGE_EQ: u32 = 0;
+
+pub(super) const NFTA_COUNTER_BYTES: u16 = 1;
+pub(super) const NFTA_COUNTER_PACKETS: u16 = 2;
+
+/// What stands for a match or a target of xtables has its name, its revision and its own structure.
+pub(super) const NFTA_XT_NAME: u16 = 1;
+pub(super) const NFTA_XT_REVISION: u16 = 2;
+pub(super) const NFTA_XT_INFO: u16 = 3;

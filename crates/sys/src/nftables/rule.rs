@@ -34,7 +34,7 @@ pub enum Ports {
 }
 
 impl Ports {
-    const fn bounds(self) -> (u16, u16) {
+    pub(super) const fn bounds(self) -> (u16, u16) {
         match self {
             Self::One(port) => (port, port),
             Self::Range(first, last) => (first, last),
@@ -261,7 +261,7 @@ fn intervals(ports: &[Ports]) -> Vec<([u8; 2], Edge)> {
     edges
 }
 
-fn expression(writer: &mut Writer, name: &str, write: impl FnOnce(&mut Writer)) {
+pub(super) fn expression(writer: &mut Writer, name: &str, write: impl FnOnce(&mut Writer)) {
     let element = writer.nested(NFTA_LIST_ELEM);
     writer.text(NFTA_EXPR_NAME, name);
     let data = writer.nested(NFTA_EXPR_DATA);
@@ -270,14 +270,14 @@ fn expression(writer: &mut Writer, name: &str, write: impl FnOnce(&mut Writer)) 
     writer.end_nested(element);
 }
 
-fn meta(writer: &mut Writer, key: u32) {
+pub(super) fn meta(writer: &mut Writer, key: u32) {
     expression(writer, "meta", |writer| {
         writer.be32(NFTA_META_KEY, key);
         writer.be32(NFTA_META_DREG, NFT_REG_1);
     });
 }
 
-fn compare(writer: &mut Writer, operator: u32, value: &[u8]) {
+pub(super) fn compare(writer: &mut Writer, operator: u32, value: &[u8]) {
     expression(writer, "cmp", |writer| {
         writer.be32(NFTA_CMP_SREG, NFT_REG_1);
         writer.be32(NFTA_CMP_OP, operator);
@@ -287,7 +287,7 @@ fn compare(writer: &mut Writer, operator: u32, value: &[u8]) {
     });
 }
 
-fn payload(writer: &mut Writer, base: u32, offset: u32, length: u32) {
+pub(super) fn payload(writer: &mut Writer, base: u32, offset: u32, length: u32) {
     expression(writer, "payload", |writer| {
         writer.be32(NFTA_PAYLOAD_DREG, NFT_REG_1);
         writer.be32(NFTA_PAYLOAD_BASE, base);

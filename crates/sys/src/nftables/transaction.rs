@@ -178,8 +178,13 @@ impl Transaction {
     }
 
     pub(super) fn begin(&mut self, kind: u16, flags: u16) -> Start {
+        self.begin_in(NFPROTO_INET, kind, flags)
+    }
+
+    /// Begins a change of a table of another family than `inet`.
+    pub(super) fn begin_in(&mut self, family: u8, kind: u16, flags: u16) -> Start {
         self.starts.push(self.writer.len());
-        self.writer.message(kind, flags, NFPROTO_INET, 0)
+        self.writer.message(kind, flags, family, 0)
     }
 
     pub(super) fn end(&mut self, message: Start) {
@@ -343,6 +348,7 @@ fn what(message: &Message<'_>, offset: Option<usize>) -> String {
         NFT_MSG_NEWTABLE => format!("add table {table}"),
         NFT_MSG_DELTABLE => format!("delete table {table}"),
         NFT_MSG_NEWCHAIN => format!("add chain {} in table {table}", name(NFTA_CHAIN_NAME)),
+        NFT_MSG_DELCHAIN => format!("delete chain {} of table {table}", name(NFTA_CHAIN_NAME)),
         NFT_MSG_NEWRULE => format!("add rule to chain {} in table {table}", name(NFTA_RULE_CHAIN)),
         NFT_MSG_DELRULE => format!("delete rule of chain {} in table {table}", name(NFTA_RULE_CHAIN)),
         NFT_MSG_NEWSET => format!("add set {} in table {table}", name(NFTA_SET_NAME)),

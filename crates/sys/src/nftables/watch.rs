@@ -10,9 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::netlink as protocols;
 
-use super::Nftables;
 use super::kernel::*;
 use super::rule::sets_looked_into;
+use super::xtables::FILTER;
+use super::{Family, Nftables};
 use crate::netlink::{self, Message, Socket};
 
 /// Something that another program removed.
@@ -27,11 +28,18 @@ pub enum Removal {
     },
     /// A table, or a chain in it.
     Table(String),
+    /// A rule or a chain of iptables, in its table `filter`.
+    Filter {
+        /// Whether of `iptables` or of `ip6tables`.
+        family: Family,
+        /// The chain; `None` where it is the whole table.
+        chain: Option<String>,
+    },
     /// Perhaps anything: there was more to tell than the kernel keeps for us.
     Unknown,
 }
 
-/// Hears of changes to tables of family `inet`.
+/// Hears of changes to tables of family `inet`, and to those that iptables keeps.
 #[derive(Debug)]
 pub struct Watch {
     socket: Socket,
@@ -98,8 +106,11 @@ impl AsFd for Watch {
 
 /// What a message tells of.
 fn told(message: &Message<'_>) -> Vec<Removal> {
-    if message.payload.first() != Some(&NFPROTO_INET) {
-        return Vec::new();
+    match message.payload.first() {
+        Some(&NFPROTO_INET) => {}
+        Some(&NFPROTO_IPV4) => return told_of_filter(message, Family::Inet4),
+        Some(&NFPROTO_IPV6) => return told_of_filter(message, Family::Inet6),
+        Some(_) | None => return Vec::new(),
     }
     // In all of these the table's name is the first attribute, and where there is a set its name the second.
     let attributes = message.attributes();
@@ -118,4 +129,19 @@ fn told(message: &Message<'_>) -> Vec<Removal> {
         NFT_MSG_DELRULE => sets_looked_into(&attributes).into_iter().map(of_set).collect(),
         _ => Vec::new(),
     }
+}
+
+/// What a message tells of the tables that iptables keeps.
+fn told_of_filter(message: &Message<'_>, family: Family) -> Vec<Removal> {
+    let attributes = message.attributes();
+    if attributes.text(NFTA_TABLE_NAME).as_deref() != Some(FILTER) {
+        return Vec::new();
+    }
+    let chain = match message.kind {
+        NFT_MSG_DELTABLE => None,
+        NFT_MSG_DELCHAIN => attributes.text(NFTA_CHAIN_NAME),
+        NFT_MSG_DELRULE => attributes.text(NFTA_RULE_CHAIN),
+        _ => return Vec::new(),
+    };
+    vec![Removal::Filter { family, chain }]
 }

@@ -3,8 +3,8 @@
 //! In: addresses to ban until a moment, addresses to admit again, and what the kernel already holds.
 //! Out: a [`Batch`]: plain data, in the order in which it must happen.
 //!
-//! Invariant: after each batch the kernel's sets refuse exactly the addresses that are banned. A set of networks
-//! cannot hold one inside another, so it holds the outermost, and an inner one takes its place when it goes.
+//! Invariant: after each batch the kernel refuses exactly the addresses that are banned. A set cannot hold a network
+//! inside another, so it holds the outermost, and an inner one takes its place when it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,83 @@ use std::sync::Arc;
 
 use stockade_jail::{Address, Family, Timestamp};
 
-use super::Definition;
+use crate::native::Kind;
+use crate::services::Services;
+use crate::tags::Properties;
+use crate::{iptables, nftables};
+
+/// A native action as plain data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// Sets, and rules that look into them, in a table of nftables.
+    Nftables(nftables::Definition),
+    /// Rules as iptables makes them, with a set of ipset or without.
+    Iptables(iptables::Definition),
+}
+
+impl Definition {
+    /// The definition that the properties of an action of this `kind` make; `services` names the ports.
+    ///
+    /// # Errors
+    /// [`Unsupported`] says which property asks for more than can be done without commands.
+    pub fn new(kind: Kind, properties: &Properties, services: &Services) -> Result<Self, Unsupported> {
+        Ok(match kind {
+            Kind::Multiport => Self::Nftables(nftables::Definition::new(true, properties, services)?),
+            Kind::Allports => Self::Nftables(nftables::Definition::new(false, properties, services)?),
+            Kind::Iptables(jump) => {
+                Self::Iptables(iptables::Definition::chain(kind, jump, properties, services)?)
+            }
+            Kind::Ipset(jump) => Self::Iptables(iptables::Definition::set(kind, jump, properties, services)?),
+        })
+    }
+
+    /// The name of a set, or of the chain that stands for it.
+    #[must_use]
+    pub fn set(&self, id: SetId) -> &str {
+        match self {
+            Self::Nftables(definition) => definition.set(id),
+            Self::Iptables(definition) => definition.holder(id.family),
+        }
+    }
+
+    fn holding(&self) -> Holding {
+        match self {
+            Self::Nftables(_) => Holding::Sets,
+            Self::Iptables(definition) => match definition.holds {
+                iptables::Holds::Set { expires, .. } => Holding::Addresses { expires },
+                iptables::Holds::Chain { .. } => Holding::Rules,
+            },
+        }
+    }
+}
+
+/// A property that nothing of ours can express.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{option} = {value}` needs the {program} command: without it {option} must be {expected}")]
+pub struct Unsupported {
+    /// The program that can.
+    pub program: &'static str,
+    /// The option.
+    pub option: &'static str,
+    /// Its value, with the tags in it replaced.
+    pub value: String,
+    /// What would do.
+    pub expected: &'static str,
+}
+
+/// How the kernel holds the bans of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    /// Single addresses in one set and networks in another.
+    Sets,
+    /// All in one set, each address of a network for itself.
+    Addresses {
+        /// Whether the kernel removes them at the end of their bans.
+        expires: bool,
+    },
+    /// A rule for each, without an end.
+    Rules,
+}
 
 /// An address or a network that is banned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +126,15 @@ impl SetId {
         Self::new(Family::Inet6, Elements::Networks),
     ];
 
-    const fn new(family: Family, elements: Elements) -> Self {
+    /// The sets of an action that has one for each family.
+    pub const ALL_IN_ONE: [Self; 2] = [
+        Self::new(Family::Inet4, Elements::Addresses),
+        Self::new(Family::Inet6, Elements::Addresses),
+    ];
+
+    /// The set of `family` that holds `elements`.
+    #[must_use]
+    pub const fn new(family: Family, elements: Elements) -> Self {
         Self { family, elements }
     }
 }
@@ -126,8 +210,10 @@ pub type Observed = BTreeSet<SetId>;
 pub struct NativeFirewall {
     definition: Arc<Definition>,
     raised: [bool; SetId::ALL.len()],
-    /// All banned networks, also those inside others.
+    /// All banned networks, also those inside others; where there is one set for all, single addresses too.
     networks: BTreeMap<Address, Timestamp>,
+    /// How many of them have a prefix of which length.
+    prefixes: BTreeMap<u8, usize>,
 }
 
 impl NativeFirewall {
@@ -138,6 +224,7 @@ impl NativeFirewall {
             definition: Arc::new(definition),
             raised: [false; SetId::ALL.len()],
             networks: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
         }
     }
 
@@ -145,6 +232,26 @@ impl NativeFirewall {
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.definition
+    }
+
+    /// Whether it has a set of which the kernel does not tell when someone else changes it.
+    #[must_use]
+    pub fn may_lose_unheard(&self) -> bool {
+        matches!(self.definition.holding(), Holding::Addresses { .. })
+    }
+
+    /// How many elements such a set has at least, those aside that are about to end.
+    #[must_use]
+    pub fn expected(&self, now: Timestamp) -> BTreeMap<SetId, usize> {
+        let mut expected = BTreeMap::new();
+        for (address, end) in self.outermost() {
+            let element = self.network(now, address, end);
+            if end > now.plus_seconds(1) {
+                let count = expected.entry(self.set_of_networks(address)).or_default();
+                *count += each(&element).map_or(0, Iterator::count);
+            }
+        }
+        expected
     }
 
     /// Whether it has anything in the kernel.
@@ -162,17 +269,18 @@ impl NativeFirewall {
         self.forget();
         let mut wanted: BTreeMap<SetId, Vec<Element>> = BTreeMap::new();
         for ban in bans {
-            if let Some((id, element)) = single(now, ban) {
+            if let Some((id, element)) = self.single(now, ban) {
                 wanted.entry(id).or_default().push(element);
             } else {
-                self.networks.insert(ban.address, ban.end);
+                self.note(ban);
             }
         }
-        for (address, end) in &self.networks {
-            if !self.is_inside_another(address) {
-                let id = SetId::new(address.family(), Elements::Networks);
-                wanted.entry(id).or_default().push(network(now, address, *end));
-            }
+        for (address, end) in self.outermost() {
+            let id = self.set_of_networks(address);
+            wanted
+                .entry(id)
+                .or_default()
+                .push(self.network(now, address, end));
         }
         let mut steps = Vec::new();
         for id in SetId::ALL {
@@ -203,7 +311,7 @@ impl NativeFirewall {
                 address: *address,
                 end: Timestamp::MAX,
             };
-            match single(now, &ban) {
+            match self.single(now, &ban) {
                 Some((id, element)) if self.is_raised(id) => push(&mut steps, Step::Remove, id, element),
                 Some(_) => {}
                 None => self.remove_network(now, address, &mut steps),
@@ -215,6 +323,7 @@ impl NativeFirewall {
     /// Ends all bans at once.
     pub fn flush(&mut self) -> Batch {
         self.networks.clear();
+        self.prefixes.clear();
         let steps = self.raised_sets().map(Step::Flush).collect();
         self.batch(steps)
     }
@@ -226,10 +335,29 @@ impl NativeFirewall {
         self.batch(steps)
     }
 
+    /// What the sets hold, and nothing else, when the kernel refuses exactly `bans`.
+    #[must_use]
+    pub fn wanted(&self, now: Timestamp, bans: &[Ban]) -> BTreeMap<SetId, BTreeSet<(IpAddr, IpAddr)>> {
+        let all_in_one = matches!(self.definition.holding(), Holding::Addresses { .. });
+        let mut wanted: BTreeMap<SetId, BTreeSet<(IpAddr, IpAddr)>> = BTreeMap::new();
+        for step in self.clone().adopt(now, &Observed::new(), bans).steps {
+            if let Step::Replace(id, elements) = step {
+                let ranges = wanted.entry(id).or_default();
+                for element in elements {
+                    match each(&element).filter(|_| all_in_one) {
+                        Some(each) => ranges.extend(each.map(|ip| (ip, ip))),
+                        None => drop(ranges.insert((element.first, element.last))),
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
     fn put(&mut self, now: Timestamp, bans: &[Ban], step: fn(SetId, Vec<Element>) -> Step) -> Batch {
         let mut steps = Vec::new();
         for ban in bans {
-            if let Some((id, element)) = single(now, ban) {
+            if let Some((id, element)) = self.single(now, ban) {
                 self.raise(id, &mut steps);
                 push(&mut steps, step, id, element);
             } else {
@@ -246,40 +374,112 @@ impl NativeFirewall {
         step: fn(SetId, Vec<Element>) -> Step,
         steps: &mut Vec<Step>,
     ) {
-        let id = SetId::new(ban.address.family(), Elements::Networks);
+        let id = self.set_of_networks(&ban.address);
         self.raise(id, steps);
-        let known = self.networks.insert(ban.address, ban.end).is_some();
+        let known = self.note(ban);
         if self.is_inside_another(&ban.address) {
             return;
         }
         if !known {
             for (inner, _) in self.outermost_inside(&ban.address) {
-                push(steps, Step::Remove, id, network(now, &inner, Timestamp::MAX));
+                push(steps, Step::Remove, id, self.network(now, &inner, Timestamp::MAX));
             }
         }
         let step = if known { Step::Renew } else { step };
-        push(steps, step, id, network(now, &ban.address, ban.end));
+        push(steps, step, id, self.network(now, &ban.address, ban.end));
     }
 
     fn remove_network(&mut self, now: Timestamp, address: &Address, steps: &mut Vec<Step>) {
-        let id = SetId::new(address.family(), Elements::Networks);
+        let id = self.set_of_networks(address);
         let known = self.networks.remove(address).is_some();
+        if known && let Some(count) = self.prefixes.get_mut(&address.prefix()) {
+            *count -= 1;
+        }
         if !known || self.is_inside_another(address) {
             return;
         }
-        push(steps, Step::Remove, id, network(now, address, Timestamp::MAX));
+        push(
+            steps,
+            Step::Remove,
+            id,
+            self.network(now, address, Timestamp::MAX),
+        );
         for (inner, end) in self.outermost_inside(address) {
-            push(steps, Step::Add, id, network(now, &inner, end));
+            push(steps, Step::Add, id, self.network(now, &inner, end));
+        }
+    }
+
+    /// The set and the element of a ban that is held for itself, whatever others are.
+    ///
+    /// A network with the prefix 0 prints as its first address alone, and that is what the commands would ban.
+    fn single(&self, now: Timestamp, ban: &Ban) -> Option<(SetId, Element)> {
+        let is_single = ban.address.is_single() || ban.address.prefix() == 0;
+        match self.definition.holding() {
+            Holding::Sets if is_single => {}
+            Holding::Sets | Holding::Addresses { .. } => return None,
+            Holding::Rules => {}
+        }
+        let id = SetId::new(ban.address.family(), Elements::Addresses);
+        Some((id, self.network(now, &ban.address, ban.end)))
+    }
+
+    /// The set that holds networks.
+    fn set_of_networks(&self, address: &Address) -> SetId {
+        let elements = match self.definition.holding() {
+            Holding::Sets => Elements::Networks,
+            Holding::Addresses { .. } | Holding::Rules => Elements::Addresses,
+        };
+        SetId::new(address.family(), elements)
+    }
+
+    fn network(&self, now: Timestamp, address: &Address, end: Timestamp) -> Element {
+        Element {
+            first: address.ip(),
+            last: if address.prefix() == 0 {
+                address.ip()
+            } else {
+                last_of(address)
+            },
+            timeout_ms: match self.definition.holding() {
+                Holding::Sets => timeout(now, end),
+                Holding::Addresses { expires: true } => {
+                    timeout(now, end).filter(|timeout| *timeout <= LONGEST_OF_IPSET_MS)
+                }
+                Holding::Addresses { expires: false } | Holding::Rules => None,
+            },
         }
     }
 
     /// Whether a wider network that holds `address` is banned.
     fn is_inside_another(&self, address: &Address) -> bool {
         // A prefix of 0 bans the first address alone, see `single`.
-        (1..address.prefix()).any(|prefix| {
+        let shorter = self.prefixes.range(1..address.prefix().max(1));
+        shorter.filter(|(_, count)| **count > 0).any(|(prefix, _)| {
             self.networks
-                .contains_key(&Address::network(address.ip(), prefix))
+                .contains_key(&Address::network(address.ip(), *prefix))
         })
+    }
+
+    /// The banned networks that are inside no other one.
+    fn outermost(&self) -> impl Iterator<Item = (&Address, Timestamp)> {
+        let mut outer: Option<&Address> = None;
+        // In their order a network stands before all that it holds.
+        self.networks.iter().filter_map(move |(address, end)| {
+            if outer.is_some_and(|outer| outer.prefix() != 0 && outer.contains(address)) {
+                return None;
+            }
+            outer = Some(address);
+            Some((address, *end))
+        })
+    }
+
+    /// Takes note of a network, and says whether it was known.
+    fn note(&mut self, ban: &Ban) -> bool {
+        let known = self.networks.insert(ban.address, ban.end).is_some();
+        if !known {
+            *self.prefixes.entry(ban.address.prefix()).or_default() += 1;
+        }
+        known
     }
 
     /// The banned networks inside `address` that are inside no other one there.
@@ -312,7 +512,8 @@ impl NativeFirewall {
         self.raised_sets().any(|raised| raised == id)
     }
 
-    fn raised_sets(&self) -> impl Iterator<Item = SetId> {
+    /// The sets that it has in the kernel.
+    pub fn raised_sets(&self) -> impl Iterator<Item = SetId> {
         SetId::ALL
             .into_iter()
             .zip(self.raised)
@@ -323,6 +524,7 @@ impl NativeFirewall {
     fn forget(&mut self) {
         self.raised = [false; SetId::ALL.len()];
         self.networks.clear();
+        self.prefixes.clear();
     }
 
     fn batch(&self, steps: Vec<Step>) -> Batch {
@@ -352,32 +554,27 @@ fn push(steps: &mut Vec<Step>, step: fn(SetId, Vec<Element>) -> Step, id: SetId,
     }
 }
 
-/// The set and the element of a ban that is not one of a network.
-///
-/// A network with the prefix 0 prints as its first address alone, and that is what the commands would ban.
-fn single(now: Timestamp, ban: &Ban) -> Option<(SetId, Element)> {
-    if !ban.address.is_single() && ban.address.prefix() != 0 {
-        return None;
-    }
-    let ip = ban.address.ip();
-    let id = SetId::new(ban.address.family(), Elements::Addresses);
-    Some((
-        id,
-        Element {
-            first: ip,
-            last: ip,
-            timeout_ms: timeout(now, ban.end),
-        },
-    ))
+/// Every address of an element, each for itself; none where a set of ipset could not take them.
+fn each(element: &Element) -> Option<impl Iterator<Item = IpAddr> + use<>> {
+    let single = (element.first == element.last).then_some(element.first);
+    let network = match (element.first, element.last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) if single.is_none() => {
+            let (first, last) = (first.to_bits(), last.to_bits());
+            (last - first < MOST_OF_A_NETWORK).then_some(first..=last)
+        }
+        // Of IPv6 it has single addresses alone.
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+    };
+    (single.is_some() || network.is_some()).then(|| {
+        let network = network.into_iter().flatten();
+        single
+            .into_iter()
+            .chain(network.map(|bits| Ipv4Addr::from_bits(bits).into()))
+    })
 }
 
-fn network(now: Timestamp, address: &Address, end: Timestamp) -> Element {
-    Element {
-        first: address.ip(),
-        last: last_of(address),
-        timeout_ms: timeout(now, end),
-    }
-}
+/// More addresses than this no network adds to a set of ipset, which by itself has room for a sixteenth of it.
+const MOST_OF_A_NETWORK: u32 = 1 << 20;
 
 fn last_of(address: &Address) -> IpAddr {
     let prefix = u32::from(address.prefix());
@@ -390,6 +587,9 @@ fn last_of(address: &Address) -> IpAddr {
         }
     }
 }
+
+/// The longest timeout of ipset, in milliseconds; a ban beyond it has none there.
+const LONGEST_OF_IPSET_MS: u64 = 2_147_483_000;
 
 /// A ban of a century is one without end; the kernel refuses timeouts of more than some five.
 const CENTURY_SECONDS: u64 = 100 * 365 * 24 * 3600;
@@ -408,11 +608,11 @@ fn timeout(now: Timestamp, end: Timestamp) -> Option<u64> {
 mod tests {
     use stockade_jail::{Address, Family, Timestamp};
 
-    use super::{Ban, Batch, Element, Elements, NativeFirewall, Observed, SetId, Step};
-    use crate::native::Kind;
-    use crate::nftables::Definition;
+    use super::{Ban, Batch, Definition, Element, Elements, NativeFirewall, Observed, SetId, Step};
+    use crate::native::{Jump, Kind};
     use crate::nftables::tests::properties;
     use crate::services::Services;
+    use crate::tags::Properties;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
     const ADDRESSES4: SetId = SetId::new(Family::Inet4, Elements::Addresses);
@@ -661,6 +861,117 @@ mod tests {
             [
                 "remove inet6-net 2001:db8::-2001:db8::ffff:ffff:ffff:ffff",
                 "add inet6-net 2001:db8::-2001:db8::ffff:ffff/600000ms"
+            ]
+        );
+    }
+
+    /// The same of iptables, with the properties of the stock action.
+    fn iptables(kind: Kind, others: &[(&str, &str)]) -> NativeFirewall {
+        let mut properties = Properties::default();
+        for (name, value) in [
+            ("name", "sshd"),
+            ("chain", "INPUT"),
+            ("port", "ssh"),
+            ("protocol", "tcp"),
+            ("returntype", "RETURN"),
+            ("iptables", "iptables -w"),
+            ("iptables?family=inet6", "ip6tables -w"),
+            ("blocktype", "DROP"),
+            ("ipmset", "f2b-<name>"),
+            ("ipmset?family=inet6", "f2b-<name>6"),
+            ("familyopt?family=inet6", "family inet6"),
+            ("maxelem", "65536"),
+            ("default-ipsettime", "0"),
+            ("ipsettime", "0"),
+            ("timeout-bantime", "<bantime>"),
+        ]
+        .iter()
+        .chain(others)
+        {
+            properties.set(name, (*value).to_owned());
+        }
+        NativeFirewall::new(Definition::new(kind, &properties, &Services::default()).unwrap())
+    }
+
+    #[test]
+    fn a_chain_has_a_rule_for_each_ban_whatever_is_inside_another() {
+        let mut native = iptables(Kind::Iptables(Jump::Oneport), &[]);
+        let bans = [
+            ban("198.51.100.0/24", 600),
+            ban("198.51.100.7", 60),
+            ban("2001:db8::/32", 60),
+        ];
+        assert_eq!(
+            words(&native.ban(NOW, &bans)),
+            [
+                "raise inet4",
+                "add inet4 198.51.100.0-198.51.100.255 198.51.100.7",
+                "raise inet6",
+                "add inet6 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
+            ]
+        );
+        let batch = native.unban(NOW, &[address("198.51.100.0/24")]);
+        assert_eq!(words(&batch), ["remove inet4 198.51.100.0-198.51.100.255"]);
+        assert_eq!(words(&native.stop()), ["raze inet4", "raze inet6"]);
+    }
+
+    #[test]
+    fn a_set_of_ipset_holds_networks_and_addresses_together() {
+        let mut native = iptables(Kind::Ipset(Jump::Oneport), &[]);
+        let bans = [
+            ban("198.51.100.7", 60),
+            ban("192.0.2.1", 60),
+            ban("198.51.100.0/30", 600),
+        ];
+        assert_eq!(
+            words(&native.ban(NOW, &bans)),
+            [
+                "raise inet4",
+                "add inet4 198.51.100.7 192.0.2.1 198.51.100.0-198.51.100.3"
+            ]
+        );
+        assert_eq!(
+            words(&native.ban(NOW, &[ban("198.51.100.0/29", 600)])),
+            [
+                "remove inet4 198.51.100.0-198.51.100.3 198.51.100.7",
+                "add inet4 198.51.100.0-198.51.100.7"
+            ]
+        );
+        assert_eq!(
+            words(&native.unban(NOW, &[address("198.51.100.0/29")])),
+            [
+                "remove inet4 198.51.100.0-198.51.100.7",
+                "add inet4 198.51.100.0-198.51.100.3 198.51.100.7"
+            ]
+        );
+        let wanted = native.wanted(NOW, &[ban("198.51.100.7", 60), ban("198.51.100.0/30", 600)]);
+        let ranges: Vec<_> = wanted[&ADDRESSES4]
+            .iter()
+            .map(|(first, last)| format!("{first}-{last}"))
+            .collect();
+        assert_eq!(
+            ranges,
+            [0, 1, 2, 3, 7].map(|host| format!("198.51.100.{host}-198.51.100.{host}"))
+        );
+        assert_eq!(
+            native.wanted(NOW, &[ban("2001:db8::/64", 60)])[&ADDRESSES6].len(),
+            1
+        );
+    }
+
+    #[test]
+    fn an_element_of_a_set_of_ipset_has_the_timeout_of_its_ban_where_it_is_asked_for() {
+        let mut native = iptables(Kind::Ipset(Jump::Oneport), &[("ipsettime", "<timeout-bantime>")]);
+        let bans = [
+            ban("192.0.2.1", 600),
+            ban("192.0.2.2", 2_147_483),
+            ban("192.0.2.3", 2_147_484),
+        ];
+        assert_eq!(
+            words(&native.ban(NOW, &bans)),
+            [
+                "raise inet4",
+                "add inet4 192.0.2.1/600000ms 192.0.2.2/2147483000ms 192.0.2.3"
             ]
         );
     }
