@@ -1,4 +1,4 @@
-//! What a ban costs in the firewall: one alone, and ten or a hundred thousand at once.
+//! What a ban costs in the firewall: one alone, and ten or a hundred thousand at once; by nftables, ipset and iptables.
 //!
 //! In: nothing; the firewall is that of a network of its own (`unshare -rn`), so nothing of the machine changes.
 //! Out: a line for each figure, with the `nft` command beside it where that ends in reasonable time.
@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stockade_action::native::Kind;
+use stockade_action::native::{Jump, Kind};
 use stockade_action::plan::{Ban, Definition, NativeFirewall};
 use stockade_action::services::Services;
 use stockade_action::tags::Properties;
@@ -31,6 +31,53 @@ pub(crate) fn run() -> Result<(), Trouble> {
     for count in [10_000, 100_000] {
         at_once(&mut firewall, count)?;
     }
+    for (name, kind) in [
+        ("ipset", Kind::Ipset(Jump::Multiport)),
+        ("iptables", Kind::Iptables(Jump::Multiport)),
+    ] {
+        like_commands(&mut firewall, name, kind)?;
+    }
+    Ok(())
+}
+
+/// The actions of iptables and ipset: ten thousand bans at once, and single ones beside those.
+fn like_commands(firewall: &mut Firewall, name: &str, kind: Kind) -> Result<(), Trouble> {
+    const BANS: u32 = 10_000;
+    firewall.can_serve_iptables()?;
+    let mut times: [Vec<Duration>; 6] = Default::default();
+    let [banned, adopted, added, removed, unbanned, stopped] = &mut times;
+    for _ in 0..5 {
+        let mut native = native_of(kind)?;
+        let bans = bans(BANS);
+        timed(banned, || Ok(firewall.apply(&native.ban(NOW, &bans))?))?;
+        timed(adopted, || {
+            let observed = firewall.observe(native.definition())?;
+            Ok(firewall.apply(&native.adopt(NOW, &observed, &bans))?)
+        })?;
+        for number in BANS..BANS + 20 {
+            timed(added, || Ok(firewall.apply(&native.ban(NOW, &[ban(number)]))?))?;
+        }
+        for number in BANS..BANS + 20 {
+            let address = ban(number).address;
+            timed(removed, || Ok(firewall.apply(&native.unban(NOW, &[address]))?))?;
+        }
+        let addresses: Vec<_> = bans.iter().map(|ban| ban.address).collect();
+        timed(unbanned, || Ok(firewall.apply(&native.unban(NOW, &addresses))?))?;
+        firewall.apply(&native.ban(NOW, &bans))?;
+        timed(stopped, || Ok(firewall.apply(&native.stop())?))?;
+    }
+    say(&format!("{BANS} bans, {name}"), &quantiles(banned))?;
+    say("  taken over", &quantiles(adopted))?;
+    say("  one more", &quantiles(added))?;
+    say("  one less", &quantiles(removed))?;
+    say("  unbanned", &quantiles(unbanned))?;
+    say("  stopped", &quantiles(stopped))
+}
+
+fn timed(times: &mut Vec<Duration>, act: impl FnOnce() -> Result<(), Trouble>) -> Result<(), Trouble> {
+    let begin = Instant::now();
+    act()?;
+    times.push(begin.elapsed());
     Ok(())
 }
 
@@ -124,6 +171,10 @@ fn at_once(firewall: &mut Firewall, count: u32) -> Result<(), Trouble> {
 }
 
 fn native() -> Result<NativeFirewall, Trouble> {
+    native_of(Kind::Multiport)
+}
+
+fn native_of(kind: Kind) -> Result<NativeFirewall, Trouble> {
     let mut properties = Properties::default();
     for (name, value) in [
         ("name", "bench"),
@@ -146,7 +197,24 @@ fn native() -> Result<NativeFirewall, Trouble> {
     ] {
         properties.set(name, value.to_owned());
     }
-    let definition = Definition::new(Kind::Multiport, &properties, &Services::default())?;
+    if matches!(kind, Kind::Iptables(_) | Kind::Ipset(_)) {
+        for (name, value) in [
+            ("chain", "INPUT"),
+            ("returntype", "RETURN"),
+            ("iptables", "iptables -w"),
+            ("iptables?family=inet6", "ip6tables -w"),
+            ("blocktype", "REJECT"),
+            ("ipmset", "f2b-<name>"),
+            ("ipmset?family=inet6", "f2b-<name>6"),
+            ("familyopt?family=inet6", "family inet6"),
+            ("maxelem", "65536"),
+            ("default-ipsettime", "0"),
+            ("ipsettime", "0"),
+        ] {
+            properties.set(name, value.to_owned());
+        }
+    }
+    let definition = Definition::new(kind, &properties, &Services::default())?;
     Ok(NativeFirewall::new(definition))
 }
 

@@ -16,6 +16,7 @@ mod killed;
 mod limits;
 mod lives;
 mod mutations;
+mod native_actions;
 mod places;
 mod random;
 mod regex;

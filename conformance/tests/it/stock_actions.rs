@@ -126,13 +126,14 @@ const WORDS: &str = "what is said to people is said in our words";
 /// The files that others include. Alone they are no action.
 const PARTS: [&str; 3] = ["firewallcmd-common", "helpers-common", "mail-whois-common"];
 
-const DEFAULTS: &str = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 1\nusedns = no\n\
+pub(crate) const DEFAULTS: &str = "[DEFAULT]\nbackend = polling\nbantime = 600\nfindtime = 600\nmaxretry = 1\nusedns = no\n\
     filter = simple\nlogpath = DIR/watched.log\nenabled = false\n";
 
-const FILTER: &str = "[Definition]\nfailregex = ^login from <HOST> failed$\ndatepattern = {NONE}\n";
+pub(crate) const FILTER: &str =
+    "[Definition]\nfailregex = ^login from <HOST> failed$\ndatepattern = {NONE}\n";
 
 /// An action that writes down when its turn comes.
-const MARK: &str = "[Definition]\n\
+pub(crate) const MARK: &str = "[Definition]\n\
     actionstart = echo '== <mark> start' >> DIR/record\n\
     actionban = echo '== <mark> ban <ip>' >> DIR/record\n\
     actionunban = echo '== <mark> unban <ip>' >> DIR/record\n\

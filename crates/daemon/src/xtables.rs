@@ -207,7 +207,7 @@ impl Xtables {
                 raise(nftables, definition, family, &jumps, Some(&last))
             }
             Step::Add(_, elements) => {
-                for some in elements.chunks(ELEMENTS_AT_ONCE) {
+                for some in elements.chunks(at_once(nftables)) {
                     let mut transaction = Transaction::new();
                     for element in some {
                         transaction.insert_filter_rule(kernel_family, chain, &rule_of(element, verdict));
@@ -263,7 +263,7 @@ impl Xtables {
                 }
                 let mut is_there = stays.into_iter();
                 missing.retain(|_| is_there.next() == Some(false));
-                for some in missing.chunks(ELEMENTS_AT_ONCE) {
+                for some in missing.chunks(at_once(nftables)) {
                     let mut transaction = Transaction::new();
                     for rule in some {
                         transaction.insert_filter_rule(kernel_family, chain, rule);
@@ -525,6 +525,11 @@ fn take_rules_away(
     Ok(standing.has_chain)
 }
 
+/// How many rules go into one transaction.
+fn at_once(nftables: &Nftables) -> usize {
+    ELEMENTS_AT_ONCE.min(nftables.most_filter_rules())
+}
+
 fn delete(
     nftables: &mut Nftables,
     family: kernel::Family,
@@ -532,7 +537,7 @@ fn delete(
     handles: impl Iterator<Item = u64>,
 ) -> Result<(), FirewallError> {
     let handles: Vec<_> = handles.collect();
-    for some in handles.chunks(ELEMENTS_AT_ONCE) {
+    for some in handles.chunks(at_once(nftables)) {
         let mut transaction = Transaction::new();
         for handle in some {
             transaction.delete_filter_rule(family, chain, *handle);

@@ -519,7 +519,16 @@ impl Transaction {
     }
 }
 
+/// The bytes that a rule about a source takes at most, with what is around it in a transaction.
+const LARGEST_RULE: usize = 512;
+
 impl Nftables {
+    /// How many rules about a source fit into one transaction.
+    #[must_use]
+    pub fn most_filter_rules(&self) -> usize {
+        (self.socket.largest_datagram() / LARGEST_RULE).max(1)
+    }
+
     /// The names of the chains of the table `filter`; none where it is not there.
     ///
     /// # Errors
