@@ -25,8 +25,8 @@ OPTIONS = [
     "table", "table_family", "chain", "chain_type", "chain_hook", "chain_priority",
     "port", "protocol", "blocktype", "nftables", "addr_options",
 ]
-IPTABLES_OPTIONS = ["name", "chain", "port", "protocol", "returntype"]
-IPSET_OPTIONS = ["chain", "port", "protocol", "maxelem", "default-ipsettime", "ipsettime"]
+IPTABLES_OPTIONS = ["name", "chain", "port", "protocol", "returntype", "blocktype"]
+IPSET_OPTIONS = ["chain", "port", "protocol", "maxelem", "default-ipsettime", "ipsettime", "blocktype"]
 # What is recognised, the action that it is, and what stands for values in its commands. Other files of the same family
 # come to the same commands. Beside its commands, properties count that hold a piece of shell.
 KINDS = [

@@ -488,4 +488,271 @@ pub(crate) const FINGERPRINTS: &[Fingerprint] = &[
             },
         ],
     },
+    // ours
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Oneport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 14 blocktype 0",
+                hash: 0xe91220fd60e5dfab84b657ccdb4af1bc,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 62 port 8 name 44",
+                hash: 0x124d2b109cbd3e4eda4c96cef57ace9c,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "18 name 4 returntype 36 name 27 name 4 returntype 23 chain 43 protocol 62 port 8 name 60 port 8 name 12",
+                hash: 0x1911bc8eeff603e43c85aa8f7b07b248,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 62 port 8 name 31 name 19 name 0",
+                hash: 0xa877302028457afc7f36ef7d22dadfb7,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 12 blocktype 0",
+                hash: 0xa52d9795057c6b8879b27288bebf4888,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Iptables(Jump::New),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 14 blocktype 0",
+                hash: 0xe91220fd60e5dfab84b657ccdb4af1bc,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 86 port 8 name 44",
+                hash: 0xeb809e7085fe526384668ec1cc15efc3,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "18 name 4 returntype 36 name 27 name 4 returntype 23 chain 43 protocol 86 port 8 name 84 port 8 name 12",
+                hash: 0x851d41508826fd66dada32040d24818c,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 86 port 8 name 31 name 19 name 0",
+                hash: 0x01a283aaffcbace9580a517a27697e80,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 12 blocktype 0",
+                hash: 0xa52d9795057c6b8879b27288bebf4888,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Multiport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 14 blocktype 0",
+                hash: 0xe91220fd60e5dfab84b657ccdb4af1bc,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 76 port 8 name 44",
+                hash: 0x1d39a1d38b88c14025d46034adac763b,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "18 name 4 returntype 36 name 27 name 4 returntype 23 chain 43 protocol 76 port 8 name 74 port 8 name 12",
+                hash: 0x498c132f4f76a9c65e7eac2f1d42b8bc,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 76 port 8 name 31 name 19 name 0",
+                hash: 0xe514addb201339615f4a80500ddfdae8,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 12 blocktype 0",
+                hash: 0xa52d9795057c6b8879b27288bebf4888,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Iptables(Jump::Allports),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "18 name 14 blocktype 0",
+                hash: 0xe91220fd60e5dfab84b657ccdb4af1bc,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 61 name 44",
+                hash: 0xb3fd5dc9c672207f22e75338ce3aa228,
+            },
+            Command {
+                name: "actionflush",
+                layout: "18 name 0",
+                hash: 0x3e7c06441989f0be3c261fa2eb513fa5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "18 name 4 returntype 36 name 27 name 4 returntype 23 chain 43 protocol 61 name 59 name 12",
+                hash: 0xe535c43ec27b52358397bdc8910cfb20,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 61 name 31 name 19 name 0",
+                hash: 0x1d842d4573e0c2a67a81dee3bb8c68cb,
+            },
+            Command {
+                name: "actionunban",
+                layout: "18 name 12 blocktype 0",
+                hash: 0xa52d9795057c6b8879b27288bebf4888,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Oneport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 62 port 36 blocktype 44",
+                hash: 0xc2da9d439b8f724547b781dff93a640d,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 43 protocol 62 port 36 blocktype 60 port 36 blocktype 12",
+                hash: 0x9ca6d9094c7e8b499ef85c5fd8dc21c8,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 62 port 36 blocktype 108",
+                hash: 0x5e0ceed0ae99f0aa2a93236e2130f51f,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "57",
+                hash: 0x5c60b8f53cf940a1544de7a25c51f308,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Multiport),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 76 port 36 blocktype 44",
+                hash: 0xfc344bc5fdb96c9d63905cd2c34d05de,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 43 protocol 76 port 36 blocktype 74 port 36 blocktype 12",
+                hash: 0x8aae1eee462ecb241b42b5fe39989bc0,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 76 port 36 blocktype 108",
+                hash: 0x522028beb3ea37e04f56288e5b6fb3ec,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "57",
+                hash: 0x5c60b8f53cf940a1544de7a25c51f308,
+            },
+        ],
+    },
+    // ours
+    Fingerprint {
+        kind: Kind::Ipset(Jump::Allports),
+        commands: &[
+            Command {
+                name: "actionban",
+                layout: "39 ipsettime 0",
+                hash: 0x7597de9aab74de4e3fe03af51b7a9d85,
+            },
+            Command {
+                name: "actioncheck",
+                layout: "30 chain 43 protocol 89 blocktype 44",
+                hash: 0x94eee6d4d7911db82da66c537c885489,
+            },
+            Command {
+                name: "actionflush",
+                layout: "20",
+                hash: 0x2e5675e3509ef63f462fa80d8de856f5,
+            },
+            Command {
+                name: "actionstart",
+                layout: "45 default-ipsettime 9 maxelem 34 chain 43 protocol 89 blocktype 87 blocktype 12",
+                hash: 0x3744b16a260ba07fc8c33a46d817e9cc,
+            },
+            Command {
+                name: "actionstop",
+                layout: "20 chain 43 protocol 89 blocktype 108",
+                hash: 0x78baaba815d79927c8e9c4427ef9ceab,
+            },
+            Command {
+                name: "actionunban",
+                layout: "30",
+                hash: 0x89a01dbd6e65cf2bd468fe2da909cb39,
+            },
+            Command {
+                name: "timeout-bantime",
+                layout: "57",
+                hash: 0x5c60b8f53cf940a1544de7a25c51f308,
+            },
+        ],
+    },
 ];

@@ -175,7 +175,11 @@ impl Definition {
             let option = "ipmset";
             let holder = reader.of_family(option, family);
             checked_name(option, &holder, LONGEST_SET)?;
-            let familyopt = reader.of_family("familyopt", family);
+            // Fail2ban's name for it, and ours.
+            let familyopt = match reader.of_family("familyopt", family) {
+                none if none.is_empty() => reader.of_family("familyofset", family),
+                some => some,
+            };
             let expected = match family {
                 Family::Inet4 => "",
                 Family::Inet6 => "family inet6",

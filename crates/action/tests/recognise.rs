@@ -90,8 +90,8 @@ fn texts(literal: &str) -> Vec<String> {
 
 #[test]
 fn the_stock_iptables_actions_are_recognised_and_changed_ones_are_not() {
-    let action_d = repository().join("target/reference/etc/fail2ban/action.d");
-    if !action_d.exists() {
+    let reference = repository().join("target/reference/etc/fail2ban/action.d");
+    if !reference.exists() {
         assert!(
             std::env::var_os("CI").is_none(),
             "CI lacks target/reference: cargo xtask setup"
@@ -145,13 +145,24 @@ fn the_stock_iptables_actions_are_recognised_and_changed_ones_are_not() {
         ("iptables-ipset[timeout-bantime=7]", None),
         ("iptables-ipset[ipsettype=\"hash:net\"]", None),
     ];
-    for (action, expected) in cases {
-        let properties = properties(&action_d, action);
-        let found = recognise(&properties);
-        assert_eq!(found, expected, "{action}");
-        if let Some(kind) = found {
-            let definition = Definition::new(kind, &properties, &Services::default());
-            assert!(definition.is_ok(), "{action}: {}", definition.unwrap_err());
+    let ours = repository().join("config/action.d");
+    let own = [
+        ("iptables-ipset[ends=kernel]", Some(Kind::Ipset(Jump::Oneport))),
+        (
+            "iptables[blocktype=\"REJECT --reject-with <rejecttype>\"]",
+            Some(Kind::Iptables(Jump::Oneport)),
+        ),
+        ("iptables[rule-custom=x, type=custom]", None),
+    ];
+    for (action_d, cases) in [(&reference, &cases[..]), (&ours, &cases[..]), (&ours, &own[..])] {
+        for &(action, expected) in cases {
+            let properties = properties(action_d, action);
+            let found = recognise(&properties);
+            assert_eq!(found, expected, "{action} of {}", action_d.display());
+            if let Some(kind) = found {
+                let definition = Definition::new(kind, &properties, &Services::default());
+                assert!(definition.is_ok(), "{action}: {}", definition.unwrap_err());
+            }
         }
     }
 }
