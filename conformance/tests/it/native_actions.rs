@@ -6,10 +6,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread;
 
 use stockade_conformance::{Machine, Running, Subject, can_make_machines, has_reference, spawn, until};
 
+use crate::filters::own_configuration;
 use crate::stage::{PATIENCE, Stage};
 use crate::stock_actions::{DEFAULTS, FILTER, MARK};
 
@@ -78,19 +80,8 @@ fn rules_and_sets_are_those_that_the_commands_leave() {
             assert_eq!(failed, 0, "commands of the reference failed");
             told
         });
-        let native = scope.spawn(|| {
-            let story = Story::begin(Subject::Ours);
-            let told = story.all("on");
-            let asked_for = ["iptables -V", "ip6tables -V"];
-            let record = story.stage.read("record");
-            let run: Vec<_> = record.lines().filter(|line| !asked_for.contains(line)).collect();
-            assert!(
-                run.is_empty(),
-                "commands were run: {run:?}\n{}",
-                story.stage.state()
-            );
-            told
-        });
+        let native = scope.spawn(|| Story::begin(Subject::Ours).all_natively());
+        let own = scope.spawn(|| Story::with_actions(Subject::Ours, &own_configuration()).all_natively());
         let commands = scope.spawn(|| {
             let story = Story::begin(Subject::Ours);
             let told = story.all("off");
@@ -103,7 +94,7 @@ fn rules_and_sets_are_those_that_the_commands_leave() {
             told
         });
         let reference = reference.join().expect("the reference's story");
-        for (name, told) in [("native", native), ("native = off", commands)] {
+        for (name, told) in [("native", native), ("our own", own), ("native = off", commands)] {
             let told = told.join().expect("our story");
             for (expected, found) in reference.iter().zip(&told) {
                 assert_eq!(found, expected, "{name}");
@@ -193,7 +184,12 @@ struct Story {
 }
 
 impl Story {
+    /// A server with the actions of the package.
     fn begin(subject: Subject) -> Self {
+        Self::with_actions(subject, &Subject::package_configuration())
+    }
+
+    fn with_actions(subject: Subject, configuration: &Path) -> Self {
         let machine = Machine::start("host.example");
         let stage = Stage::new(&[
             ("jail.conf", DEFAULTS),
@@ -201,8 +197,7 @@ impl Story {
             ("watched.log", ""),
             ("record", ""),
         ]);
-        let package = Subject::package_configuration().join("action.d");
-        for entry in fs::read_dir(package).expect("the reference has actions") {
+        for entry in fs::read_dir(configuration.join("action.d")).expect("actions") {
             let path = entry.expect("a directory").path();
             let name = path.file_name().expect("a file").to_owned();
             fs::copy(&path, stage.path().join("action.d").join(name)).expect("a copy");
@@ -239,6 +234,20 @@ impl Story {
             },
         );
         story
+    }
+
+    /// What stood in the kernel at each step of each case, when no program was run for it.
+    fn all_natively(&self) -> Vec<String> {
+        let told = self.all("on");
+        let asked_for = ["iptables -V", "ip6tables -V"];
+        let record = self.stage.read("record");
+        let run: Vec<_> = record.lines().filter(|line| !asked_for.contains(line)).collect();
+        assert!(
+            run.is_empty(),
+            "commands were run: {run:?}\n{}",
+            self.stage.state()
+        );
+        told
     }
 
     /// What stood in the kernel at each step of each case.

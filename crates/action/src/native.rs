@@ -128,12 +128,14 @@ impl Command {
                 hash = fnv(fnv(hash, piece.as_bytes()), &[0xff]);
                 rest = behind;
             } else {
-                // The client replaces the tags that are properties, and leaves `<sp>` and its like to the server.
+                // The client replaces the tags that are properties, and leaves `<sp>` and its like to the server, and
+                // those that have a value of their own for a family, which is asked for of one option alone.
                 let resolved = value(kind, properties, part)?;
                 let as_given = properties.get(part)?;
                 rest = rest
                     .strip_prefix(as_given)
-                    .or_else(|| rest.strip_prefix(resolved.as_str()))?;
+                    .or_else(|| rest.strip_prefix(resolved.as_str()))
+                    .or_else(|| rest.strip_prefix("<blocktype>").filter(|_| part == "blocktype"))?;
             }
         }
         rest.is_empty().then_some(hash)
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn only_the_unchanged_commands_fit_whatever_the_options_are() {
         type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
-        let cases: [Case<'_>; 15] = [
+        let cases: [Case<'_>; 16] = [
             ("as it is", &[("actionstart", "nft add t ssh;")], true),
             (
                 "another port",
@@ -229,6 +231,11 @@ mod tests {
                     ("table", "<known/table>"),
                 ],
                 true,
+            ),
+            (
+                "a port for each family",
+                &[("actionstart", "nft add t <port>;"), ("port?family=inet6", "22")],
+                false,
             ),
             (
                 "an empty command more",
