@@ -268,12 +268,21 @@ fn truth(context: &mut Context<'_>, name: &str, text: &Text) {
     if TRUE.contains(&lower.as_str()) || FALSE.contains(&lower.as_str()) {
         return;
     }
+    let known: &[&str] = match name {
+        "enabled" => &["true", "false", "yes", "no", "off", "auto"],
+        _ => &["true", "false", "yes", "no", "off"],
+    };
     let message = format!(
-        "{} must be true or false, not {}; it counts as false",
+        "{} must be {}, not {}; it counts as false",
         context.shown(text, name),
+        if known.contains(&"auto") {
+            "true, false or auto"
+        } else {
+            "true or false"
+        },
         shown(value)
     );
-    let help = did_you_mean(&lower, ["true", "false", "yes", "no", "off"]);
+    let help = did_you_mean(&lower, known.iter().copied());
     wrong(context, Code::BadTruth, text, message, help);
 }
 
