@@ -234,6 +234,16 @@ impl NativeFirewall {
         &self.definition
     }
 
+    /// Whether the kernel ends its bans by itself when their time is over.
+    #[must_use]
+    pub fn has_timeouts(&self) -> bool {
+        match self.definition.holding() {
+            Holding::Sets => true,
+            Holding::Addresses { expires } => expires,
+            Holding::Rules => false,
+        }
+    }
+
     /// Whether it has a set of which the kernel does not tell when someone else changes it.
     #[must_use]
     pub fn may_lose_unheard(&self) -> bool {
@@ -576,7 +586,9 @@ fn each(element: &Element) -> Option<impl Iterator<Item = IpAddr> + use<>> {
 /// More addresses than this no network adds to a set of ipset, which by itself has room for a sixteenth of it.
 const MOST_OF_A_NETWORK: u32 = 1 << 20;
 
-fn last_of(address: &Address) -> IpAddr {
+/// The last address of a network; of a single address, that.
+#[must_use]
+pub fn last_of(address: &Address) -> IpAddr {
     let prefix = u32::from(address.prefix());
     match address.ip() {
         IpAddr::V4(ip) => {

@@ -21,6 +21,7 @@ use stockade_protocol::{Failure, Happening, Value, What};
 
 use crate::announcements::ACTIONS;
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
+use crate::cutting::Kill;
 use crate::growth::{Grown, Growth};
 use crate::ledger::{Ledger, RETRIES, Verdict};
 use crate::log::Level;
@@ -105,6 +106,10 @@ struct Action {
     is_behind: bool,
     /// When it was looked last whether its set has lost elements, where the kernel would not tell.
     counted: Option<Timestamp>,
+    /// What of their connections ends with a ban.
+    kill: Kill,
+    /// Whether what it has in the firewall stays there when the daemon ends, until the kernel ends each ban.
+    stays: bool,
 }
 
 impl Action {
@@ -182,7 +187,7 @@ impl Cell {
         }
         cell.tell(world, now, restored);
         if let Err(failure) = cell.follow(world, clock) {
-            cell.stop(world, now);
+            cell.stop(world, now, Ending::Jail);
             return Err(failure);
         }
         world.log(Level::INFO, JAIL, format_args!("Jail '{name}' started"));
@@ -732,6 +737,7 @@ impl Cell {
             actions,
             ..
         } = self;
+        let banned: Vec<Address> = changes.iter().filter_map(Change::banned).collect();
         for action in actions {
             let Kind::Native(native) = &mut action.kind else {
                 continue;
@@ -755,6 +761,9 @@ impl Cell {
                 } else {
                     action.is_behind = false;
                 }
+            }
+            if !action.kill.is_nothing() && !action.is_behind {
+                world.cut(&banned, action.kill);
             }
         }
         self.note_behind(now);
@@ -1518,11 +1527,14 @@ impl Cell {
                     Kind::Native(native) if native.may_lose_unheard() => Some(now),
                     Kind::Native(_) | Kind::Commands { .. } => None,
                 };
+                let (kill, stays) = self.extras(world, blueprint, &kind);
                 let mut action = Action {
                     name,
                     kind,
                     is_behind,
                     counted,
+                    kill,
+                    stays,
                 };
                 if let Kind::Commands { .. } = action.kind {
                     let facts = self.facts(now);
@@ -1541,6 +1553,35 @@ impl Cell {
                 ),
             ),
         }
+    }
+
+    /// What an action wants that only the daemon itself can do: see [`Action::kill`] and [`Action::stays`].
+    fn extras(&self, world: &mut impl World, blueprint: &ActionBlueprint, kind: &Kind) -> (Kill, bool) {
+        // Actions of commands have options of these names for themselves, or none.
+        let Kind::Native(native) = kind else {
+            return (Kill::default(), false);
+        };
+        let mut complain = |text: &str| {
+            let (jail, name) = (&self.blueprint.name, &blueprint.name);
+            world.log(
+                Level::WARNING,
+                ACTIONS,
+                format_args!("[{jail}] action '{name}': {text}"),
+            );
+        };
+        let kill = blueprint.get("kill-mode").map(|mode| mode.text().parse::<Kill>());
+        let kill = kill.transpose().unwrap_or_else(|unknown| {
+            complain(&unknown.to_string());
+            None
+        });
+        let mut stays = blueprint.get("keep-on-stop").is_some_and(blueprint::boolean);
+        if stays && !native.has_timeouts() {
+            complain(
+                "`keep-on-stop` is for actions whose bans the kernel ends by itself, as those of nftables; this one's are taken away when the daemon ends",
+            );
+            stays = false;
+        }
+        (kill.unwrap_or_default(), stays)
     }
 
     fn employ(
@@ -1643,7 +1684,8 @@ impl Cell {
         effects
     }
 
-    pub(crate) fn stop(&mut self, world: &mut impl World, now: Timestamp) {
+    /// Stops the jail, by itself or because the daemon ends.
+    pub(crate) fn stop(&mut self, world: &mut impl World, now: Timestamp, cause: Ending) {
         let name = self.blueprint.name.clone();
         world.unfollow(&name);
         // The firewall lets go of all bans at once with the action.
@@ -1651,7 +1693,18 @@ impl Cell {
         self.jail.unban_all(Why::Repealed, &mut effects);
         self.tell(world, now, effects);
         for action in mem::take(&mut self.actions).into_iter().rev() {
-            self.stop_action(world, now, action);
+            if action.stays && cause == Ending::Daemon {
+                world.log(
+                    Level::INFO,
+                    ACTIONS,
+                    format_args!(
+                        "[{name}] action '{}' leaves its bans in the firewall, each until its end",
+                        action.name
+                    ),
+                );
+            } else {
+                self.stop_action(world, now, action);
+            }
         }
     }
 
@@ -1672,6 +1725,15 @@ impl Cell {
     }
 }
 
+/// Why a jail stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to.
+    Jail,
+    /// The daemon was, and may be back soon.
+    Daemon,
+}
+
 /// One change of what the firewall refuses.
 #[derive(Debug, Clone, Copy)]
 enum Change {
@@ -1679,6 +1741,16 @@ enum Change {
     Renew(Ban),
     Unban(Address),
     Flush,
+}
+
+impl Change {
+    /// Who is banned by it anew.
+    const fn banned(&self) -> Option<Address> {
+        match self {
+            Self::Ban(ban) => Some(ban.address),
+            Self::Renew(_) | Self::Unban(_) | Self::Flush => None,
+        }
+    }
 }
 
 /// Makes `changes`, those of one kind that follow each other in one step.

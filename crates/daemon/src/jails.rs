@@ -12,6 +12,7 @@ use stockade_protocol::{Failure, Value};
 
 use crate::blueprint::Blueprint;
 use crate::cell::Cell;
+pub use crate::cell::Ending;
 use crate::firewall::{Removal, concerns};
 use crate::growth::Remembered;
 use crate::judge::Verdict;
@@ -136,21 +137,31 @@ impl Jails {
     /// # Errors
     /// Where there is no such jail.
     pub fn stop(&mut self, world: &mut impl World, now: Timestamp, name: &str) -> Result<(), Failure> {
+        self.stop_for(world, now, name, Ending::Jail)
+    }
+
+    fn stop_for(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        name: &str,
+        cause: Ending,
+    ) -> Result<(), Failure> {
         let index = self.cells.iter().position(|cell| cell.blueprint.name == name);
         let index = index.ok_or_else(|| Failure::unknown_jail(name))?;
         self.separate_all(name);
         let mut cell = self.cells.remove(index);
-        cell.stop(world, now);
+        cell.stop(world, now, cause);
         world.keep_jail(name, false);
         world.log(Level::INFO, JAIL, format_args!("Jail '{name}' stopped"));
         Ok(())
     }
 
     /// Stops them all.
-    pub fn stop_all(&mut self, world: &mut impl World, now: Timestamp) {
+    pub fn stop_all(&mut self, world: &mut impl World, now: Timestamp, cause: Ending) {
         let names: Vec<String> = self.names().map(str::to_owned).collect();
         for name in names {
-            let stopped = self.stop(world, now, &name);
+            let stopped = self.stop_for(world, now, &name, cause);
             debug_assert!(stopped.is_ok(), "{name} was there a moment ago");
         }
     }

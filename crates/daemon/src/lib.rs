@@ -10,6 +10,7 @@ mod announcements;
 pub mod blueprint;
 mod cell;
 pub mod control;
+pub mod cutting;
 pub mod firewall;
 mod following;
 pub mod growth;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::BanFacts;
-use stockade_action::plan::{Batch, Definition, Element, Observed, SetId};
+use stockade_action::plan::{Batch, Definition, Element, Observed, SetId, last_of};
 use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
@@ -24,6 +24,7 @@ use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token
 
 use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Control};
+use crate::cutting::{Cutter, Kill};
 use crate::firewall::{Firewall, Removal, Watch};
 use crate::growth::Growth;
 use crate::judge::{Judge, Question};
@@ -94,6 +95,8 @@ pub(crate) struct Outside {
     dismissed: BTreeMap<(String, String), JoinHandle<()>>,
     /// Threads that find out whose networks addresses are in.
     seekers: Vec<JoinHandle<()>>,
+    /// Ends the connections of those who are banned, once an action wants it; nothing where it could not be started.
+    cutter: Option<Option<Cutter>>,
     /// What actions tell, and what became of other calls of clients.
     news: (Sender<News>, Receiver<News>),
     /// The order between the actions of each jail.
@@ -178,6 +181,7 @@ impl Outside {
             runners: BTreeMap::new(),
             dismissed: BTreeMap::new(),
             seekers: Vec::new(),
+            cutter: None,
             news: channel(),
             turns: BTreeMap::new(),
             served: false,
@@ -416,6 +420,23 @@ impl World for Outside {
             .spawn(seek);
         self.seekers.push(seeker.map_err(|_| status)?);
         Ok(())
+    }
+
+    fn cut(&mut self, banned: &[Address], kill: Kill) {
+        let log = &self.log;
+        let cutter = self.cutter.get_or_insert_with(|| {
+            let started = Cutter::start(Records::from(Arc::clone(log)));
+            if let Err(error) = &started {
+                let text = format!("Connections of banned addresses cannot be ended: {error}");
+                log.write(Level::ERROR, SERVER, &text);
+            }
+            started.ok()
+        });
+        if let Some(cutter) = cutter {
+            for address in banned {
+                cutter.cut((address.ip(), last_of(address)), kill);
+            }
+        }
     }
 
     fn has_listeners(&self) -> bool {

@@ -16,7 +16,7 @@ use stockade_protocol::{Answer, Command, Failure, Reply, Value};
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::cell::{adjusted, call_of_draft};
 use crate::control::{ClientId, Request};
-use crate::jails::Jails;
+use crate::jails::{Ending, Jails};
 use crate::log::Level;
 use crate::methods::Call;
 use crate::origins;
@@ -324,7 +324,7 @@ impl<W: World> Server<W> {
             Command::StopJails => {
                 self.drafts.clear();
                 self.dismiss_called(|_, _| true);
-                self.jails.stop_all(&mut self.world, now);
+                self.jails.stop_all(&mut self.world, now, Ending::Jail);
                 Ok(Value::None)
             }
             Command::StopJail(jail) => {
@@ -785,7 +785,7 @@ impl<W: World> Server<W> {
             .log(Level::INFO, SERVER, format_args!("Shutdown in progress..."));
         self.world
             .log(Level::INFO, SERVER, format_args!("Stopping all jails"));
-        self.jails.stop_all(&mut self.world, now);
+        self.jails.stop_all(&mut self.world, now, Ending::Daemon);
         self.world.close();
         self.world
             .log(Level::INFO, SERVER, format_args!("Exiting Fail2ban"));

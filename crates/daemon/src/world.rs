@@ -17,6 +17,7 @@ use stockade_protocol::{Answer, Failure, Happening, Reply, Value};
 
 use crate::blueprint::Blueprint;
 use crate::control::{ClientId, Request};
+use crate::cutting::Kill;
 use crate::firewall::Removal;
 use crate::growth::{Growth, Remembered};
 use crate::judge::Verdict;
@@ -124,6 +125,9 @@ pub trait World {
     fn find_origins(&mut self, _number: u64, status: Value) -> Result<(), Value> {
         Err(status)
     }
+
+    /// Ends what `kill` says of the connections of those who have just been banned, soon.
+    fn cut(&mut self, _banned: &[Address], _kill: Kill) {}
 
     /// Whether anybody wants to be told what happens.
     fn has_listeners(&self) -> bool {

@@ -7,7 +7,7 @@
 
 mod own_network;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
@@ -21,17 +21,33 @@ fn run(program: &str, arguments: &str) {
     assert!(status.success(), "{program} {arguments}");
 }
 
+/// Does what can be done with an address a moment after it was given.
+fn soon<T>(mut act: impl FnMut() -> io::Result<T>) -> T {
+    let mut outcome = act();
+    for _ in 0..100 {
+        if outcome.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        outcome = act();
+    }
+    outcome.unwrap()
+}
+
 /// A connection to `server` from `client`, both ends.
 fn connected(server: IpAddr, client: IpAddr) -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((server, 0)).unwrap();
+    let listener = soon(|| TcpListener::bind((server, 0)));
     let family = if server.is_ipv4() {
         AddressFamily::INET
     } else {
         AddressFamily::INET6
     };
-    let fd = socket(family, SocketType::STREAM, None).unwrap();
-    bind(&fd, &SocketAddr::new(client, 0)).unwrap();
-    connect(&fd, &listener.local_addr().unwrap()).unwrap();
+    let to = listener.local_addr().unwrap();
+    let fd = soon(|| {
+        let fd = socket(family, SocketType::STREAM, None)?;
+        bind(&fd, &SocketAddr::new(client, 0)).and_then(|()| connect(&fd, &to))?;
+        Ok(fd)
+    });
     let (accepted, from) = listener.accept().unwrap();
     assert_eq!(from.ip(), client);
     let limit = Some(Duration::from_secs(10));

@@ -261,7 +261,15 @@ fn unread_parameter(
     let name = base(parameter.name());
     let standard = vocabulary.options();
     let ours: &[&str] = match vocabulary {
-        Vocabulary::Action => &["name", "actname", "timeout"],
+        Vocabulary::Action => &[
+            "name",
+            "actname",
+            "timeout",
+            "native",
+            "retries",
+            "kill-mode",
+            "keep-on-stop",
+        ],
         Vocabulary::Filter => &["logtype", "mode"],
         Vocabulary::Daemon | Vocabulary::Jail => &[],
     };

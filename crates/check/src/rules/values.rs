@@ -34,9 +34,7 @@ const YEAR: i16 = 2000;
 pub(crate) fn apply(context: &mut Context<'_>) {
     daemon(context);
     for jail in &context.inspection.jails {
-        if let Some(text) = jail.option("enabled")
-            && text.value().as_str() != Some("auto")
-        {
+        if let Some(text) = jail.option("enabled") {
             truth(context, "enabled", text);
         }
     }
@@ -265,7 +263,8 @@ fn written(text: &Text) -> Option<&str> {
 fn truth(context: &mut Context<'_>, name: &str, text: &Text) {
     let Some(value) = written(text) else { return };
     let lower = value.to_lowercase();
-    if TRUE.contains(&lower.as_str()) || FALSE.contains(&lower.as_str()) {
+    let is_switch = name == "enabled" && text.value().as_str() == Some("auto");
+    if is_switch || TRUE.contains(&lower.as_str()) || FALSE.contains(&lower.as_str()) {
         return;
     }
     let known: &[&str] = match name {
