@@ -314,7 +314,7 @@ impl Tagged {
                 Next::Literal(turn) => {
                     let rest = line.get(position..).unwrap_or_default();
                     match self.turns.get(turn).map(|turn| &turn.ahead) {
-                        Some(Ahead::Literal(literal, row)) if rest.starts_with(literal) => {
+                        Some(Ahead::Literal(literal, row)) if begins_with(rest, literal) => {
                             walk.row = usize::from(*row);
                             position += literal.len();
                         }
@@ -652,6 +652,25 @@ enum Next {
     Literal(usize),
     /// At the next LF, or at the end.
     LineFeed,
+}
+
+/// As `starts_with`, for what has at least [`LITERAL_AT_ONCE`] bytes and few more: two comparisons of a fixed length.
+#[inline]
+fn begins_with(text: &[u8], literal: &[u8]) -> bool {
+    let Some(text) = text.get(..literal.len()) else {
+        return false;
+    };
+    match literal.len() {
+        LITERAL_AT_ONCE..8 => ends_agree::<LITERAL_AT_ONCE>(text, literal),
+        8..=16 => ends_agree::<8>(text, literal),
+        _ => text == literal,
+    }
+}
+
+/// Whether two texts begin and end with the same so many bytes.
+#[inline]
+fn ends_agree<const BYTES: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<BYTES>() == other.first_chunk() && one.last_chunk::<BYTES>() == other.last_chunk()
 }
 
 /// What comes next in every text that goes on from a state, and the state behind it.
