@@ -15,6 +15,7 @@ mod increments;
 mod killed;
 mod limits;
 mod lives;
+mod messages;
 mod mutations;
 mod native_actions;
 mod places;

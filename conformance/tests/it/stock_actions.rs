@@ -68,6 +68,11 @@ const UNREPAIRED: [&str; 1] = ["pf"];
 /// Our own actions that differ from those of the package, and why.
 const DIFFERENT: &[(&str, &str)] = &[
     ("netscaler", "its options are in another order"),
+    ("abuseipdb", "it runs no command"),
+    ("blocklist_de", "it runs no command"),
+    ("cloudflare", "it runs no command"),
+    ("cloudflare-token", "it runs no command"),
+    ("ipthreat", "it runs no command"),
     ("nftables", "they have a test of their own"),
     ("nftables-allports", "they have a test of their own"),
     ("nftables-multiport", "they have a test of their own"),

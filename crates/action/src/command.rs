@@ -6,17 +6,25 @@
 //! Invariant: nothing is unbanned in a family in which nothing was banned, and a family is started before
 //! its first ban and stopped once.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use stockade_jail::Family;
 
 use crate::facts::{OnlyFamily, Past};
-use crate::tags::{Facts, HostNames, Properties, Script, SelfReference};
+use crate::message::{self, Malformed, Medium, Message};
+use crate::tags::{Facts, HostNames, Properties, Script, SelfReference, cut};
 
 /// Runs scripts, one at a time.
 pub trait Shell {
     /// Runs `script`; whether it ended with status 0. What it printed and how it ended is the shell's to log.
     fn run(&mut self, script: &Script) -> bool;
+    /// Sends a message; whether it was taken. What became of it is the shell's to log.
+    fn send(&mut self, message: Message) -> bool;
+    /// What the last answer to a message has at a place, such as `result.0.id`.
+    fn answer(&self, place: &str) -> Option<String>;
+    /// Takes note of a text that is no message.
+    fn refuse(&mut self, malformed: &Malformed);
     /// Takes note of something that an administrator has to know.
     fn report(&mut self, trouble: Trouble);
 }
@@ -54,6 +62,8 @@ pub struct CommandAction {
     families: [State; 3],
     /// The families in which something was started or banned, in the order of that.
     known: Vec<Option<Family>>,
+    /// Whether it runs its commands, or sends them.
+    medium: Medium,
     /// How often it was, or should have been, set up again.
     repairs: u64,
     started: BTreeSet<String>,
@@ -70,12 +80,13 @@ const FAMILIES: [Option<Family>; 3] = [None, Some(Family::Inet4), Some(Family::I
 impl CommandAction {
     /// An action with these `properties`, on a machine of this name, which uses IPv6 or does not.
     #[must_use]
-    pub const fn new(properties: Properties, host: HostNames, ipv6: bool) -> Self {
+    pub fn new(properties: Properties, host: HostNames, ipv6: bool) -> Self {
         let state = State {
             started: false,
             has_items: false,
         };
         Self {
+            medium: Medium::named(properties.get("type")),
             properties,
             host,
             ipv6,
@@ -94,7 +105,28 @@ impl CommandAction {
 
     /// Puts other properties in place; what has been started stays so.
     pub fn set_properties(&mut self, properties: Properties) {
+        self.medium = Medium::named(properties.get("type"));
         self.properties = properties;
+    }
+
+    /// Whether it runs its commands, or sends them.
+    #[must_use]
+    pub const fn medium(&self) -> Medium {
+        self.medium
+    }
+
+    /// The names of the machine.
+    #[must_use]
+    pub const fn host(&self) -> &HostNames {
+        &self.host
+    }
+
+    /// The value of a property, with the tags in it replaced, where there is one.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let text = self.properties.get(name)?;
+        let resolved = self.properties.resolve(text, None, &self.host).ok()?;
+        Some(resolved.trim().to_owned())
     }
 
     /// Whether tickets that are restored at start pass this action by.
@@ -366,6 +398,10 @@ impl CommandAction {
         if self.run(name, family, facts, shell)? {
             return Ok(());
         }
+        // Whether to send it once more, and when, depends on what the server has said.
+        if self.medium != Medium::Shell {
+            return Err(ActionError::Failed);
+        }
         if !self.is_there(family, shell)? {
             if name == "actionunban" && !self.flag("actionrepair_on_unban").unwrap_or(false) {
                 shell.report(Trouble::UnbanImpossible);
@@ -414,7 +450,8 @@ impl CommandAction {
     ) -> Result<(), ActionError> {
         let text = self.text_for("actionstart", family)?;
         if !text.trim().is_empty() && !self.started.contains(&text) {
-            if !shell.run(&Script::new(&text, &facts.without_ban(family))) {
+            let facts = facts.without_ban(family);
+            if !self.execute(&text, &|tag| facts.value(tag), shell) {
                 return Err(ActionError::Failed);
             }
             self.started.insert(text);
@@ -436,7 +473,8 @@ impl CommandAction {
         if text.trim().is_empty() || texts.contains(&text) {
             return Ok(true);
         }
-        let done = shell.run(&Script::new(&text, &facts.without_ban(family)));
+        let facts = facts.without_ban(family);
+        let done = self.execute(&text, &|tag| facts.value(tag), shell);
         if done {
             texts.insert(text);
         }
@@ -456,8 +494,7 @@ impl CommandAction {
         shell: &mut dyn Shell,
     ) -> Result<bool, ActionError> {
         let text = self.text(name, family)?;
-        let script = Script::with(&text, |tag| OnlyFamily(family).value(tag));
-        Ok(text.trim().is_empty() || shell.run(&script))
+        Ok(text.trim().is_empty() || self.execute(&text, &|tag| OnlyFamily(family).value(tag), shell))
     }
 
     fn run(
@@ -468,7 +505,42 @@ impl CommandAction {
         shell: &mut dyn Shell,
     ) -> Result<bool, ActionError> {
         let text = self.text(name, family)?;
-        Ok(text.trim().is_empty() || shell.run(&Script::new(&text, facts)))
+        Ok(text.trim().is_empty() || self.execute(&text, &|tag| facts.value(tag), shell))
+    }
+
+    /// Runs a text with these values as a command, or sends it.
+    fn execute(&self, text: &str, value_of: &dyn Fn(&str) -> Option<String>, shell: &mut dyn Shell) -> bool {
+        if self.medium == Medium::Shell {
+            return shell.run(&Script::with(text, value_of));
+        }
+        let longest = self.setting("longest").and_then(|longest| longest.parse().ok());
+        for part in message::parts(self.medium, text) {
+            let is_unanswered = Cell::new(false);
+            let value = |tag: &str| {
+                if let Some(place) = tag.strip_prefix("answer.") {
+                    let answer = shell.answer(place);
+                    is_unanswered.set(answer.is_none());
+                    return answer.or_else(|| Some(String::new()));
+                }
+                let mut value = value_of(tag)?;
+                cut(&mut value, longest.unwrap_or(usize::MAX));
+                Some(value)
+            };
+            match Message::fill(self.medium, part, &value) {
+                // What the answer before has not named is not there: there is nothing left to do.
+                Ok(_) if is_unanswered.get() => return true,
+                Ok(message) => {
+                    if !shell.send(message) {
+                        return false;
+                    }
+                }
+                Err(malformed) => {
+                    shell.refuse(&malformed);
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// The text of a command that knows its family.
@@ -557,6 +629,19 @@ mod tests {
                 self.broken.clear();
             }
             !self.broken.iter().any(|word| script.text.contains(word))
+        }
+
+        fn send(&mut self, message: Message) -> bool {
+            self.ran.push(format!("{message:?}"));
+            true
+        }
+
+        fn answer(&self, place: &str) -> Option<String> {
+            (place == "result.0.id").then(|| "a/b".to_owned())
+        }
+
+        fn refuse(&mut self, malformed: &Malformed) {
+            self.ran.push(malformed.to_string());
         }
 
         fn report(&mut self, trouble: Trouble) {
@@ -705,5 +790,51 @@ mod tests {
             .ban(Some(Family::Inet4), &Of("192.0.2.1"), &mut shell)
             .unwrap();
         assert_eq!(shell.ran, ["START", "BAN", "CHECK", "START", "CHECK", "BAN"]);
+    }
+
+    #[test]
+    fn an_action_that_sends_requests_runs_nothing_and_may_use_an_answer_in_the_next() {
+        let mut action = action(&[
+            ("type", "http"),
+            ("longest", "4"),
+            ("actionban", "POST http://h/<ip>"),
+            (
+                "actionunban",
+                "GET http://h/?q=<ip>\n---\nDELETE http://h/<answer.result.0.id>",
+            ),
+            (
+                "actionflush",
+                "GET http://h/\n---\nDELETE http://h/<answer.nothing>",
+            ),
+            ("actionstop", "echo stop"),
+        ]);
+        let mut shell = Paper::default();
+        let family = Some(Family::Inet4);
+        action.ban(family, &Of("192.0.2.91"), &mut shell).unwrap();
+        action.unban(family, &Of("192.0.2.91"), &mut shell).unwrap();
+        action.flush(&Of(""), &mut shell).unwrap();
+        assert_eq!(action.stop(&Of(""), &mut shell), Err(ActionError::Failed));
+        let paths: Vec<&str> = shell
+            .ran
+            .iter()
+            .map(|ran| {
+                ran.split("path: ")
+                    .nth(1)
+                    .unwrap_or(ran)
+                    .split(" }")
+                    .next()
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "\"/192.\"",
+                "\"/?q=192.\"",
+                "\"/a%2Fb\"",
+                "\"/\"",
+                "a request begins with a method and an address, such as `POST https://host.example/path`, not with `echo stop`",
+            ]
+        );
     }
 }

@@ -17,6 +17,12 @@ use crate::facts::NoBan;
 const REPLACEMENTS: usize = 25;
 /// The longest command text, in bytes; the stock ones stay below four thousand.
 const LONGEST_TEXT: usize = 1 << 20;
+/// The longest value that a command is given, in bytes, and all of them together: what is beyond is cut off. The kernel
+/// starts no program with an argument beyond 128 KiB, so that whoever fails with long lines would not be banned.
+const LONGEST_VALUE: usize = 64 * 1024;
+const LONGEST_VALUES: usize = 1 << 20;
+/// The longest value that becomes a part of the text, which is an argument as well.
+const LONGEST_IN_TEXT: usize = 1024;
 /// The characters that a shell could take for more than themselves.
 pub const SPECIAL: &[char] = &[
     '\\', '#', '&', ';', '`', '|', '*', '?', '~', '<', '>', '^', '(', ')', '[', ']', '{', '}', '$', '\'',
@@ -169,24 +175,27 @@ impl Script {
     pub fn with(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Self {
         let mut out = String::with_capacity(text.len());
         let mut variables: Vec<(String, String)> = Vec::new();
-        let mut done = 0;
+        let (mut done, mut left) = (0, LONGEST_VALUES);
         while let Some((start, end, tag)) = next_tag(text, done) {
-            let Some(value) = value_of(&tag) else {
+            let Some(mut value) = value_of(&tag) else {
                 out.push_str(text.get(done..=start).unwrap_or_default());
                 done = start + 1;
                 continue;
             };
             out.push_str(text.get(done..start).unwrap_or_default());
-            if value.contains(SPECIAL) {
+            cut(&mut value, LONGEST_VALUE.min(left));
+            // A NUL ends a program's argument; no shell could be given it.
+            value.retain(|char| char != '\0');
+            if value.contains(SPECIAL) || value.len() > LONGEST_IN_TEXT {
                 let name = variable(&tag);
                 out.push('$');
                 out.push_str(&name);
                 if !variables.iter().any(|(known, _)| *known == name) {
+                    left = left.saturating_sub(value.len());
                     variables.push((name, value));
                 }
             } else {
-                // A NUL ends a program's argument; no shell could be given it.
-                out.push_str(&value.replace('\0', ""));
+                out.push_str(&value);
             }
             done = end;
         }
@@ -208,15 +217,21 @@ impl Script {
         }
         whole.push('\n');
         whole.push_str(&out);
-        let arguments = variables
-            .into_iter()
-            .map(|(_, value)| value.replace('\0', ""))
-            .collect();
+        let arguments = variables.into_iter().map(|(_, value)| value).collect();
         Self {
             text: whole,
             arguments,
         }
     }
+}
+
+/// Cuts a text to so many bytes, between characters.
+pub(crate) fn cut(text: &mut String, longest: usize) {
+    let mut end = longest.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }
 
 /// The next tag at or after `from`: where it begins and ends, and its name.

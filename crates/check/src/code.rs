@@ -119,6 +119,7 @@ codes! {
     IgnoresEverything "ignores-everything" Warning "An `ignoreregex` matches every line, so that none is a failure.";
     CutByComment "cut-by-comment" Warning "A blank and a `;` end a value, also within an expression or a command.";
     UnknownTag "unknown-tag" Warning "A `<tag>` that nothing defines stays as it is.";
+    MalformedMessage "malformed-message" Error "A text of an action of `type = http` or `mail` is no request, or no mail.";
     // Names.
     UnknownOption "unknown-option" Warning "Nobody reads an option.";
     MisplacedOption "misplaced-option" Warning "An option stands where nobody reads it, but would be read elsewhere.";

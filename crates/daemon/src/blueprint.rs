@@ -86,6 +86,8 @@ pub struct ActionBlueprint {
     pub properties: Vec<(String, Value)>,
     /// The file of an action that is written in Python.
     pub python: Option<String>,
+    /// The parameters of such an action that are texts.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// The backends by name, as they are tried.
@@ -570,23 +572,27 @@ impl Blueprint {
         if self.actions.iter().any(|action| action.name == name) {
             return Err(Failure::value_error(format!("Action {name} already exists")));
         }
-        let python = match arguments.get(1) {
-            None => None,
+        let (python, parameters) = match arguments.get(1) {
+            None => (None, Vec::new()),
             Some(file) => {
-                methods::json(arguments.get(2).unwrap_or(&Value::None))?;
+                let parameters = methods::json(arguments.get(2).unwrap_or(&Value::None))?;
                 let file = file.text();
                 let there = std::fs::metadata(&file);
                 there.map_err(|error| {
                     let (errno, message) = (error.raw_os_error().unwrap_or(2), crate::store::os_text(&error));
                     Failure::os_error(errno, message, file.clone())
                 })?;
-                Some(file)
+                let pairs = parameters.as_object().into_iter().flatten();
+                let texts =
+                    pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+                (Some(file), texts.collect())
             }
         };
         self.actions.push(ActionBlueprint {
             name: name.clone(),
             properties: Vec::new(),
             python,
+            parameters,
         });
         argument(arguments, 0).cloned()
     }

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use stockade_action::command::CommandAction;
 use stockade_action::facts::{BanFacts, JailFacts, NoBan, Past};
 use stockade_action::plan::{Ban, Definition, NativeFirewall, SetId};
+use stockade_action::smtp_py;
 use stockade_action::tags::{HostNames, Properties};
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
@@ -1594,7 +1595,7 @@ impl Cell {
             return Ok(None);
         }
         let jail = &self.blueprint.name;
-        if let Some(python) = &blueprint.python {
+        if let Some(python) = blueprint.python.as_ref().filter(|_| !is_mail(blueprint)) {
             return Err(format!(
                 "{python}: actions written in Python are not run; use one made of commands"
             ));
@@ -1638,6 +1639,9 @@ impl Cell {
                     ),
                 ),
             }
+        }
+        if blueprint.python.is_some() {
+            properties.set("name", jail.clone());
         }
         for (tag, meaning) in stockade_action::bygone::complete(&mut properties) {
             world.log(
@@ -1978,10 +1982,19 @@ fn too_far_behind(name: &str) -> Failure {
 
 fn properties(blueprint: &ActionBlueprint) -> Properties {
     let mut properties = Properties::default();
+    if is_mail(blueprint) {
+        properties = smtp_py::properties(blueprint.parameters.iter().cloned());
+    }
     for (name, value) in &blueprint.properties {
         if *value != Value::None {
             properties.set(name, value.text());
         }
     }
     properties
+}
+
+/// Whether it is the action of the reference that sends mail, of all those in Python the one that is done without it.
+fn is_mail(blueprint: &ActionBlueprint) -> bool {
+    let file = blueprint.python.as_deref();
+    file.is_some_and(|file| file.rsplit('/').next() == Some("smtp.py"))
 }

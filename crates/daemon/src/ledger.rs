@@ -20,6 +20,8 @@ use crate::runner::{Cause, Failing};
 pub(crate) const RETRIES: u32 = 20;
 /// How long after a failure at most it is tried again, in seconds. It begins with one second and doubles.
 const LONGEST_PAUSE: i64 = 300;
+/// How long at most a server may ask for, in seconds.
+const LONGEST_WAIT: i64 = 3600;
 /// How long after it could not be handed over a ban is handed over again, in seconds.
 const BEHIND_PAUSE: i64 = 5;
 /// How many bans of an action are tried again at a time.
@@ -159,6 +161,7 @@ impl Ledger {
                 cause: Cause::Behind,
                 text: format!("{waiting} of its commands wait already"),
                 stderr: String::new(),
+                after: 0,
             })),
             due: Some(due),
         };
@@ -196,14 +199,17 @@ impl Ledger {
             }
             Err(why) => why,
         };
-        let tries = before.saturating_add(1);
+        // What had to wait for its turn has not failed.
+        let waits = why.cause == Cause::Behind;
+        let tries = if waits { before } else { before.saturating_add(1) };
         let repeats = match why.cause {
-            Cause::Status(_) | Cause::Behind => true,
+            Cause::Status(_) | Cause::Unreached | Cause::Behind => true,
             // What was broken off may be half done: a rule is set once more and taken away whole, a report is sent twice.
             Cause::Broken => self.undoes,
-            Cause::Definition => false,
+            Cause::Refused(_) | Cause::Definition => false,
         };
-        let due = (repeats && tries <= self.retries).then(|| now.plus_seconds(pause(tries)));
+        let pause = pause(tries).max(i64::from(why.after).min(LONGEST_WAIT));
+        let due = (repeats && (waits || tries <= self.retries)).then(|| now.plus_seconds(pause));
         let entry = Entry {
             number,
             tries,
@@ -261,7 +267,7 @@ impl Ledger {
 
     /// Someone set the clock: nothing waits longer than it would had it failed now.
     pub(crate) fn clock_set(&mut self, now: Timestamp) {
-        let latest = now.plus_seconds(LONGEST_PAUSE);
+        let latest = now.plus_seconds(LONGEST_WAIT);
         let late: Vec<(Timestamp, Id)> = self
             .due
             .iter()
@@ -349,6 +355,7 @@ mod tests {
             cause,
             text: "returned 3".to_owned(),
             stderr: "no".to_owned(),
+            after: 0,
         }
     }
 
@@ -388,6 +395,8 @@ mod tests {
             (Cause::Status(3), false, true),
             (Cause::Broken, true, true),
             (Cause::Broken, false, false),
+            (Cause::Unreached, false, true),
+            (Cause::Refused(403), true, false),
             (Cause::Definition, true, false),
             (Cause::Definition, false, false),
         ] {
@@ -405,6 +414,30 @@ mod tests {
         ledger.told(&id(1), 1, false);
         ledger.acted(START, (&id(1), 1), Err(failing(Cause::Status(3))), true);
         assert_eq!(ledger.next_wakeup(), None, "retries = 0");
+    }
+
+    #[test]
+    fn a_server_says_when_it_is_to_be_asked_again() {
+        let asks = |cause, after| {
+            let mut ledger = Ledger::new(0, true);
+            ledger.told(&id(1), 1, false);
+            let why = Failing {
+                after,
+                ..failing(cause)
+            };
+            ledger.acted(START, (&id(1), 1), Err(why), true);
+            (
+                ledger.next_wakeup().map(|due| due.seconds() - START.seconds()),
+                ledger.counts(),
+            )
+        };
+        assert_eq!(
+            asks(Cause::Behind, 90),
+            (Some(90), (1, 0)),
+            "without an end to that"
+        );
+        assert_eq!(asks(Cause::Behind, 1_000_000), (Some(LONGEST_WAIT), (1, 0)));
+        assert_eq!(asks(Cause::Status(429), 90), (None, (1, 0)), "which counts");
     }
 
     #[test]

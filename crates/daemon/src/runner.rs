@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade_action::command::{ActionError, CommandAction, Shell, Trouble};
 use stockade_action::facts::{BanFacts, Bans, NoBan, Past};
+use stockade_action::message::{Malformed, Message};
 use stockade_action::tags::{Facts, Properties, Script};
 use stockade_datetime::Timestamp;
 use stockade_jail::{Family, Id};
@@ -23,6 +24,7 @@ use stockade_protocol::{Failure, Reply, Value};
 use crate::log::{Level, Log, Records};
 pub use crate::methods::{Told, Work};
 use crate::places::Registry;
+use crate::post::Post;
 use crate::shell;
 pub use crate::shell::Run;
 use crate::turns::{Kind, Turn, Turns};
@@ -118,6 +120,8 @@ pub struct Failing {
     pub text: String,
     /// The last that the command wrote to its standard error.
     pub stderr: String,
+    /// In how many seconds at the earliest it may be tried again, where somebody has said so.
+    pub after: u32,
 }
 
 /// What kind of failure it is, which says whether it may be tried again.
@@ -125,6 +129,10 @@ pub struct Failing {
 pub enum Cause {
     /// A command ended by itself with this status.
     Status(i32),
+    /// A server has refused it for good, with this status.
+    Refused(i32),
+    /// The server was not reached.
+    Unreached,
     /// A command was not begun, ended by a signal, or took too long: what it did is not known.
     Broken,
     /// The action has no commands that could be run.
@@ -138,20 +146,21 @@ impl Cause {
     #[must_use]
     pub const fn status(self) -> Option<i32> {
         match self {
-            Self::Status(status) => Some(status),
-            Self::Broken | Self::Definition | Self::Behind => None,
+            Self::Status(status) | Self::Refused(status) => Some(status),
+            Self::Unreached | Self::Broken | Self::Definition | Self::Behind => None,
         }
     }
 }
 
 impl Failing {
-    fn new(run: &Run) -> Self {
+    pub(crate) fn new(run: &Run) -> Self {
         // The shell has a status of its own for a signal.
         let cause = run.code.filter(|code| (1..=128).contains(code));
         Self {
             cause: cause.map_or(Cause::Broken, Cause::Status),
             text: run.ending.clone(),
             stderr: run.reason.clone(),
+            after: 0,
         }
     }
 }
@@ -224,6 +233,9 @@ pub struct Employment {
     pub(crate) tell: Box<dyn FnMut(News) + Send>,
 }
 
+/// What an action is asked for, its place in the order, and what the database will say.
+type Asked = (Job, Turn, Option<PastAnswers>);
+
 /// What an action and whoever asks it know of each other.
 #[derive(Debug, Default)]
 struct Backlog {
@@ -237,7 +249,7 @@ struct Backlog {
 #[derive(Debug)]
 pub struct Runner {
     name: String,
-    jobs: Sender<(Job, Turn, Option<PastAnswers>)>,
+    jobs: Sender<Asked>,
     backlog: Arc<Backlog>,
     wants_past: bool,
     turns: Turns,
@@ -368,7 +380,11 @@ struct Hands<R> {
     failed: Option<Failing>,
     /// Whether what goes wrong was told before and is for the curious only.
     is_quiet: bool,
+    /// Whether it may wait until a message may be sent; a ban comes again by itself.
+    is_patient: bool,
     run: R,
+    /// Sends messages, where the action is one that does.
+    post: Post,
 }
 
 impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
@@ -391,7 +407,9 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
             timeout,
             failed: None,
             is_quiet: false,
+            is_patient: true,
             run,
+            post: Post::new(&action),
         };
         Self {
             action,
@@ -401,14 +419,9 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
         }
     }
 
-    fn take_all(
-        &mut self,
-        waiting: &Receiver<(Job, Turn, Option<PastAnswers>)>,
-        backlog: &Backlog,
-        tell: &mut dyn FnMut(News),
-    ) {
+    fn take_all(&mut self, waiting: &Receiver<Asked>, backlog: &Backlog, tell: &mut dyn FnMut(News)) {
         let mut left_out = LeftOut::default();
-        while let Ok((mut job, mut turn, past)) = waiting.recv() {
+        while let Some((mut job, mut turn, past)) = self.next(waiting) {
             backlog.waiting.fetch_sub(1, Ordering::Relaxed);
             if backlog.hurries.load(Ordering::Relaxed) && left_out.takes(&mut job) {
                 continue;
@@ -423,8 +436,28 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
                 tell(news);
             }
         }
+        self.hands.deliver(true);
         if left_out.count > 0 {
             self.hands.report_left_out(left_out.count);
+        }
+    }
+
+    /// What is to be done next; until then what is held back is sent when its time has come.
+    fn next(&mut self, waiting: &Receiver<Asked>) -> Option<Asked> {
+        loop {
+            let Some(due) = self.hands.post.due() else {
+                return waiting.recv().ok();
+            };
+            let wait = due.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                self.hands.deliver(false);
+                continue;
+            }
+            match waiting.recv_timeout(wait) {
+                Ok(asked) => return Some(asked),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
         }
     }
 
@@ -437,6 +470,7 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
             checked,
         } = self;
         (hands.failed, hands.is_quiet) = (None, false);
+        hands.is_patient = !matches!(job, Job::Ban(..));
         match job {
             Job::Start(facts) => {
                 let started = action.start(&facts, hands);
@@ -515,6 +549,7 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
             Job::Adjust(properties, timeout) => {
                 action.set_properties(properties);
                 hands.timeout = timeout;
+                hands.post.adjust(action);
             }
             Job::Call(work, facts, number) => {
                 let reply = hands.call(action, &work, &facts);
@@ -571,6 +606,20 @@ impl<R: FnMut(&Script, Duration) -> Run> Hands<R> {
         run.ok
     }
 
+    /// Sends what was held back and is due, or all of it at the end.
+    fn deliver(&mut self, is_end: bool) {
+        self.is_quiet = false;
+        for (level, text) in self.post.deliver(self.timeout, is_end) {
+            self.write_own(level, &text);
+        }
+    }
+
+    /// Writes to the log what concerns this action.
+    fn write_own(&self, level: Level, text: &str) {
+        let text = format!("[{}] action '{}': {text}", self.jail, self.name);
+        self.write(level, "fail2ban.actions", &text);
+    }
+
     /// Writes to the log, at the level at which it is new.
     fn write(&self, level: Level, logger: &'static str, text: &str) {
         let level = if self.is_quiet { Level::DEBUG } else { level };
@@ -590,14 +639,19 @@ impl<R: FnMut(&Script, Duration) -> Run> Hands<R> {
                 cause: Cause::Definition,
                 text: error.to_string(),
                 stderr: String::new(),
+                after: 0,
             },
             Err(ActionError::Failed) => self.failed.take().unwrap_or(Failing {
                 cause: Cause::Broken,
                 text: "failed".to_owned(),
                 stderr: String::new(),
+                after: 0,
             }),
         };
-        self.check_ticket(result, verb, "banning", facts);
+        // What only has to wait for its turn has not failed.
+        if failed.cause != Cause::Behind {
+            self.check_ticket(result, verb, "banning", facts);
+        }
         Err(failed)
     }
 
@@ -723,6 +777,34 @@ impl Facts for Of<'_> {
 impl<R: FnMut(&Script, Duration) -> Run> Shell for Hands<R> {
     fn run(&mut self, script: &Script) -> bool {
         self.execute(script, self.timeout)
+    }
+
+    fn send(&mut self, message: Message) -> bool {
+        let sent = self.post.send(message, self.timeout, self.is_patient);
+        for (level, text) in sent.records {
+            self.write_own(level, &text);
+        }
+        match sent.result {
+            Ok(()) => true,
+            Err(failing) => {
+                self.failed = Some(failing);
+                false
+            }
+        }
+    }
+
+    fn answer(&self, place: &str) -> Option<String> {
+        self.post.answer(place)
+    }
+
+    fn refuse(&mut self, malformed: &Malformed) {
+        self.failed = Some(Failing {
+            cause: Cause::Definition,
+            text: malformed.to_string(),
+            stderr: String::new(),
+            after: 0,
+        });
+        self.write_own(Level::ERROR, &malformed.to_string());
     }
 
     fn report(&mut self, trouble: Trouble) {

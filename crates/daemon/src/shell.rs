@@ -130,18 +130,26 @@ pub(crate) fn run(script: &Script, timeout: Duration, id: u64) -> Run {
     }
 }
 
-/// The last of what a command wrote to its standard error, fit to be shown on a terminal.
+/// The last of what a command wrote to its standard error.
 fn reason(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let mut start = text.len().saturating_sub(KEPT_REASON);
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    let lines = text.get(start..).unwrap_or_default().lines();
-    let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines
-        .join("; ")
-        .chars()
+    plain(text.get(start..).unwrap_or_default())
+}
+
+/// A text of somebody else on one line and fit to be shown on a terminal, as far as it may be kept.
+pub(crate) fn plain(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let line = lines.join("; ");
+    line.chars()
+        .take(KEPT_REASON)
         .map(|char| if char.is_control() { '\u{fffd}' } else { char })
         .collect()
 }
@@ -383,6 +391,74 @@ mod tests {
                 "7 -- killed with SIGTERM (return code: -15)",
             ]
         );
+    }
+
+    #[test]
+    fn whatever_a_command_does_it_ends_and_has_a_reason() {
+        let cases = [
+            (
+                "a status",
+                "echo one >&2; echo ' two' >&2; exit 3",
+                "returned 3",
+                "one; two",
+            ),
+            (
+                "a signal",
+                "kill -TERM $$",
+                "killed with SIGTERM (return code: -15)",
+                "",
+            ),
+            (
+                "a status that stands for a signal",
+                "exit 137",
+                "killed with SIGKILL (return code: 137)",
+                "",
+            ),
+            (
+                "no end",
+                "echo why >&2; exec sleep 600",
+                "timed out after 1 seconds",
+                "why",
+            ),
+            (
+                "deaf to the signal",
+                "trap '' TERM; while :; do sleep 600; done",
+                "timed out after 1 seconds",
+                "",
+            ),
+            (
+                "a flood without end",
+                "yes >&2",
+                "timed out after 1 seconds",
+                "y; y",
+            ),
+            (
+                "a background process that keeps the pipes",
+                "sleep 600 & exit 4",
+                "returned 4",
+                "",
+            ),
+            (
+                "control characters",
+                "printf '\\033[2J\\007x\\377' >&2; exit 5",
+                "returned 5",
+                "\u{fffd}[2J\u{fffd}x\u{fffd}",
+            ),
+            (
+                "a long reason",
+                "head -c 100000 /dev/zero | tr '\\0' é >&2; exit 6",
+                "returned 6",
+                "",
+            ),
+        ];
+        for (name, text, ending, reason) in cases {
+            let run = run(&script(text, &[]), Duration::from_secs(1), 7);
+            assert_eq!((run.ok, run.ending.as_str()), (false, ending), "{name}");
+            assert!(run.reason.starts_with(reason), "{name}: {:?}", run.reason);
+            assert!(run.reason.len() <= KEPT_REASON * 3, "{name}");
+            let output: usize = run.records.iter().map(|(_, text)| text.len()).sum();
+            assert!(output < 2_000_000, "{name}: {output} bytes are logged");
+        }
     }
 
     #[test]

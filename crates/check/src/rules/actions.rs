@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use stockade_action::facts::{BanFacts, JailFacts, Past};
-use stockade_action::tags::Facts;
+use stockade_action::message::{Medium, Message, parts};
+use stockade_action::tags::{Facts, HostNames, Properties};
 use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written, nearest};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
 
@@ -39,6 +40,29 @@ const TAGS: [&str; 22] = [
     "timeout",
 ];
 
+/// Options of actions that are no commands, and that the daemon reads by itself.
+pub(super) const SETTINGS: [&str; 19] = [
+    "name",
+    "actname",
+    "timeout",
+    "native",
+    "retries",
+    "type",
+    "rate",
+    "batch",
+    "accept",
+    "longest",
+    "cafile",
+    "host",
+    "tls",
+    "user",
+    "password",
+    "sender",
+    "sendername",
+    "dest",
+    "sendmail",
+];
+
 /// Files of actions that later versions have not, and the tags that they defined.
 pub(super) const FORMER_FILES: [&str; 2] = ["iptables-blocktype.conf", "iptables-common.conf"];
 const FORMERLY_INCLUDED: [&str; 4] = ["blocktype", "iptables", "lockingopt", "returntype"];
@@ -50,6 +74,7 @@ pub(crate) fn apply(context: &mut Context<'_>) {
                 python(context, action);
             }
             let reached = commands(context, action);
+            messages(context, action);
             let known = action.merged.as_deref().and_then(|name| context.merged(name));
             if let Some(merged) = known {
                 for parameter in &action.parameters {
@@ -185,6 +210,46 @@ fn commands(context: &mut Context<'_>, action: &InspectedAction) -> BTreeSet<Str
     reached
 }
 
+/// A text that is to be sent, and is neither a request nor a mail.
+fn messages(context: &mut Context<'_>, action: &InspectedAction) {
+    let text_of = |name: &str| {
+        let property = action.properties.iter().find(|(known, _)| known == name);
+        property.and_then(|(_, text)| text.as_str())
+    };
+    let medium = Medium::named(text_of("type"));
+    if medium == Medium::Shell {
+        return;
+    }
+    let mut properties = Properties::default();
+    for (name, text) in &action.properties {
+        properties.set(name, text.as_str().unwrap_or_default().to_owned());
+    }
+    let commands = action.properties.iter();
+    for (name, text) in commands.filter(|(name, _)| InspectedAction::is_standard(base(name))) {
+        let written = text.as_str().unwrap_or_default();
+        let is_text = written.split_whitespace().nth(1).is_some();
+        let Ok(resolved) = properties.resolve(written, None, &HostNames::default()) else {
+            continue;
+        };
+        if !is_text {
+            continue;
+        }
+        for part in parts(medium, &resolved) {
+            let Err(malformed) = Message::fill(medium, part, &|_| Some("1".to_owned())) else {
+                continue;
+            };
+            let Some(place) = Place::of(text, 0, 1) else {
+                continue;
+            };
+            let message = format!(
+                "`{name}` of the action `{}` cannot be sent: {malformed}",
+                action.definition.name
+            );
+            context.report_once_in_file(Diagnostic::new(Code::MalformedMessage, place, message));
+        }
+    }
+}
+
 /// Whether an action includes one of the files that later versions have not.
 fn includes_former_file(context: &Context<'_>, action: &InspectedAction) -> bool {
     let Some(merged) = action.merged.as_deref().and_then(|name| context.merged(name)) else {
@@ -204,6 +269,9 @@ fn base(name: &str) -> &str {
 
 /// Whether a tag has a value when the command runs.
 fn is_known(tag: &str) -> bool {
+    if tag.starts_with("answer.") {
+        return true;
+    }
     let ticket = Ticket::new(
         Id::Address(Address::single(std::net::IpAddr::from([192, 0, 2, 1]))),
         Timestamp::from_seconds(0),
@@ -279,7 +347,9 @@ fn unread_parameter(
         .flat_map(|(_, options)| options.iter().filter_map(|layers| layers.last()))
         .map(|option| base(option.name()))
         .collect();
+    let sends = vocabulary == Vocabulary::Action && options.contains(&"type") && SETTINGS.contains(&name);
     let is_known = parameter.is_used()
+        || sends
         || standard.contains(&name)
         || ours.contains(&name)
         || options.iter().any(|option| option.eq_ignore_ascii_case(name));

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use stockade_action::message::Medium;
 use stockade_config::{Merged, Mistake, SourceFile, SourceSection, Vocabulary, Written, nearest};
 
-use super::actions::tags;
+use super::actions::{SETTINGS, tags};
 use crate::context::Context;
 use crate::{Code, Diagnostic, Place};
 
@@ -365,6 +366,14 @@ pub(crate) fn references_of(merged: &Merged) -> Vec<String> {
     references.names.into_iter().collect()
 }
 
+/// Whether an action sends messages, by options that its commands do not name.
+fn sends(section: &SourceSection) -> bool {
+    section
+        .options
+        .iter()
+        .any(|option| option.name() == "type" && Medium::named(Some(option.text())) != Medium::Shell)
+}
+
 fn one_option(
     context: &mut Context<'_>,
     section: &SourceSection,
@@ -381,7 +390,12 @@ fn one_option(
     match vocabulary {
         Vocabulary::Jail if CONVENTIONAL.contains(&name) || is_conventional(name) => return,
         // The daemon takes this one without anybody's asking.
-        Vocabulary::Action if base == "timeout" => return,
+        Vocabulary::Action
+            if ["timeout", "retries", "native", "kill-mode", "keep-on-stop"].contains(&base) =>
+        {
+            return;
+        }
+        Vocabulary::Action if sends(section) && SETTINGS.contains(&base) => return,
         Vocabulary::Filter | Vocabulary::Action if ["logtype", "_daemon", "mode"].contains(&base) => return,
         Vocabulary::Daemon | Vocabulary::Jail | Vocabulary::Filter | Vocabulary::Action => {}
     }
