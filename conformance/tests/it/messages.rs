@@ -119,7 +119,10 @@ fn stage(actions: &str) -> Stage {
         "cloudflare-token.conf",
         "abuseipdb.conf",
         "blocklist_de.conf",
+        "discord.conf",
+        "slack.conf",
         "smtp.conf",
+        "telegram.conf",
     ] {
         std::fs::copy(ours.join(name), stage.path().join("action.d").join(name)).expect("a file of ours");
     }
@@ -219,6 +222,44 @@ fn the_services_that_come_with_us_are_asked_as_they_want_to_be() {
     );
     let _said = stage.say(Subject::Ours, &["stop"]);
     server.ends_well();
+}
+
+#[test]
+fn chats_are_told_in_plain_words() {
+    if Subject::under_test() == Subject::Reference {
+        return;
+    }
+    for (action, path, text) in [
+        ("slack[url=\"SERVER/hook\"]", "/hook", "/blocks/0/text/text"),
+        ("discord[url=\"SERVER/hook\"]", "/hook", "/content"),
+        (
+            "telegram[server=\"SERVER\", token=\"1:a\", chat=\"-1\"]",
+            "/bot1:a/sendMessage",
+            "/text",
+        ),
+    ] {
+        let (port, requests) = web_server(&["HTTP/1.1 200 OK\r\n\r\n{}"]);
+        let stage = stage(&action.replace("SERVER", &format!("http://127.0.0.1:{port}")));
+        let server = stage.start(Subject::Ours, &["door"]);
+        // An id that is no address is whatever somebody has chosen.
+        let id = "<!channel> @everyone \"x";
+        for words in [["set", "door", "banip", id], ["set", "door", "unbanip", id]] {
+            let _said = stage.say(Subject::Ours, &words).expect("a ban and its end");
+        }
+        wait_for(&stage, "both requests", || heard(&requests).len() == 2);
+        let all = heard(&requests);
+        for (request, word) in all.iter().zip(["banned", "admitted"]) {
+            assert!(
+                request.starts_with(&format!("POST {path} HTTP/1.1\r\n")),
+                "{request}"
+            );
+            let body = body(request);
+            let said = body.pointer(text).and_then(Value::as_str).unwrap_or_default();
+            assert!(said.contains(&format!(": {word} {id}")), "{action}: {body}");
+        }
+        let _said = stage.say(Subject::Ours, &["stop"]);
+        server.ends_well();
+    }
 }
 
 #[test]
