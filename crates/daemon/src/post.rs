@@ -622,6 +622,7 @@ fn shorten(text: &mut String) {
 mod tests {
     use std::io::{BufRead, BufReader, Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
+    use std::process::{Command, Stdio};
     use std::thread::JoinHandle;
 
     use stockade_action::tags::{HostNames, Properties};
@@ -793,6 +794,65 @@ mod tests {
         assert_eq!(lines[0].split(' ').count(), 3, "{head}");
         let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(body, serde_json::json!({ "v": EVIL }));
+    }
+
+    #[test]
+    fn a_server_is_believed_only_where_somebody_vouches_for_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let openssl = |words: &str| {
+            let mut command = Command::new("openssl");
+            command
+                .args(words.split(' '))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command
+        };
+        let make = format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test -addext \
+             subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -keyout {} -out {}",
+            path("key"),
+            path("cert")
+        );
+        if !openssl(&make).status().is_ok_and(|status| status.success()) {
+            println!("skipped: there is no openssl that makes a certificate");
+            return;
+        }
+        let unused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = unused.expect("a port").port();
+        let serve = format!(
+            "s_server -accept 127.0.0.1:{port} -cert {} -key {} -www",
+            path("cert"),
+            path("key")
+        );
+        let mut server = openssl(&serve).spawn().expect("openssl is there");
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let cert = path("cert");
+        let ask = |host: &str, settings: &[(&str, &str)]| {
+            let text = format!("GET https://{host}:{port}/");
+            let settings = [settings, &[("actionban", text.as_str())]].concat();
+            let message = Message::fill(Medium::Http, &text, &|_| None).expect("a request");
+            let sent = Post::new(&action("http", &settings)).send(message, 10 * SECOND, false);
+            sent.result.map_err(|why| (why.cause, why.text))
+        };
+        let vouched = ask("127.0.0.1", &[("cafile", &cert)]);
+        let other_name = ask("localhost", &[("cafile", &cert)]);
+        let by_nobody = ask("127.0.0.1", &[]);
+        let _ended = server.kill();
+        let _ended = server.wait();
+        assert_eq!(vouched, Ok(()));
+        assert!(matches!(other_name, Err((Cause::Unreached, _))), "{other_name:?}");
+        // A machine may have no authorities at all.
+        assert!(
+            matches!(by_nobody, Err((Cause::Unreached | Cause::Definition, _))),
+            "{by_nobody:?}"
+        );
     }
 
     #[test]
