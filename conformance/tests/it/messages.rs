@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
-use stockade_conformance::{Subject, run, until};
+use stockade_conformance::{Subject, run, spawn, until};
 
 use crate::stage::{PATIENCE, Stage};
 
@@ -315,6 +316,125 @@ fn mails_are_sent_as_by_the_reference_s_module_and_not_for_restored_bans() {
         ),
         (2, 2, 2)
     );
+}
+
+/// A mail server that speaks TLS, from the begin or when asked to, and wants to know who it is; it writes the mail into
+/// a file, and each command that came before TLS.
+const SECURE_SERVER: &str = r#"
+import base64, socket, ssl, sys
+mode, cert, key, out = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(cert, key)
+listener = socket.create_server(("127.0.0.1", 0))
+open(out + ".port", "w").write(str(listener.getsockname()[1]) + "\n")
+stream, _ = listener.accept()
+secure, said, text = mode == "on", [], False
+if secure:
+    stream = context.wrap_socket(stream, server_side=True)
+lines = stream.makefile("rb")
+say = lambda line: stream.sendall(line + b"\r\n")
+say(b"220 ready")
+while True:
+    line = lines.readline().rstrip(b"\r\n")
+    said.append(("" if secure else "plain ") + line.decode())
+    word = line.split(b" ")[0].upper()
+    if text:
+        text = line != b"."
+        if not text: say(b"250 taken")
+    elif word == b"EHLO":
+        say(b"250-host"); say(b"250-AUTH PLAIN" if secure else b"250-STARTTLS"); say(b"250 8BITMIME")
+    elif word == b"STARTTLS":
+        say(b"220 go on")
+        stream = context.wrap_socket(stream, server_side=True)
+        lines, secure = stream.makefile("rb"), True
+    elif word == b"DATA":
+        text = True; say(b"354 go on")
+    elif word == b"QUIT" or not line:
+        break
+    else:
+        say(b"235 known" if word == b"AUTH" else b"250 well")
+open(out, "w").write("\n".join(said))
+"#;
+
+#[test]
+fn mails_travel_in_secret_and_through_a_program() {
+    if Subject::under_test() == Subject::Reference {
+        return;
+    }
+    let line = format!("login of {EVIL} from 192.0.2.7 failed\n");
+    for (mode, secure) in [("on", true), ("starttls", true), ("sendmail", false)] {
+        let stage = stage("smtp[HOW, dest=\"ann@host.example\", sender=\"f2b@host.example\"]");
+        let path = |name: &str| stage.path().join(name).display().to_string();
+        let mut server = None;
+        let how = if secure {
+            let make = format!(
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test \
+                 -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -keyout {} -out {}",
+                path("key"),
+                path("cert")
+            );
+            let _made = run(Command::new("sh").args(["-c", &make]), PATIENCE).expect("a certificate");
+            let mut python = Command::new("/usr/bin/python3");
+            python.args([
+                "-c",
+                SECURE_SERVER,
+                mode,
+                &path("cert"),
+                &path("key"),
+                &path("mail"),
+            ]);
+            server = Some(spawn(&mut python, &stage.path().join("server")));
+            wait_for(&stage, "the mail server", || {
+                stage.read("mail.port").ends_with('\n')
+            });
+            let port = stage.read("mail.port");
+            format!(
+                "host=\"127.0.0.1:{}\", tls={mode}, user=me, password=\"sec ret\", cafile=\"{}\"",
+                port.trim(),
+                path("cert")
+            )
+        } else {
+            stage.write(
+                "program",
+                "#!/bin/sh\n{ echo \"$*\"; cat; } > DIR/part && mv DIR/part DIR/mail\n",
+            );
+            let _made = run(Command::new("chmod").args(["+x", &path("program")]), PATIENCE);
+            format!("sendmail=\"{}\"", path("program"))
+        };
+        stage.write("jail.conf", &stage.read("jail.conf").replace("HOW", &how));
+        let daemon = stage.start(Subject::Ours, &["door"]);
+        stage.append("door.log", &line);
+        wait_for(&stage, "the mail", || {
+            stage.read("mail").contains("QUIT") || !secure && !stage.read("mail").is_empty()
+        });
+        let mail = stage.read("mail");
+        assert!(
+            mail.contains("Subject: [Fail2Ban] door: banned 192.0.2.7"),
+            "{mode}: {mail}"
+        );
+        assert!(mail.contains(line.trim_end()), "{mode}: {mail}");
+        if secure {
+            // The name and the password, with a zero byte before each.
+            assert!(mail.contains("AUTH PLAIN AG1lAHNlYyByZXQ="), "{mode}: {mail}");
+            let plain: Vec<&str> = mail.lines().filter(|said| said.starts_with("plain ")).collect();
+            let expected = if mode == "on" { 0 } else { 2 };
+            assert_eq!(
+                plain.len(),
+                expected,
+                "who greets and asks for TLS tells no more: {plain:?}"
+            );
+        } else {
+            assert!(
+                mail.lines().next().is_some_and(|words| words.contains("-f")),
+                "{mail}"
+            );
+        }
+        let _said = stage.say(Subject::Ours, &["stop"]);
+        daemon.ends_well();
+        if let Some(mut server) = server {
+            assert_eq!(server.wait(PATIENCE), Some(0), "{}", stage.read("server"));
+        }
+    }
 }
 
 #[test]
