@@ -10,6 +10,7 @@ mod disks;
 mod e2e;
 mod eras;
 mod filters;
+mod forwarding;
 mod gate;
 mod increments;
 mod killed;
