@@ -8,6 +8,9 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[path = "../../sys/tests/own_network/mod.rs"]
+mod own_network;
+
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
@@ -20,36 +23,8 @@ use stockade_action::tags::Properties;
 use stockade_daemon::firewall::{Firewall, FirewallError, concerns};
 use stockade_jail::{Address, Family, Timestamp};
 
-const INSIDE: &str = "STOCKADE_TEST_NETWORK";
-
-/// Runs `body` in a network of its own, in a new process that runs the test `name` alone.
 fn in_own_network(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let able = Command::new("unshare")
-        .args(["-rn", "nft", "list", "ruleset"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !able {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI lacks unshare, nft or user namespaces"
-        );
-        println!("skipped: needs unshare, nft and user namespaces");
-        return;
-    }
-    let output = Command::new("unshare")
-        .arg("-rn")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "the test ran: {text}");
+    own_network::enter(name, "nft", "nft list ruleset", body);
 }
 
 fn run(program: &str, arguments: &str) -> String {

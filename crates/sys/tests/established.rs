@@ -12,13 +12,30 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use own_network::in_own_network;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use stockade_sys::Established;
+
+fn in_own_network(name: &str, body: impl FnOnce()) {
+    own_network::enter(name, "nft", "nft list ruleset", body);
+}
 
 fn run(program: &str, arguments: &str) {
     let status = Command::new(program).args(arguments.split(' ')).status().unwrap();
     assert!(status.success(), "{program} {arguments}");
+}
+
+/// Gives this network its addresses.
+fn give_addresses() {
+    run("ip", "link set lo up");
+    for address in [
+        "192.0.2.1/32",
+        "192.0.2.7/32",
+        "192.0.2.8/32",
+        "2001:db8::1/128",
+        "2001:db8::7/128",
+    ] {
+        run("ip", &format!("addr add {address} dev lo"));
+    }
 }
 
 /// Does what can be done with an address a moment after it was given.
@@ -60,16 +77,7 @@ fn connections_of_some_addresses_are_ended_and_those_of_others_stay() {
     in_own_network(
         "connections_of_some_addresses_are_ended_and_those_of_others_stay",
         || {
-            run("ip", "link set lo up");
-            for address in [
-                "192.0.2.1/32",
-                "192.0.2.7/32",
-                "192.0.2.8/32",
-                "2001:db8::1/128",
-                "2001:db8::7/128",
-            ] {
-                run("ip", &format!("addr add {address} dev lo nodad"));
-            }
+            give_addresses();
             let address = |text: &str| text.parse::<IpAddr>().unwrap();
             let (mut four, _end4) = connected(address("192.0.2.1"), address("192.0.2.7"));
             let (mut six, _end6) = connected(address("2001:db8::1"), address("2001:db8::7"));
@@ -102,16 +110,7 @@ fn connections_of_some_addresses_are_ended_and_those_of_others_stay() {
 #[test]
 fn flows_of_one_source_are_forgotten() {
     in_own_network("flows_of_one_source_are_forgotten", || {
-        run("ip", "link set lo up");
-        for address in [
-            "192.0.2.1/32",
-            "192.0.2.7/32",
-            "192.0.2.8/32",
-            "2001:db8::1/128",
-            "2001:db8::7/128",
-        ] {
-            run("ip", &format!("addr add {address} dev lo nodad"));
-        }
+        give_addresses();
         run("nft", "add table inet t");
         run(
             "nft",

@@ -14,11 +14,14 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use own_network::in_own_network;
 use stockade_sys::nftables::{
     BaseChain, Element, Error, Family, Hook, Nftables, Ports, Removal, Rule, Set, Transaction, Transport,
     Verdict, Watch,
 };
+
+fn in_own_network(name: &str, body: impl FnOnce()) {
+    own_network::enter(name, "nft", "nft list ruleset", body);
+}
 
 fn nft(arguments: &str) -> String {
     let output = Command::new("nft").arg(arguments).output().unwrap();

@@ -9,48 +9,19 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod own_network;
+
 use std::net::IpAddr;
 use std::process::Command;
 
 use stockade_sys::ipset::{IpSet, Ipset};
 use stockade_sys::nftables::{Element, Family, FilterRule, Nftables, PortModule, Ports, Target, Transaction};
 
-const INSIDE: &str = "STOCKADE_TEST_NETWORK";
 const CHAIN: &str = "f2b-sshd";
 
-/// Runs `body` in a network of its own, in a new process that runs the test `name` alone.
 fn in_own_network(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let able = Command::new("unshare")
-        .args([
-            "-rn",
-            "sh",
-            "-c",
-            "iptables -V | grep -q nf_tables && iptables -S && ip6tables -S && ipset list",
-        ])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !able {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI lacks unshare, iptables, ipset or user namespaces"
-        );
-        println!("skipped: needs unshare, iptables over nftables, ipset and user namespaces");
-        return;
-    }
-    let output = Command::new("unshare")
-        .arg("-rn")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "the test ran: {text}");
+    let tells = "iptables -V | grep -q nf_tables && iptables -S && ip6tables -S && ipset list";
+    own_network::enter(name, "iptables over nftables, ipset", tells, body);
 }
 
 fn sh(script: &str) -> String {
