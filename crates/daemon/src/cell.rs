@@ -4,27 +4,27 @@
 //!
 //! Invariant: the firewall is changed first, then the database, then the log is told; a ban is announced once.
 
+mod employing;
+mod firewall;
+
 use std::collections::BTreeSet;
 use std::mem;
-use std::net::IpAddr;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use stockade_action::command::CommandAction;
 use stockade_action::facts::{BanFacts, JailFacts, NoBan, Past};
-use stockade_action::plan::{Ban, Definition, NativeFirewall, SetId};
-use stockade_action::smtp_py;
-use stockade_action::tags::{HostNames, Properties};
+use stockade_action::plan::NativeFirewall;
 use stockade_datetime::{Clock, Timestamp, duration};
 use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
 use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
 use stockade_protocol::{Failure, Happening, Value, What};
 
+use self::employing::too_far_behind;
+pub(crate) use self::employing::{adjusted, call_of_draft};
 use crate::announcements::ACTIONS;
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::cutting::Kill;
 use crate::growth::{Grown, Growth};
-use crate::ledger::{Ledger, RETRIES, Verdict};
+use crate::ledger::{Ledger, Verdict};
 use crate::log::Level;
 use crate::places::Behind;
 use crate::resolver;
@@ -40,8 +40,6 @@ const OBSERVER: &str = "fail2ban.observer";
 const FILTER: &str = "fail2ban.filter";
 /// The logger of how jails come and go.
 const JAIL: &str = "fail2ban.jail";
-/// How long a command of an action may take unless its `timeout` says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long after the begin of a ban a further failure makes one doubt that the ban is in force.
 const CHECK_AFTER_MICROS: i64 = 3_000_000;
@@ -50,17 +48,10 @@ const MOST_CHECKS: u32 = 20;
 
 /// How often it is looked whether a set of ipset has lost elements, in seconds: the kernel tells nobody of it.
 const COUNT_PAUSE: i64 = 60;
-/// How long after such a look a ban is no reason for another one, in seconds.
-const COUNT_REST: i64 = 3;
-/// How long at most a firewall that has refused a change is left alone before it is tried again, in seconds.
-const LONGEST_PAUSE: i64 = 60;
 
 /// Up to how many bans end one after the other in all actions, in their order, where all end at once. Of more each
 /// action is told on its own.
 const ENDING_IN_TURN: usize = 100;
-
-/// How many differences of a kind are told of one set.
-const MOST_DIFFERENCES: usize = 1000;
 
 /// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
 const WAITING: usize = 1000;
@@ -397,76 +388,6 @@ impl Cell {
         })
     }
 
-    /// Tries the firewall again that has refused a change.
-    fn catch_up(&mut self, world: &mut impl World, now: Timestamp) {
-        let Some((due, pause)) = self.retry else { return };
-        // Where the clock was set back, it is tried no later than it would be had it just refused.
-        if due > now && due <= now.plus_seconds(pause) {
-            return;
-        }
-        self.retry = None;
-        let name = &self.blueprint.name;
-        for action in self.actions.iter_mut().filter(|action| action.is_behind) {
-            let Kind::Native(native) = &mut action.kind else {
-                continue;
-            };
-            match adopt(world, now, native, &self.jail) {
-                Ok(()) => {
-                    action.is_behind = false;
-                    world.log(
-                        Level::NOTICE,
-                        ACTIONS,
-                        format_args!("[{name}] action '{}' holds all bans again", action.name),
-                    );
-                }
-                Err(_) => {
-                    let pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-                    self.retry = Some((now.plus_seconds(pause), pause));
-                }
-            }
-        }
-    }
-
-    /// Looks whether sets have lost elements of which the kernel tells nobody, where that is so many seconds ago.
-    fn look_for_losses(&mut self, world: &mut impl World, now: Timestamp, pause: i64) {
-        let is_due = |counted: Timestamp| counted > now || now >= counted.plus_seconds(pause);
-        if !self
-            .actions
-            .iter()
-            .any(|action| action.counted.is_some_and(is_due))
-        {
-            return;
-        }
-        let mut lost = BTreeSet::new();
-        for action in &mut self.actions {
-            let Kind::Native(native) = &action.kind else {
-                continue;
-            };
-            if !action.counted.is_some_and(is_due) {
-                continue;
-            }
-            action.counted = Some(now);
-            // One that the firewall refuses is tried again anyway.
-            let looks = native.stands() && !action.is_behind;
-            let has_lost = looks
-                && native.expected(now).into_iter().any(|(id, expected)| {
-                    let count = world.count(native.definition(), id.family);
-                    matches!(count, Ok(Some(count)) if count < expected)
-                });
-            if has_lost {
-                lost.insert(action.name.clone());
-            }
-        }
-        self.repair_actions(world, now, |_, _, action| lost.contains(&action.name));
-    }
-
-    /// Takes note of actions whose changes the firewall has refused.
-    fn note_behind(&mut self, now: Timestamp) {
-        if self.retry.is_none() && self.actions.iter().any(|action| action.is_behind) {
-            self.retry = Some((now.plus_seconds(1), 1));
-        }
-    }
-
     /// A ban turned out to be one of an id that was banned before: it lasts longer, and the log says why.
     pub(crate) fn grow(
         &mut self,
@@ -698,159 +619,6 @@ impl Cell {
         text
     }
 
-    /// Brings the firewall in line with what was decided, in as few steps as its order allows.
-    fn enforce(&mut self, world: &mut impl World, now: Timestamp, effects: &[Effect]) {
-        let bantime = self.jail.settings().bantime;
-        let mut changes: Vec<Change> = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Ban(ticket) => {
-                    let end = ticket.bantime_in(bantime).end(ticket.time);
-                    changes.extend(target(ticket).map(|address| Change::Ban(Ban { address, end })));
-                }
-                Effect::Prolonged { id, end } => {
-                    changes.extend(
-                        id.address()
-                            .map(|&address| Change::Renew(Ban { address, end: *end })),
-                    );
-                }
-                Effect::Unban(ticket, _) => changes.extend(target(ticket).map(Change::Unban)),
-                Effect::Flush(..) => changes.push(Change::Flush),
-                Effect::Found { .. }
-                | Effect::Attempt { .. }
-                | Effect::KnownOffender { .. }
-                | Effect::Ignored { .. }
-                | Effect::AlreadyBanned { .. }
-                | Effect::AskedAnew(_)
-                | Effect::ExpiredBan(_)
-                | Effect::Forget(_)
-                | Effect::NotBanned(_)
-                | Effect::Ask(_) => {}
-            }
-        }
-        if changes.is_empty() {
-            return;
-        }
-        self.look_for_losses(world, now, COUNT_REST);
-        let Self {
-            blueprint,
-            jail,
-            actions,
-            ..
-        } = self;
-        let banned: Vec<Address> = changes.iter().filter_map(Change::banned).collect();
-        for action in actions {
-            let Kind::Native(native) = &mut action.kind else {
-                continue;
-            };
-            if let Err(error) = change(world, now, native, &changes) {
-                world.log(
-                    Level::ERROR,
-                    ACTIONS,
-                    format_args!("Invariant check failed. Trying to restore a sane environment: {error}"),
-                );
-                if let Err(error) = adopt(world, now, native, jail) {
-                    world.log(
-                        Level::ERROR,
-                        ACTIONS,
-                        format_args!(
-                            "Failed to execute jail '{}' action '{}': {error}",
-                            blueprint.name, action.name
-                        ),
-                    );
-                    action.is_behind = true;
-                } else {
-                    action.is_behind = false;
-                }
-            }
-            if !action.kill.is_nothing() && !action.is_behind {
-                world.cut(&banned, action.kill);
-            }
-        }
-        self.note_behind(now);
-    }
-
-    /// Sets native actions up again that `is_broken` says need it.
-    pub(crate) fn repair(
-        &mut self,
-        world: &mut impl World,
-        now: Timestamp,
-        may_be_broken: impl Fn(&NativeFirewall) -> bool,
-    ) {
-        self.repair_actions(world, now, |world, jail, action| {
-            let Kind::Native(native) = &action.kind else {
-                return false;
-            };
-            may_be_broken(native)
-                && match native.definition() {
-                    Definition::Nftables(_) => true,
-                    // The chains that lead to ours are everybody's, and mostly it is others' rules that go.
-                    Definition::Iptables(_) => {
-                        differences(world, now, native, &bans_of(jail)).is_ok_and(|found| !found.is_empty())
-                    }
-                }
-        });
-    }
-
-    fn repair_actions<W: World>(
-        &mut self,
-        world: &mut W,
-        now: Timestamp,
-        mut is_broken: impl FnMut(&mut W, &Jail, &Action) -> bool,
-    ) {
-        let name = &self.blueprint.name;
-        for action in &mut self.actions {
-            if !is_broken(world, &self.jail, action) {
-                continue;
-            }
-            let Kind::Native(native) = &mut action.kind else {
-                continue;
-            };
-            world.log(
-                Level::ERROR,
-                ACTIONS,
-                format_args!(
-                    "[{name}] Invariant check failed. Trying to restore a sane environment: \
-                     another program changed what action '{}' has in the firewall",
-                    action.name
-                ),
-            );
-            if let Err(error) = adopt(world, now, native, &self.jail) {
-                world.log(
-                    Level::CRITICAL,
-                    ACTIONS,
-                    format_args!("[{name}] Unable to restore environment: {error}"),
-                );
-                action.is_behind = true;
-            }
-        }
-        self.note_behind(now);
-    }
-
-    /// Gives the elements in the firewall the timeouts that the bans have now.
-    pub(crate) fn renew(&mut self, world: &mut impl World, now: Timestamp) {
-        for action in &mut self.actions {
-            let Kind::Native(native) = &mut action.kind else {
-                continue;
-            };
-            if !native.stands() {
-                continue;
-            }
-            if let Err(error) = adopt(world, now, native, &self.jail) {
-                world.log(
-                    Level::ERROR,
-                    ACTIONS,
-                    format_args!(
-                        "Failed to prolong jail '{}' action '{}': {error}",
-                        self.blueprint.name, action.name
-                    ),
-                );
-                action.is_behind = true;
-            }
-        }
-        self.note_behind(now);
-    }
-
     fn announce_ban(&mut self, world: &mut impl World, now: Timestamp, ticket: Ticket) {
         self.untold = self.untold.saturating_sub(1);
         let name = &self.blueprint.name;
@@ -958,26 +726,6 @@ impl Cell {
             }
         }
         self.actions = actions;
-    }
-
-    /// In what the firewall and the ban list differ, for each action that the daemon keeps in the firewall itself: the
-    /// action, what is wrong, and whom it is about.
-    ///
-    /// # Errors
-    /// Where the kernel cannot be asked.
-    pub(crate) fn verify(&self, world: &mut impl World, now: Timestamp) -> Result<Value, Failure> {
-        let bans = bans_of(&self.jail);
-        let mut told = Vec::new();
-        for action in &self.actions {
-            let Kind::Native(native) = &action.kind else {
-                continue;
-            };
-            let found = differences(world, now, native, &bans).map_err(Failure::runtime_error)?;
-            for (what, whom) in found {
-                told.push(Value::list([action.name.as_str(), what, &whom]));
-            }
-        }
-        Ok(Value::List(told))
     }
 
     /// Lifts all bans of the jail: at once where an action can, one by one where not.
@@ -1424,246 +1172,6 @@ impl Cell {
         Ok(())
     }
 
-    /// Gives actions of commands the properties that they have now.
-    fn adjust_actions(&mut self, world: &mut impl World, old: &Blueprint) {
-        let mut actions = mem::take(&mut self.actions);
-        for action in &mut actions {
-            let (before, after) = (
-                old.find_action(&action.name),
-                self.blueprint.find_action(&action.name),
-            );
-            if let (
-                Kind::Commands {
-                    flushes,
-                    checks,
-                    ledger,
-                },
-                Some(after),
-            ) = (&mut action.kind, after)
-                && before != Some(after)
-            {
-                let properties = properties(after);
-                let action_now = CommandAction::new(properties, HostNames::default(), true);
-                (*flushes, *checks) = (action_now.can_flush(), action_now.can_check());
-                ledger.adjust(retries(after), action_now.undoes());
-                self.order(world, action, adjusted(after));
-            }
-        }
-        self.actions = actions;
-    }
-
-    /// Stops the actions that are gone or changed, and starts those that are new or changed. Those of commands may
-    /// have been `adjusted`.
-    fn reshape_actions(&mut self, world: &mut impl World, now: Timestamp, old: &Blueprint, adjusted: bool) {
-        let stays = |action: &Action| {
-            let after = self.blueprint.find_action(&action.name);
-            after.is_some()
-                && (old.find_action(&action.name) == after
-                    || adjusted && matches!(action.kind, Kind::Commands { .. }))
-        };
-        let (kept, gone): (Vec<Action>, Vec<Action>) =
-            mem::take(&mut self.actions).into_iter().partition(stays);
-        self.actions = kept;
-        for action in gone {
-            self.drop_action(world, now, action);
-        }
-        for blueprint in self.blueprint.actions.clone() {
-            if !self.actions.iter().any(|action| action.name == blueprint.name) {
-                self.start_action(world, now, &blueprint);
-                self.hand_over(world, now, &blueprint.name);
-            }
-        }
-    }
-
-    /// Tells a new action of the bans in force, as it is told of those of an earlier run. A native one has them already.
-    fn hand_over(&mut self, world: &mut impl World, now: Timestamp, name: &str) {
-        let mut actions = mem::take(&mut self.actions);
-        if let Some(action) = actions.iter_mut().find(|action| action.name == name)
-            && matches!(action.kind, Kind::Commands { .. })
-        {
-            let ids: Vec<Id> = self.jail.bans().map(|ban| ban.id.clone()).collect();
-            for id in ids {
-                if let Some(ticket) = self.jail.ticket(&id) {
-                    let ticket = Ticket {
-                        restored: true,
-                        ..ticket
-                    };
-                    self.hand(world, now, action, ticket);
-                }
-            }
-        }
-        self.actions = actions;
-    }
-
-    /// Takes an action away with all that it holds.
-    fn drop_action(&self, world: &mut impl World, now: Timestamp, mut action: Action) {
-        if let Kind::Commands { flushes, ledger, .. } = &mut action.kind {
-            let facts = self.facts(now);
-            let job = if *flushes {
-                Job::Flush {
-                    facts: no_ban(facts.clone()),
-                    ends: true,
-                }
-            } else {
-                let known = self.jail.bans().filter(|ban| ledger.ended(ban.id));
-                let bans = known.filter_map(|ban| self.jail.ticket(ban.id));
-                let bans = bans.map(|ticket| BanFacts {
-                    ticket,
-                    jail: facts.clone(),
-                    past: Past::default(),
-                });
-                Job::Unban(bans.collect())
-            };
-            self.order(world, &mut action, job);
-        }
-        self.stop_action(world, now, action);
-    }
-
-    /// Starts an action, with the bans that are in force; what cannot be started is logged, and the jail runs on.
-    fn start_action(&mut self, world: &mut impl World, now: Timestamp, blueprint: &ActionBlueprint) {
-        let name = blueprint.name.clone();
-        match self.employ(world, now, blueprint) {
-            Ok(Some((kind, is_behind))) => {
-                let counted = match &kind {
-                    Kind::Native(native) if native.may_lose_unheard() => Some(now),
-                    Kind::Native(_) | Kind::Commands { .. } => None,
-                };
-                let (kill, stays) = self.extras(world, blueprint, &kind);
-                let mut action = Action {
-                    name,
-                    kind,
-                    is_behind,
-                    counted,
-                    kill,
-                    stays,
-                };
-                if let Kind::Commands { .. } = action.kind {
-                    let facts = self.facts(now);
-                    self.order(world, &mut action, Job::Start(no_ban(facts)));
-                }
-                self.actions.push(action);
-                self.note_behind(now);
-            }
-            Ok(None) => {}
-            Err(error) => world.log(
-                Level::ERROR,
-                ACTIONS,
-                format_args!(
-                    "Failed to start jail '{}' action '{name}': {error}",
-                    self.blueprint.name
-                ),
-            ),
-        }
-    }
-
-    /// What an action wants that only the daemon itself can do: see [`Action::kill`] and [`Action::stays`].
-    fn extras(&self, world: &mut impl World, blueprint: &ActionBlueprint, kind: &Kind) -> (Kill, bool) {
-        // Actions of commands have options of these names for themselves, or none.
-        let Kind::Native(native) = kind else {
-            return (Kill::default(), false);
-        };
-        let mut complain = |text: &str| {
-            let (jail, name) = (&self.blueprint.name, &blueprint.name);
-            world.log(
-                Level::WARNING,
-                ACTIONS,
-                format_args!("[{jail}] action '{name}': {text}"),
-            );
-        };
-        let kill = blueprint.get("kill-mode").map(|mode| mode.text().parse::<Kill>());
-        let kill = kill.transpose().unwrap_or_else(|unknown| {
-            complain(&unknown.to_string());
-            None
-        });
-        let mut stays = blueprint.get("keep-on-stop").is_some_and(blueprint::boolean);
-        if stays && !native.has_timeouts() {
-            complain(
-                "`keep-on-stop` is for actions whose bans the kernel ends by itself, as those of nftables; this one's are taken away when the daemon ends",
-            );
-            stays = false;
-        }
-        (kill.unwrap_or_default(), stays)
-    }
-
-    fn employ(
-        &self,
-        world: &mut impl World,
-        now: Timestamp,
-        blueprint: &ActionBlueprint,
-    ) -> Result<Option<(Kind, bool)>, String> {
-        if world.observes() {
-            return Ok(None);
-        }
-        let jail = &self.blueprint.name;
-        if let Some(python) = blueprint.python.as_ref().filter(|_| !is_mail(blueprint)) {
-            return Err(format!(
-                "{python}: actions written in Python are not run; use one made of commands"
-            ));
-        }
-        let mut properties = properties(blueprint);
-        let may_be_native = blueprint.get("native").is_none_or(blueprint::boolean);
-        if world.has_firewall()
-            && may_be_native
-            && let Some(kind) = stockade_action::native::recognise(&properties)
-        {
-            let definition = Definition::new(kind, &properties, world.services())
-                .map_err(|unsupported| unsupported.to_string())
-                .and_then(|definition| match definition {
-                    Definition::Nftables(_) => Ok(definition),
-                    Definition::Iptables(_) => world.can_serve_iptables().map(|()| definition),
-                });
-            match definition {
-                Ok(definition) => {
-                    let mut native = NativeFirewall::new(definition);
-                    // The action stays even where the firewall refuses now: each ban tries again and says so.
-                    let adopted = adopt(world, now, &mut native, &self.jail);
-                    let is_behind = adopted.is_err();
-                    if let Err(error) = adopted {
-                        world.log(
-                            Level::ERROR,
-                            ACTIONS,
-                            format_args!(
-                                "Failed to start jail '{jail}' action '{}': {error}",
-                                blueprint.name
-                            ),
-                        );
-                    }
-                    return Ok(Some((Kind::Native(native), is_behind)));
-                }
-                Err(reason) => world.log(
-                    Level::INFO,
-                    ACTIONS,
-                    format_args!(
-                        "[{jail}] action '{}' is run as commands: {reason}",
-                        blueprint.name
-                    ),
-                ),
-            }
-        }
-        if blueprint.python.is_some() {
-            properties.set("name", jail.clone());
-        }
-        for (tag, meaning) in stockade_action::bygone::complete(&mut properties) {
-            world.log(
-                Level::WARNING,
-                ACTIONS,
-                format_args!(
-                    "[{jail}] action '{}' does not define <{tag}>, which a file of earlier versions did; \
-                     it stands for `{meaning}`, as it did there",
-                    blueprint.name
-                ),
-            );
-        }
-        let action = CommandAction::new(properties, world.host_names(), world.ipv6());
-        let kind = Kind::Commands {
-            flushes: action.can_flush(),
-            checks: action.can_check(),
-            ledger: Box::new(Ledger::new(retries(blueprint), action.undoes())),
-        };
-        world.employ(jail, &blueprint.name, action, timeout(blueprint))?;
-        Ok(Some((kind, false)))
-    }
-
     /// Takes the bans of before up; what comes of it is still to be told.
     fn restore(&mut self, world: &mut impl World, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -1711,22 +1219,6 @@ impl Cell {
             }
         }
     }
-
-    fn stop_action(&self, world: &mut impl World, now: Timestamp, action: Action) {
-        let name = &self.blueprint.name;
-        match action.kind {
-            Kind::Native(mut native) => {
-                if let Err(error) = world.enforce(&native.stop()) {
-                    world.log(
-                        Level::ERROR,
-                        ACTIONS,
-                        format_args!("Failed to stop jail '{name}' action '{}': {error}", action.name),
-                    );
-                }
-            }
-            Kind::Commands { .. } => world.dismiss(name, &action.name, Job::Stop(no_ban(self.facts(now)))),
-        }
-    }
 }
 
 /// Why a jail stops.
@@ -1738,127 +1230,10 @@ pub enum Ending {
     Daemon,
 }
 
-/// One change of what the firewall refuses.
-#[derive(Debug, Clone, Copy)]
-enum Change {
-    Ban(Ban),
-    Renew(Ban),
-    Unban(Address),
-    Flush,
-}
-
-impl Change {
-    /// Who is banned by it anew.
-    const fn banned(&self) -> Option<Address> {
-        match self {
-            Self::Ban(ban) => Some(ban.address),
-            Self::Renew(_) | Self::Unban(_) | Self::Flush => None,
-        }
-    }
-}
-
-/// Makes `changes`, those of one kind that follow each other in one step.
-fn change(
-    world: &mut impl World,
-    now: Timestamp,
-    native: &mut NativeFirewall,
-    changes: &[Change],
-) -> Result<(), String> {
-    for alike in changes.chunk_by(|one, other| mem::discriminant(one) == mem::discriminant(other)) {
-        let (mut bans, mut addresses) = (Vec::new(), Vec::new());
-        let (mut renews, mut flushes) = (false, false);
-        for change in alike {
-            match change {
-                Change::Ban(ban) => bans.push(*ban),
-                Change::Renew(ban) => {
-                    renews = true;
-                    bans.push(*ban);
-                }
-                Change::Unban(address) => addresses.push(*address),
-                Change::Flush => flushes = true,
-            }
-        }
-        let batch = match (renews, addresses.is_empty()) {
-            (false, true) if flushes => native.flush(),
-            (true, _) => native.renew(now, &bans),
-            (false, true) => native.ban(now, &bans),
-            (false, false) => native.unban(now, &addresses),
-        };
-        world.enforce(&batch)?;
-    }
-    Ok(())
-}
-
-/// In what the firewall and `bans` differ: what is wrong, and whom it is about.
-///
-/// # Errors
-/// In the kernel's words.
-fn differences(
-    world: &mut impl World,
-    now: Timestamp,
-    native: &NativeFirewall,
-    bans: &[Ban],
-) -> Result<Vec<(&'static str, String)>, String> {
-    let mut differences = Vec::new();
-    let mut tell = |what, whom: &str| differences.push((what, whom.to_owned()));
-    let mut wanted = native.wanted(now, bans);
-    let definition = native.definition();
-    for id in SetId::ALL {
-        let wanted = wanted.remove(&id).unwrap_or_default();
-        let Some(held) = world.held(definition, id)? else {
-            if !wanted.is_empty() {
-                tell("not there, or no rule looks into it", definition.set(id));
-            }
-            continue;
-        };
-        let held: BTreeSet<(IpAddr, IpAddr)> = held.iter().map(|it| (it.first, it.last)).collect();
-        for range in wanted.difference(&held).take(MOST_DIFFERENCES) {
-            tell("banned, and not in the firewall", &shown(*range));
-        }
-        for range in held.difference(&wanted).take(MOST_DIFFERENCES) {
-            tell("in the firewall, and not banned", &shown(*range));
-        }
-    }
-    Ok(differences)
-}
-
-/// Makes the firewall refuse exactly whom the jail has banned, whatever it held before.
-fn adopt(
-    world: &mut impl World,
-    now: Timestamp,
-    native: &mut NativeFirewall,
-    jail: &Jail,
-) -> Result<(), String> {
-    let bans = bans_of(jail);
-    let observed = world.observed(native.definition())?;
-    let batch = native.adopt(now, &observed, &bans);
-    world.enforce(&batch)
-}
-
 /// What those who listen are told of a ban that came to last longer.
 fn prolonged(end: Timestamp) -> What {
     What::Prolonged {
         until_micros: end.micros(),
-    }
-}
-
-/// Whom the firewall is to refuse, and until when.
-fn bans_of(jail: &Jail) -> Vec<Ban> {
-    let bans = jail.bans().filter_map(|ban| {
-        Some(Ban {
-            address: target(&jail.ticket(ban.id)?)?,
-            end: ban.end,
-        })
-    });
-    bans.collect()
-}
-
-/// A range of addresses, or one.
-fn shown((first, last): (IpAddr, IpAddr)) -> String {
-    if first == last {
-        first.to_string()
-    } else {
-        format!("{first}-{last}")
     }
 }
 
@@ -1878,22 +1253,6 @@ fn verb(world: &impl World, why: Why) -> &'static str {
         (false, Why::Repealed) => "Repeal Ban",
         (false, Why::Expired | Why::Asked | Why::Displaced) => "Unban",
     }
-}
-
-/// How long a command of an action may take.
-fn timeout(blueprint: &ActionBlueprint) -> Duration {
-    match blueprint.get("timeout").map(Value::float) {
-        Some(Ok(seconds)) => Duration::try_from_secs_f64(seconds).unwrap_or(TIMEOUT),
-        Some(Err(_)) | None => TIMEOUT,
-    }
-}
-
-/// How often a ban that has failed is tried again by an action.
-fn retries(blueprint: &ActionBlueprint) -> u32 {
-    let given = blueprint.get("retries").and_then(|value| value.int().ok());
-    given
-        .and_then(|number| u32::try_from(number).ok())
-        .unwrap_or(RETRIES)
 }
 
 /// What has become of a ban in an action, for whoever asks: whose, `failed` or `pending`, how often it has failed, how,
@@ -1920,81 +1279,4 @@ fn standing(id: &str, tries: u32, why: Option<(&str, &str, Option<i32>)>, due: O
         ));
     }
     Value::Dict(pairs)
-}
-
-/// Has an action of a jail that has not begun do something on the word of a client; `known` is the action as it was
-/// when it last did.
-///
-/// # Errors
-/// Where the system gives no more threads.
-pub(crate) fn call_of_draft(
-    world: &mut impl World,
-    now: Timestamp,
-    (jail, blueprint): (&str, &ActionBlueprint),
-    known: Option<&ActionBlueprint>,
-    work: Work,
-    number: u64,
-) -> Result<Option<Value>, Failure> {
-    let name = &blueprint.name;
-    if world.observes() || blueprint.python.is_some() {
-        return Ok(Some(work.answer()));
-    }
-    match known {
-        Some(known) if known == blueprint => {}
-        Some(_) => {
-            world.order(jail, name, adjusted(blueprint));
-        }
-        None => {
-            let action = CommandAction::new(properties(blueprint), world.host_names(), world.ipv6());
-            world
-                .employ(jail, name, action, timeout(blueprint))
-                .map_err(Failure::runtime_error)?;
-        }
-    }
-    let facts = JailFacts {
-        name: jail.to_owned(),
-        bantime: BanTime::from_seconds(0),
-        banned: 0,
-        banned_total: 0,
-        found: 0,
-        found_total: 0,
-        now,
-    };
-    if world.order(jail, name, Job::Call(Box::new(work), no_ban(facts), number)) {
-        Ok(None)
-    } else {
-        Err(too_far_behind(name))
-    }
-}
-
-/// The order to an action to be from now on what its blueprint says.
-pub(crate) fn adjusted(blueprint: &ActionBlueprint) -> Job {
-    let mut properties = properties(blueprint);
-    stockade_action::bygone::complete(&mut properties);
-    Job::Adjust(properties, timeout(blueprint))
-}
-
-fn too_far_behind(name: &str) -> Failure {
-    Failure::runtime_error(format!(
-        "Action {name} is too far behind: {QUEUE} of its commands wait already. Try again when some have ended"
-    ))
-}
-
-fn properties(blueprint: &ActionBlueprint) -> Properties {
-    let mut properties = Properties::default();
-    if is_mail(blueprint) {
-        properties = smtp_py::properties(blueprint.parameters.iter().cloned());
-    }
-    for (name, value) in &blueprint.properties {
-        if *value != Value::None {
-            properties.set(name, value.text());
-        }
-    }
-    properties
-}
-
-/// Whether it is the action of the reference that sends mail, of all those in Python the one that is done without it.
-fn is_mail(blueprint: &ActionBlueprint) -> bool {
-    let file = blueprint.python.as_deref();
-    file.is_some_and(|file| file.rsplit('/').next() == Some("smtp.py"))
 }
