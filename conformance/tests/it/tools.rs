@@ -196,10 +196,16 @@ fn monit(machine: &Machine, note: &mut dyn FnMut(&str, Ran)) {
             status: ran.status,
         },
     );
-    let ran = machine.sh(&format!(
+    let look = format!(
         "rm -f {directory}/monit.log; monit -c {} -v validate",
         rc.display()
-    ));
+    );
+    // It leaves a process alone that has just begun.
+    let ran = until("monit to look", PATIENCE, String::new, || {
+        let ran = machine.sh(&look);
+        let is_early = ran.stdout.contains("test paused") || ran.stderr.contains("test paused");
+        (!is_early).then_some(ran)
+    });
     // Of what it prints, what it says of the service; numbers of processes are nobody's to compare.
     let lines = ran.stdout.lines().chain(ran.stderr.lines());
     let mut about = String::new();
