@@ -183,6 +183,6 @@ fn connections_of_a_banned_address_are_ended() {
     );
     assert_eq!(client.wait(PATIENCE), Some(0));
     let log = place.stage.read("log");
-    assert!(log.contains("1 connections of banned addresses ended"), "{log}");
+    assert!(log.contains("Ended connections of banned addresses: 1"), "{log}");
     place.stop(running);
 }

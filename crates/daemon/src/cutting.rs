@@ -8,18 +8,18 @@
 use std::io;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use stockade_sys::Established;
 
+use crate::announcements::ACTIONS;
 use crate::log::{Level, Records};
 
 /// How many bans may wait for it; those that wait together are dealt with together.
 const QUEUE: usize = 10_000;
-const ACTIONS: &str = "fail2ban.actions";
 
 /// What of a banned address's connections is ended, as the option `kill-mode` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,20 +104,19 @@ fn work(
     log: &Records,
 ) {
     // The same reason is said once.
-    let told = Mutex::new(String::new());
-    let report = |what: &str, ended: io::Result<usize>| match ended {
+    let mut told = String::new();
+    let mut report = |what: &str, ended: io::Result<usize>| match ended {
         Ok(0) => {}
         Ok(count) => log.write(
             Level::INFO,
             ACTIONS,
-            &format!("{count} {what} of banned addresses ended"),
+            &format!("Ended {what} of banned addresses: {count}"),
         ),
         Err(error) => {
             let text = format!("The {what} of banned addresses cannot be ended: {error}");
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if *told != text {
+            if told != text {
                 log.write(Level::WARNING, ACTIONS, &text);
-                *told = text;
+                told = text;
             }
         }
     };

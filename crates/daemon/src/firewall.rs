@@ -556,7 +556,7 @@ fn kernel_set(definition: &Definition, id: SetId) -> kernel::Set<'_> {
     }
 }
 
-fn kernel_elements(elements: &[Element]) -> Vec<kernel::Element> {
+pub(crate) fn kernel_elements(elements: &[Element]) -> Vec<kernel::Element> {
     elements
         .iter()
         .map(|element| kernel::Element {

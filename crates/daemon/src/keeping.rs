@@ -167,7 +167,8 @@ impl<D: Disk> Keeping<D> {
             self.store.announce(&self.announcements, added);
             self.next_announcement = Some(now.plus_micros(ANNOUNCEMENT_WAIT_MICROS));
         } else if self.next_announcement.is_some_and(|due| due <= now) {
-            self.announce();
+            // The database had its time; the loop does not wait for it as well.
+            self.announce_within(Duration::ZERO);
         }
         if self.next_purge <= now {
             self.next_purge = now.plus_seconds(PURGE_SECONDS);
@@ -188,9 +189,13 @@ impl<D: Disk> Keeping<D> {
 
     /// Has all bans of before announced, so that what is logged next comes after them.
     pub fn announce(&mut self) {
+        self.announce_within(ANNOUNCEMENT_WAIT);
+    }
+
+    fn announce_within(&mut self, wait: Duration) {
         if self.next_announcement.take().is_some() {
             // Where it takes longer, the database says what is wrong with it; the bans are in force in any case.
-            let _kept = self.store.commit_pending(ANNOUNCEMENT_WAIT);
+            let _kept = self.store.commit_pending(wait);
             self.announcements.announce(self.told);
         }
     }

@@ -20,7 +20,7 @@ use stockade_sys::nftables::{
     self as kernel, FilterRule, ListedFilterRule, Nftables, PortModule, Target, Transaction,
 };
 
-use crate::firewall::{ATTEMPTS, ELEMENTS_AT_ONCE, FirewallError};
+use crate::firewall::{ATTEMPTS, ELEMENTS_AT_ONCE, FirewallError, kernel_elements};
 
 /// The first version of iptables that says ports in words of nftables.
 const NATIVE_PORTS: [u32; 3] = [1, 8, 8];
@@ -661,17 +661,6 @@ const fn kernel_family(family: Family) -> kernel::Family {
         Family::Inet4 => kernel::Family::Inet4,
         Family::Inet6 => kernel::Family::Inet6,
     }
-}
-
-fn kernel_elements(elements: &[Element]) -> Vec<kernel::Element> {
-    elements
-        .iter()
-        .map(|element| kernel::Element {
-            first: element.first,
-            last: element.last,
-            timeout_ms: element.timeout_ms,
-        })
-        .collect()
 }
 
 #[cfg(test)]
