@@ -37,7 +37,7 @@ const JAIL: &str = "[DEFAULT]\nmaxretry = 1\nbantime = 1h\n[sshd]\nenabled = tru
 /// Measures, in a network of its own.
 pub(crate) fn run() -> Result<(), Trouble> {
     if !network::is_own() {
-        return network::enter("clients");
+        return network::enter(&["clients"]);
     }
     let ours = {
         let place = tempfile::tempdir_in("/var/tmp")?;

@@ -129,6 +129,30 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// What it has in memory, in kilobytes.
+    pub(crate) fn memory(&self) -> Result<u64, Trouble> {
+        resident(&self.0.id().to_string())
+    }
+
+    /// The same of its first child.
+    pub(crate) fn memory_of_helper(&self) -> Result<Option<u64>, Trouble> {
+        let id = self.0.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        children.split_whitespace().next().map(resident).transpose()
+    }
+}
+
+/// What a process has in memory, in kilobytes.
+pub(crate) fn resident(process: &str) -> Result<u64, Trouble> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number
+        .ok_or("the kernel does not say how much memory is used")?
+        .parse()?)
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to do.

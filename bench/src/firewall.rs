@@ -23,7 +23,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 /// Measures, in a network of its own.
 pub(crate) fn run() -> Result<(), Trouble> {
     if !network::is_own() {
-        return network::enter("firewall");
+        return network::enter(&["firewall"]);
     }
     let mut firewall = Firewall::open()?;
     one_at_a_time(&mut firewall, 0)?;

@@ -34,7 +34,7 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 /// Measures, in a network of its own.
 pub(crate) fn run() -> Result<(), Trouble> {
     if !network::is_own() {
-        return network::enter("latency");
+        return network::enter(&["latency"]);
     }
     let ours = {
         // Not below /tmp: whoever works there would wake a daemon that watches for the names of its log.
@@ -108,7 +108,7 @@ fn one_by_one(title: &str, log: &mut File, nftables: &mut Nftables, first: u32) 
 }
 
 /// Prints how long something took; the median.
-fn tell(title: &str, took: &mut [Duration]) -> Result<Duration, Trouble> {
+pub(crate) fn tell(title: &str, took: &mut [Duration]) -> Result<Duration, Trouble> {
     took.sort_unstable();
     let at = |percent: usize| {
         let place = took.len() * percent / 100;
@@ -206,7 +206,7 @@ fn reference(place: &Path) -> Result<Duration, Trouble> {
     tell("a ban by the reference", &mut took)
 }
 
-fn seconds() -> Result<u64, Trouble> {
+pub(crate) fn seconds() -> Result<u64, Trouble> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
 

@@ -12,8 +12,11 @@ mod latency;
 mod memory;
 mod network;
 mod reload;
+mod rest;
 mod restore;
+mod soak;
 
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 /// Why a measurement ended early.
@@ -38,9 +41,14 @@ fn main() -> ExitCode {
         Some("latency") => latency::run(),
         Some("memory") => memory::run(),
         Some("reload") => reload::run(),
+        Some("rest") => rest::run(),
         Some("restore") => restore::run(),
+        Some("soak") => match soak_length(&more) {
+            Ok((minutes, megabytes)) => soak::run(minutes, megabytes),
+            Err(_) => Err("how many minutes, and megabytes a second? soak [MINUTES [MEGABYTES]]".into()),
+        },
         Some(_) | None => Err(
-            "usage: stockade-bench clients|config|firewall|latency|memory|reload|restore|filter [--alone] [--once] [SCENE]"
+            "usage: stockade-bench clients|config|firewall|latency|memory|reload|rest|restore|soak [MINUTES [MEGABYTES]]|filter [--alone] [--once] [SCENE]"
                 .into(),
         ),
     };
@@ -59,4 +67,11 @@ fn main() -> ExitCode {
 )]
 fn complain(trouble: &dyn std::error::Error) {
     eprintln!("stockade-bench: {trouble}");
+}
+
+/// How many minutes, and megabytes a second where they are given.
+fn soak_length(more: &[String]) -> Result<(u64, Option<usize>), ParseIntError> {
+    let minutes = more.first().map_or(Ok(10), |minutes| minutes.parse())?;
+    let megabytes = more.get(1).map(|megabytes| megabytes.parse()).transpose()?;
+    Ok((minutes, megabytes))
 }

@@ -2,12 +2,12 @@
 //!
 //! In: nothing. Out: the memory of the process before and after, and what an address takes.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, Id, Input, Jail, Settings};
 
+use crate::daemon::resident;
 use crate::{Trouble, network};
 
 const ADDRESSES: u32 = 1_000_000;
@@ -16,7 +16,7 @@ const NOW: i64 = 1_795_300_000;
 /// Measures.
 pub(crate) fn run() -> Result<(), Trouble> {
     let (mut jail, mut effects) = (Jail::new("sshd", Settings::default()), Vec::new());
-    let before = resident()?;
+    let before = resident("self")?;
     let first = u32::from(Ipv4Addr::new(198, 18, 0, 0));
     for number in 0..ADDRESSES {
         // Past the end of the network for tests lie others; nobody is sent anything.
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<(), Trouble> {
         effects.clear();
     }
     let tracked = jail.status().currently_failed;
-    let after = resident()?;
+    let after = resident("self")?;
     let each = after.saturating_sub(before).saturating_mul(1024) / u64::from(ADDRESSES);
     network::print(&format!(
         "{tracked} addresses tracked, with the line of each: {} MB, {each} bytes each",
@@ -55,14 +55,4 @@ fn candidate(address: Address, at: i64, number: u32) -> stockade_filter::Candida
         )],
         captured,
     }
-}
-
-/// What the process has in memory, in kilobytes.
-fn resident() -> Result<u64, Trouble> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number
-        .ok_or("the kernel does not say how much memory is used")?
-        .parse()?)
 }

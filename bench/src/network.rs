@@ -15,13 +15,13 @@ pub(crate) fn is_own() -> bool {
 }
 
 /// Runs this program once more, in a network of its own, to measure `what`.
-pub(crate) fn enter(what: &str) -> Result<(), Trouble> {
+pub(crate) fn enter(what: &[&str]) -> Result<(), Trouble> {
     // With all the rights there are nft may send transactions of any size; without, it has those of its own network.
     let is_root = fs::metadata("/proc/self")?.uid() == 0;
     let status = Command::new("unshare")
         .arg(if is_root { "-n" } else { "-rn" })
         .arg(std::env::current_exe()?)
-        .arg(what)
+        .args(what)
         .env(INSIDE, "1")
         .status()?;
     if status.success() {

@@ -29,7 +29,7 @@ const JAIL: &str = "[DEFAULT]\nbantime = 1d\nbanaction = nftables[type=multiport
 /// Measures, in a network of its own.
 pub(crate) fn run() -> Result<(), Trouble> {
     if !network::is_own() {
-        return network::enter("restore");
+        return network::enter(&["restore"]);
     }
     let mut best = Duration::MAX;
     for _ in 0..5 {

@@ -19,7 +19,7 @@ mod warm;
 
 pub use machine::{Machine, join};
 pub use run::{Ran, Running, run, run_with, spawn, spawn_with};
-pub use skip::{can_make_machines, has_reference, skip};
+pub use skip::{can_make_machines, has_program, has_reference, skip};
 pub use subject::Subject;
 pub use wait::{until, within};
 pub use warm::Warm;

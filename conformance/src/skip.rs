@@ -45,13 +45,18 @@ pub fn can_make_machines(programs: &[&str]) -> bool {
         skip("no right to make namespaces");
         return false;
     }
-    for program in programs {
-        let mut which = Command::new("sh");
-        which.args(["-c", "PATH=$PATH:/usr/sbin:/sbin command -v \"$0\"", program]);
-        if !run(&mut which, Duration::from_secs(20)).succeeded() {
-            skip(&format!("there is no {program}"));
-            return false;
-        }
+    programs.iter().all(|program| has_program(program))
+}
+
+/// Whether there is a program of this name; if not, the current test has been skipped.
+#[must_use]
+#[track_caller]
+pub fn has_program(program: &str) -> bool {
+    let mut which = Command::new("sh");
+    which.args(["-c", "PATH=$PATH:/usr/sbin:/sbin command -v \"$0\"", program]);
+    let is_there = run(&mut which, Duration::from_secs(20)).succeeded();
+    if !is_there {
+        skip(&format!("there is no {program}"));
     }
-    true
+    is_there
 }

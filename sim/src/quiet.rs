@@ -21,6 +21,8 @@ pub struct QuietWorld {
     pub now: Timestamp,
     /// What is to happen.
     pub events: VecDeque<Event>,
+    /// Whether each turn is over as soon as something was done.
+    pub is_hasty: bool,
     services: Services,
 }
 
@@ -31,6 +33,7 @@ impl Default for QuietWorld {
             failures: 0,
             now: Timestamp::from_seconds(0),
             events: VecDeque::new(),
+            is_hasty: false,
             services: Services::default(),
         }
     }
@@ -39,6 +42,14 @@ impl Default for QuietWorld {
 impl World for QuietWorld {
     fn wait(&mut self, _: Option<Timestamp>) -> (Timestamp, Event) {
         (self.now, self.events.pop_front().unwrap_or(Event::Wakeup))
+    }
+
+    fn has_time(&mut self) -> bool {
+        !self.is_hasty
+    }
+
+    fn put_back(&mut self, rest: Event) {
+        self.events.push_back(rest);
     }
 
     fn log(&mut self, _: Level, logger: &'static str, text: fmt::Arguments<'_>) {

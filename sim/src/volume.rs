@@ -190,29 +190,32 @@ impl Volume {
     }
 
     fn add_watch(&mut self, path: &Path) -> io::Result<Watch> {
-        let known = match self.named(path) {
-            Some(file) => self
-                .watch_of(&file)
-                .ok_or_else(|| Watched::File(Rc::downgrade(&file))),
-            None if is_directory(path) => {
-                let known = self.watches.iter().find_map(|(number, watched)| match watched {
-                    Watched::Directory(directory) => (directory == path).then_some(*number),
-                    Watched::File(_) => None,
-                });
-                known.ok_or_else(|| Watched::Directory(path.to_owned()))
-            }
-            None => return Err(io::ErrorKind::NotFound.into()),
-        };
-        let number = match known {
-            Ok(number) => number,
-            Err(watched) => {
-                let number = self.next_watch;
-                self.next_watch += 1;
-                self.watches.insert(number, watched);
-                number
-            }
-        };
-        Ok(Watch::numbered(number))
+        if let Some(file) = self.named(path) {
+            return Ok(self.watch_node(&file));
+        }
+        if !is_directory(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let known = self.watches.iter().find_map(|(number, watched)| match watched {
+            Watched::Directory(directory) => (directory == path).then_some(*number),
+            Watched::File(_) => None,
+        });
+        Ok(self.numbered(known, || Watched::Directory(path.to_owned())))
+    }
+
+    fn watch_node(&mut self, file: &File) -> Watch {
+        let known = self.watch_of(file);
+        self.numbered(known, || Watched::File(Rc::downgrade(file)))
+    }
+
+    fn numbered(&mut self, known: Option<i32>, watched: impl FnOnce() -> Watched) -> Watch {
+        let number = known.unwrap_or_else(|| {
+            let number = self.next_watch;
+            self.next_watch += 1;
+            self.watches.insert(number, watched());
+            number
+        });
+        Watch::numbered(number)
     }
 }
 
@@ -265,8 +268,8 @@ impl Disk for SimulatedDisk {
         Ok(identity(&node))
     }
 
-    fn real(&self, path: &Path) -> Option<PathBuf> {
-        self.exists(path).then(|| path.to_owned())
+    fn link(&self, _: &Path) -> Option<PathBuf> {
+        None
     }
 
     fn is_file(&self, path: &Path) -> bool {
@@ -292,8 +295,8 @@ impl Disk for SimulatedDisk {
             .collect()
     }
 
-    fn is_remote(&self, _: &Path) -> bool {
-        false
+    fn remote(&self, _: &Path) -> Option<&'static str> {
+        None
     }
 
     fn tells(&self) -> bool {
@@ -302,6 +305,10 @@ impl Disk for SimulatedDisk {
 
     fn watch(&self, path: &Path, _: WatchFlags) -> io::Result<Watch> {
         self.0.borrow_mut().add_watch(path)
+    }
+
+    fn watch_file(&self, file: &Handle, _: &Path, _: WatchFlags) -> io::Result<Watch> {
+        Ok(self.0.borrow_mut().watch_node(&file.0))
     }
 
     fn unwatch(&self, watch: Watch) {

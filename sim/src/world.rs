@@ -26,16 +26,13 @@ use stockade_daemon::store::{RestoreLimits, Store};
 use stockade_daemon::world::{Event, Sources, World};
 use stockade_datetime::Timestamp;
 use stockade_jail::{BanTime, Id, Ticket};
-use stockade_protocol::{Answer, Failure};
+use stockade_protocol::{Answer, Failure, Value};
 
 use crate::machine::{Machine, lock};
 use crate::volume::SimulatedDisk;
 
 /// How often in a row the daemon may find nothing to do without going to sleep.
 const ROUNDS: usize = 200;
-
-/// With how many events waiting nothing more is read.
-const BACKLOG: usize = 8;
 
 /// How many bans may wait for one action here; few, so that it happens.
 const QUEUE: usize = 60;
@@ -142,7 +139,7 @@ impl SimulatedWorld {
             return Some(Event::Request(client, request));
         }
         self.served = false;
-        if let Some(event) = self.keeping.events().pop_front() {
+        if let Some(event) = self.keeping.agenda().take_next() {
             return Some(event);
         }
         let request = machine.requests.pop_front();
@@ -171,9 +168,8 @@ impl World for SimulatedWorld {
             }
             self.keeping.hear();
             self.work(if is_slow { 0 } else { 6 });
-            let has_room = self.keeping.events().len() < BACKLOG;
             self.keeping.read(now);
-            if has_room {
+            {
                 let mut machine = self.machine.borrow_mut();
                 machine.logs.looked = machine.up;
             }
@@ -204,6 +200,14 @@ impl World for SimulatedWorld {
             machine.finding = Some("the daemon finds nothing to do and does not sleep".to_owned());
         }
         (machine.now, Event::Wakeup)
+    }
+
+    fn has_time(&mut self) -> bool {
+        !self.machine.borrow_mut().chance.one_in(3)
+    }
+
+    fn put_back(&mut self, rest: Event) {
+        self.keeping.agenda().put_back(rest);
     }
 
     fn log(&mut self, level: Level, logger: &'static str, text: fmt::Arguments<'_>) {
@@ -237,6 +241,14 @@ impl World for SimulatedWorld {
 
     fn sources(&self, jail: &str) -> Sources {
         self.keeping.sources(jail)
+    }
+
+    fn source_statuses(&self, now: Timestamp) -> Vec<Value> {
+        self.keeping.source_statuses(now)
+    }
+
+    fn forget_refused(&mut self) {
+        self.keeping.forget_refused();
     }
 
     fn has_firewall(&self) -> bool {

@@ -8,7 +8,7 @@
 use jiff::tz::TimeZone;
 use stockade_daemon::blueprint::Blueprint;
 use stockade_daemon::jails::Jails;
-use stockade_daemon::world::Lines;
+use stockade_daemon::world::{Lines, Progress};
 use stockade_datetime::Timestamp;
 use stockade_protocol::Value;
 use stockade_sim::QuietWorld;
@@ -75,7 +75,14 @@ fn jails_that_share_a_filter_decide_as_each_would_by_itself() {
                 }
             }
             let lines = lines(&mut random, receivers.clone());
-            together.0.lines(&mut together.1, now, &lines);
+            // However often they are left and taken up again, nothing else comes of them.
+            together.1.is_hasty = random.one_in(2);
+            let mut rest = Some(lines.clone());
+            for _turn in 0..=lines.lines.len() * JAILS {
+                let Some(left) = rest.take() else { break };
+                rest = together.0.lines_in_turn(&mut together.1, now, left);
+            }
+            assert!(rest.is_none(), "seed {seed}: each turn does something");
             for (number, (jails, world)) in alone.iter_mut().enumerate() {
                 let name = format!("jail{number}");
                 let own = receivers.iter().filter(|(receiver, _)| *receiver == name);
@@ -85,6 +92,7 @@ fn jails_that_share_a_filter_decide_as_each_would_by_itself() {
                     log: lines.log.clone(),
                     bytes: lines.bytes.clone(),
                     lines: lines.lines.clone(),
+                    progress: Progress::default(),
                 };
                 jails.lines(world, now, &lines);
             }
@@ -180,6 +188,7 @@ fn lines(random: &mut Random, jails: Vec<(String, bool)>) -> Lines {
         bytes,
         lines: places,
         is_cut: false,
+        progress: Progress::default(),
     }
 }
 

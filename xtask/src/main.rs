@@ -13,7 +13,9 @@
 mod arrows;
 mod clean_room;
 mod licences;
+mod package;
 mod process;
+mod release;
 mod setup;
 mod test;
 mod trouble;
@@ -31,6 +33,8 @@ usage: cargo xtask <chore>
   test         set up, then run every check and every test; what CI runs
   arrows       compare who depends on whom with the picture in ARCHITECTURE.md
   licences     check the licences, and that docs/dependencies.md lists what we depend on
+  deb          build the package for Debian into target/dist; `--binary FILE` packs that one
+  static       build target/dist/stockade-static, which needs no library
   clean-room   check that config/ shares no long line with the reference's configuration
 ";
 
@@ -41,6 +45,12 @@ fn main() -> ExitCode {
         ["setup"] => report("setup", setup::chore),
         ["test"] => test::chore(),
         ["arrows"] => report("arrows", arrows::check),
+        ["deb"] => report("deb", |workspace| package::chore(workspace, None)),
+        ["deb", "--binary", binary] => {
+            let binary = std::path::PathBuf::from(binary);
+            report("deb", |workspace| package::chore(workspace, Some(&binary)))
+        }
+        ["static"] => report("static", release::chore),
         ["licences"] => report("licences", licences::check),
         ["clean-room"] => report("clean-room", clean_room::chore),
         _ => {

@@ -16,6 +16,8 @@ mod memory;
 mod pattern;
 #[path = "../../../fuzz/subjects/pickle.rs"]
 mod pickle;
+#[path = "../../../fuzz/subjects/structured.rs"]
+mod structured;
 #[path = "../../../fuzz/subjects/tree.rs"]
 mod tree;
 
@@ -25,7 +27,7 @@ use std::path::Path;
 #[test]
 fn what_the_fuzzer_has_collected_does_no_harm() {
     type Subject = (&'static str, fn(&[u8]));
-    const SUBJECTS: [Subject; 8] = [
+    const SUBJECTS: [Subject; 9] = [
         ("datetime", datetime::look),
         ("filter", filter::look),
         ("pattern", pattern::look),
@@ -33,6 +35,7 @@ fn what_the_fuzzer_has_collected_does_no_harm() {
         ("duration", duration::look),
         ("ini", ini::look),
         ("pickle", pickle::look),
+        ("structured", structured::look),
         ("tree", tree::look),
     ];
     for (name, look) in SUBJECTS {

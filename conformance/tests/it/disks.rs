@@ -144,6 +144,58 @@ fn a_database_that_may_only_be_read_or_is_of_the_future_is_told_and_left_alone()
     );
 }
 
+#[test]
+fn a_file_system_over_the_directory_of_a_log_is_noticed() {
+    if !can_make_machines(&["mount", "umount", "nsenter"]) {
+        return;
+    }
+    let stage = Stage::new(&[
+        (
+            "jail.conf",
+            "[some]\nenabled = true\nbackend = auto\nusedns = no\nfilter = simple\nlogpath = DIR/logs/some.log\n",
+        ),
+        ("filter.d/simple.conf", FILTER),
+    ]);
+    std::fs::create_dir(stage.path().join("logs")).expect("a directory of our own");
+    stage.write("logs/some.log", "");
+    let mut server = spawn(
+        &mut server(&stage, "mount --make-rprivate /"),
+        &stage.path().join("said"),
+    );
+    let wait_for = |text: &str| {
+        until(
+            &format!("`{text}` in the log"),
+            PATIENCE,
+            || stage.state(),
+            || stage.read("log").contains(text).then_some(()),
+        );
+    };
+    wait_for("Jail 'some' started");
+    let inside = |script: &str| {
+        let mut command = Command::new("nsenter");
+        let place = ["--mount", "-t", stage.read("pid").trim(), "sh", "-c"].map(str::to_owned);
+        let ran = run(command.args(place).arg(stage.here(script)), PATIENCE);
+        assert_eq!(ran.status, 0, "{script}: {ran:?}");
+    };
+    let failure =
+        |number: u8| format!("date '+%s login from 203.0.113.{number} failed' >> DIR/logs/some.log");
+    inside(&failure(1));
+    wait_for("Found 203.0.113.1");
+    // In one go, so that nothing happens later that would tell of it.
+    inside(&format!("mount -t tmpfs none DIR/logs && {}", failure(2)));
+    wait_for("Found 203.0.113.2");
+    inside(&failure(3));
+    wait_for("Found 203.0.113.3");
+    // The log is still open, as whoever follows one has it.
+    inside("umount --lazy DIR/logs");
+    inside(&failure(4));
+    wait_for("Found 203.0.113.4");
+    let log = stage.read("log");
+    assert_eq!(log.matches("Found 203.0.113.1 ").count(), 1, "{}", tail(&stage));
+    stage.say(Subject::Ours, &["stop"]);
+    assert_eq!(server.wait(PATIENCE), Some(0), "it ends well\n{}", tail(&stage));
+}
+
 /// The end of the log.
 fn tail(stage: &Stage) -> String {
     let log = stage.state();

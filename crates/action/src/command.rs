@@ -147,7 +147,12 @@ impl CommandAction {
     #[must_use]
     pub fn wants_past(&self) -> bool {
         let asks = |text: &str| Past::TAGS.iter().any(|tag| text.contains(&format!("<{tag}>")));
-        self.properties.iter().any(|(_, text)| asks(text))
+        self.texts().any(asks)
+    }
+
+    /// All that its commands may consist of, for whoever looks for tags in it.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.properties.iter().map(|(_, text)| text)
     }
 
     /// Whether it can tell that what it has set up is gone.

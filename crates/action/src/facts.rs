@@ -8,6 +8,9 @@ use stockade_jail::{BanTime, Data, Family, Id, Match, Ticket, Timestamp};
 
 use crate::tags::Facts;
 
+/// The tag for the name of an address, which takes a name server to find.
+pub const HOST_TAG: &str = "ip-host";
+
 /// What is known about a ban when an action runs for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BanFacts {
@@ -17,6 +20,8 @@ pub struct BanFacts {
     pub jail: JailFacts,
     /// What is kept of all bans of the same id; the ban alone, where nothing is.
     pub past: Past,
+    /// The name that a name server gives the address, where somebody has asked for it.
+    pub host: Option<String>,
 }
 
 /// What is kept of the bans of an id.
@@ -75,6 +80,24 @@ pub struct NoBan {
 pub struct OnlyFamily(pub Option<Family>);
 
 impl BanFacts {
+    /// What is known at once: nothing of earlier bans, and no name.
+    #[must_use]
+    pub fn new(ticket: Ticket, jail: JailFacts) -> Self {
+        Self {
+            ticket,
+            jail,
+            past: Past::default(),
+            host: None,
+        }
+    }
+
+    /// The address that has a name, for [`HOST_TAG`]; none for whole networks and ids of other kinds.
+    #[must_use]
+    pub fn named_address(&self) -> Option<IpAddr> {
+        let address = self.shown().address()?;
+        address.is_single().then(|| address.ip())
+    }
+
     /// The family of what is banned, where it is an address.
     #[must_use]
     pub fn family(&self) -> Option<Family> {
@@ -151,12 +174,8 @@ impl Facts for BanFacts {
             "family" => self
                 .family()
                 .map_or_else(|| "None".to_owned(), |family| family.to_string()),
-            "ip-rev" => match self.shown().address() {
-                Some(address) if address.is_single() => reversed(address.ip()),
-                Some(_) | None => String::new(),
-            },
-            // Never looked up: the answer of a name server is the attacker's to choose.
-            "ip-host" => "None".to_owned(),
+            "ip-rev" => self.named_address().map(reversed).unwrap_or_default(),
+            HOST_TAG => self.host.as_deref().unwrap_or("None").to_owned(),
             "fid" => ticket.id.to_string(),
             "failures" => ticket.failures.to_string(),
             "ipfailures" => failures(self.past.everywhere.as_ref(), ticket),
@@ -183,7 +202,7 @@ impl Facts for NoBan {
     fn value(&self, name: &str) -> Option<String> {
         Some(match name {
             "ip" | "fid" | "ip-rev" | "matches" | "ipmatches" | "ipjailmatches" => String::new(),
-            "ip-host" => "None".to_owned(),
+            HOST_TAG => "None".to_owned(),
             "family" => self.family.map(|family| family.to_string()).unwrap_or_default(),
             "failures" | "ipfailures" | "ipjailfailures" | "restored" | "bancount" => "0".to_owned(),
             "bantime" => self.jail.bantime.seconds().to_string(),
@@ -354,7 +373,11 @@ mod tests {
             }),
             here: None,
         };
-        let facts = BanFacts { ticket, jail, past };
+        let facts = BanFacts {
+            past,
+            host: Some("host.example".to_owned()),
+            ..BanFacts::new(ticket, jail)
+        };
         for (tag, value) in [
             ("ip", Some("192.0.2.31")),
             ("ip-rev", Some("31.2.0.192.")),

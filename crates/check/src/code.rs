@@ -95,12 +95,14 @@ codes! {
     BadLoglevel "bad-loglevel" Error "There is no such level of the log.";
     BadLogtarget "bad-logtarget" Warning "`logtarget` is neither a path nor a known target.";
     BadSyslogsocket "bad-syslogsocket" Warning "`syslogsocket` is neither `auto` nor a path.";
+    BadSocket "bad-socket" Error "`reportsocket`, `sysloglisten` or `syslogallow` cannot be read.";
     BadLogPosition "bad-log-position" Error "The last word of a line of `logpath` is neither `head` nor `tail`.";
     BadIgnoreCache "bad-ignore-cache" Error "`ignorecache` cannot be read.";
     BadMultipliers "bad-multipliers" Error "`bantime.multipliers` is no list of whole numbers.";
     BadJournalMatch "bad-journal-match" Error "A word of `journalmatch` is neither `FIELD=value` nor `+`.";
     BadAddress "bad-address" Warning "A word of `ignoreip` is no address, no network and no name.";
-    MissingCommand "missing-command" Warning "The program of `ignorecommand` does not exist.";
+    MissingCommand "missing-command" Warning "The program of `ignorecommand`, or of a command in `logpath`, does not exist.";
+    NoSocket "no-socket" Warning "A jail takes reports or messages of syslog, and `fail2ban.conf` has no socket for them.";
     MissingList "missing-list" Warning "A `file:` in `ignoreip` does not exist.";
     BadFormula "bad-formula" Error "`bantime.formula` or `bantime.factor` cannot be computed.";
     NoTime "no-time" Warning "A time that is not above zero: bans end, or failures are forgotten, at once.";
@@ -110,6 +112,7 @@ codes! {
     // Patterns.
     BadPattern "bad-pattern" Error "A regular expression does not compile.";
     BadDatePattern "bad-date-pattern" Error "A `datepattern` cannot be read.";
+    BadStructure "bad-structure" Error "An option about structured lines cannot be used.";
     NoDate "no-date" Warning "A `datepattern` has no part of a date.";
     NoFailureId "no-failure-id" Error "A `failregex` captures nobody.";
     Unanchored "unanchored" Warning "A `failregex` does not begin with `^`, so that an attacker can write what it matches.";

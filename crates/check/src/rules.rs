@@ -9,6 +9,7 @@ mod patterns;
 mod reading;
 mod shadows;
 mod strays;
+mod structure;
 mod values;
 
 use crate::context::Context;
@@ -20,6 +21,7 @@ pub(crate) fn apply(context: &mut Context<'_>) {
     values::apply(context);
     addresses::apply(context);
     patterns::apply(context);
+    structure::apply(context);
     actions::apply(context);
     names::apply(context);
     shadows::apply(context);

@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use stockade_config::{EarlySettings, Mode, Reader};
+use stockade_daemon::helper;
 use stockade_daemon::log::{Level, Log};
 use stockade_protocol::text::EXIT_FAILURE;
 use stockade_sys::Arena;
@@ -37,9 +38,11 @@ const INIT_FAILED: &str = "Init of command line failed";
 
 /// Runs one of the programs. The first argument is its name, as everywhere.
 pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    if arguments.next().is_some_and(|name| name == helper::NAME) {
+        return helper::run();
+    }
     let words: Vec<String> = arguments
-        .into_iter()
-        .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     let failure = ExitCode::from(EXIT_FAILURE);

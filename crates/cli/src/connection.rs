@@ -132,15 +132,22 @@ impl Connection {
     /// an interpreter.
     #[must_use]
     pub fn leads_to_ours(&self) -> bool {
-        let Ok(peer) = sockopt::socket_peercred(&self.stream) else {
+        let Some(peer) = self.peer() else {
             return false;
         };
-        let program = std::fs::read_link(format!("/proc/{}/exe", peer.pid.as_raw_nonzero()));
+        let program = std::fs::read_link(format!("/proc/{peer}/exe"));
         let name = program
             .ok()
             .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         // After an update the running program has no file any more.
         name.is_some_and(|name| OURS.contains(&name.trim_end_matches(" (deleted)")))
+    }
+
+    /// The process at the other end, or the one that opened the socket for it.
+    #[must_use]
+    pub fn peer(&self) -> Option<u32> {
+        let peer = sockopt::socket_peercred(&self.stream).ok()?;
+        u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
     }
 
     /// Sends a configuration, to one of our own daemons with the places of its commands, and waits for the answer.

@@ -4,6 +4,7 @@
 //! understood, handed on, and its result shown.
 #![forbid(unsafe_code)]
 
+pub mod called;
 mod check;
 pub mod compatible;
 pub mod connection;
@@ -12,6 +13,7 @@ pub mod files;
 mod interactive;
 mod json;
 pub mod options;
+pub mod reference;
 pub mod regex;
 pub mod run;
 mod session;

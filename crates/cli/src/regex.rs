@@ -181,7 +181,7 @@ fn run(
     }
     let source = open(options, printer, &filter, log, journalmatch)?;
     let statistics = Statistics::new(
-        (filter.failregex().len(), filter.ignoreregex().len()),
+        (report::failregexes(&filter).len(), filter.ignoreregex().len()),
         filter.maxlines(),
         options.maxlines.and_then(|lines| usize::try_from(lines).ok()),
         (options.verbosity != 0, options.debuggex),
@@ -417,7 +417,13 @@ impl Trial<'_> {
                 | Step::Helper
                 | Step::NameDoesNotCount
                 | Step::NoId
-                | Step::Pending => {}
+                | Step::Pending
+                | Step::Text(_)
+                | Step::Unread(_)
+                | Step::Unmet
+                | Step::Failwhen(_)
+                | Step::NoAddress => {}
+                Step::Ignorewhen(_) => is_ignored = true,
             }
         }
         // The reference counts a line that an ignoreregex takes before the prefregex is searched as it counted the

@@ -74,7 +74,10 @@ pub fn serve(settings: Settings, ready: impl FnOnce()) -> ExitCode {
         observe: settings.observe,
         force: settings.force,
         origin: origin(settings.directory.as_deref()),
+        configuration: settings.directory.as_deref().unwrap_or(CONFIGURATION).into(),
         commands: settings.commands,
+        helper: true,
+        is_in_background: settings.detached,
     };
     match stockade_daemon::run(start, ready) {
         Ok(()) => ExitCode::SUCCESS,

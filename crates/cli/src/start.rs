@@ -6,6 +6,7 @@
 //! any jails and is told the configuration over its socket, so that mistakes in it are seen here.
 
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, ExitCode, Stdio};
 use std::thread;
@@ -23,6 +24,9 @@ use crate::terminal::print;
 
 /// The program that becomes the daemon.
 const SERVER: &str = "fail2ban-server";
+
+/// The file that is every program, by the name it is called by.
+const WHOLE: &str = "stockade";
 
 /// How long to wait before asking the first time, and at most, whether the daemon is ready.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(12_500), Duration::from_millis(500));
@@ -120,13 +124,10 @@ fn prepared(session: &Session<'_>) -> Option<Vec<Placed>> {
 fn spawn(session: &Session<'_>) -> Result<process::Child, String> {
     let options = session.options;
     let early = session.early;
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|path| path.with_file_name(SERVER));
-    let program = beside
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| PathBuf::from(SERVER));
+    let program = program(std::env::current_exe().ok());
     let mut command = process::Command::new(&program);
+    // Where one file is all programs, this says which.
+    command.arg0(SERVER);
     command.args(["--async", "-b", "-s", &early.socket, "-p", &early.pidfile]);
     command.args(["--loglevel", &early.loglevel, "--logtarget", &early.logtarget]);
     command.args(["--syslogsocket", &early.syslogsocket]);
@@ -146,6 +147,18 @@ fn spawn(session: &Session<'_>) -> Result<process::Child, String> {
     command
         .spawn()
         .map_err(|error| format!("Could not start {}: {error}", program.display()))
+}
+
+/// The file of the program that becomes the daemon. Where one file is all programs, it is that: a file beside it may be
+/// somebody else's.
+fn program(own: Option<PathBuf>) -> PathBuf {
+    match own {
+        Some(own) if own.file_name().is_some_and(|name| name == WHOLE) => own,
+        Some(own) => Some(own.with_file_name(SERVER))
+            .filter(|path| path.exists())
+            .unwrap_or_else(|| PathBuf::from(SERVER)),
+        None => PathBuf::from(SERVER),
+    }
 }
 
 /// Waits until the daemon answers, ends, or has had its time.

@@ -5,10 +5,15 @@
 //!
 //! Invariant: an error says what is wrong, where, and what to do about it.
 
+mod adopt;
 mod bans;
 mod client;
 mod configuration;
 mod jails;
+mod limits;
+mod report;
+mod rights;
+mod sources;
 mod standings;
 mod table;
 mod tail;
@@ -21,18 +26,23 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use stockade_config::{Mode, Overrides};
+use stockade_config::{EarlySettings, Mode, Overrides};
+use stockade_daemon::helper;
 use stockade_daemon::server::Placed;
 use stockade_protocol::Command;
 
 use crate::check;
 use crate::explain;
 use crate::files::ConfigurationFiles;
+
+use crate::reference;
 use crate::run::{self, Settings};
+use adopt::Adopt;
 use bans::{Ban, Banned, Unban};
 use client::{Client, Place, Trouble, reader};
 use configuration::Configuration;
 use jails::{Jail, Reload, Status};
+use report::Report;
 use tail::Tail;
 use verify::Verify;
 
@@ -61,7 +71,7 @@ struct CommandLine {
 enum Action {
     /// Watches until told to stop; this is the daemon, in the foreground
     Run(Run),
-    /// Shows the jails, or one of them with its bans
+    /// Shows the jails, one of them with its bans, what is read, or how full everything is
     Status(Status),
     /// Lists who is banned, where, and until when
     Banned(Banned),
@@ -75,6 +85,8 @@ enum Action {
     Reload(Reload),
     /// Shows what the jails find, ban and unban, as it happens
     Tail(Tail),
+    /// Reports a failure or a success of a service that has no log to be read
+    Report(Report),
     /// Compares the firewall with whom the jails have banned; exits with 1 where they differ
     Verify(Verify),
     /// Finds every mistake in the configuration
@@ -85,11 +97,13 @@ enum Action {
     Test(Test),
     /// Prints the configuration that comes with stockade, or writes it to a directory
     Config(Configuration),
+    /// Takes over from a fail2ban that runs, with its bans; `--undo` gives back
+    Adopt(Adopt),
     /// Ends the daemon; bans are kept for its next start
     Stop(Stop),
     /// Prints what a shell needs to complete these commands
     Completions(Completions),
-    /// Writes the manual pages of all commands
+    /// Writes the manual pages of all commands and of the configuration
     Manual(Manual),
 }
 
@@ -216,6 +230,10 @@ struct Stop {
 
 /// Runs `stockade`.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.peek().is_some_and(|name| name == helper::NAME) {
+        return helper::run();
+    }
     let action = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line.action,
         Err(error) => {
@@ -225,13 +243,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match action {
         Action::Run(run) => return daemon(run),
-        Action::Status(status) => jails::status(&status),
+        Action::Status(status) => match jails::status(&status) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(trouble) => Err(trouble),
+        },
         Action::Banned(banned) => bans::banned(&banned),
         Action::Ban(ban) => bans::ban(ban),
         Action::Unban(unban) => bans::unban(unban),
         Action::Jail(jail) => jails::jail(&jail),
         Action::Reload(reload) => jails::reload(&reload),
         Action::Tail(tail) => tail::tail(tail),
+        Action::Report(report) => report::report(report),
         Action::Verify(verify) => match verify::verify(&verify) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
@@ -241,6 +264,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Explain(explain) => show_origin(&explain),
         Action::Config(configuration) => configuration::configuration(&configuration),
         Action::Test(test) => return try_on_log(test),
+        Action::Adopt(adopt) => adopt::adopt(&adopt),
         Action::Stop(stop) => Client::connect(&stop.place).and_then(|mut client| {
             client.ask(&Command::Stop)?;
             print("The daemon has ended.");
@@ -263,6 +287,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// `stockade run`.
 fn daemon(run: Run) -> ExitCode {
+    let Some(settings) = settings(run) else {
+        return ExitCode::FAILURE;
+    };
+    let EarlySettings {
+        logtarget, socket, ..
+    } = settings.early.clone();
+    run::serve(settings, || {
+        complain(&format!(
+            "stockade: running; it logs to {logtarget}, and answers on {socket}. Ctrl-C ends it."
+        ));
+    })
+}
+
+/// What the daemon is started with; nothing where the configuration cannot be used, which has been said then. What was
+/// read of the configuration beside it is forgotten, for a daemon lives long.
+fn settings(run: Run) -> Option<Settings> {
     let log = terminal::log(1 + i32::from(run.verbose));
     let files = ConfigurationFiles::new(run.place.directory.as_deref());
     let overrides = Overrides {
@@ -279,7 +319,7 @@ fn daemon(run: Run) -> ExitCode {
         Ok(early) => early,
         Err(error) => {
             complain(&format!("stockade: {}", configuration_trouble(&error)));
-            return ExitCode::FAILURE;
+            return None;
         }
     };
     let stream = reader.read(&early, Mode::Start, None);
@@ -289,15 +329,14 @@ fn daemon(run: Run) -> ExitCode {
             "stockade: the configuration cannot be used; what is wrong is said above\n  \
              `stockade check` says every mistake in it at once.",
         );
-        return ExitCode::FAILURE;
+        return None;
     }
     for (jail, thing) in &stream.automatic {
         complain(&format!(
             "stockade: [{jail}] is on by itself, for there is {thing}"
         ));
     }
-    let (logtarget, socket) = (early.logtarget.clone(), early.socket.clone());
-    let settings = Settings {
+    Some(Settings {
         early,
         directory: run.place.directory,
         commands: stream
@@ -313,11 +352,6 @@ fn daemon(run: Run) -> ExitCode {
         observe: run.observe,
         verbosity: run.verbose,
         process_name: None,
-    };
-    run::serve(settings, || {
-        complain(&format!(
-            "stockade: running; it logs to {logtarget}, and answers on {socket}. Ctrl-C ends it."
-        ));
     })
 }
 
@@ -373,14 +407,18 @@ fn completions_for(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// A page for `stockade`, and one for each of its commands.
+/// A page for `stockade`, one for each of its commands, and one for each kind of file of the configuration.
 fn write_manual(directory: &Path) -> Result<(), Trouble> {
     let trouble = |error: std::io::Error| Trouble::Unwritable {
         path: directory.display().to_string(),
         reason: error.to_string(),
     };
     fs::create_dir_all(directory).map_err(trouble)?;
-    clap_mangen::generate_to(CommandLine::command(), directory).map_err(trouble)
+    clap_mangen::generate_to(CommandLine::command(), directory).map_err(trouble)?;
+    reference::manual()
+        .into_iter()
+        .try_for_each(|(name, page)| fs::write(directory.join(name), page))
+        .map_err(trouble)
 }
 
 #[cfg(test)]
@@ -413,6 +451,16 @@ mod tests {
             ("jail show sshd maxretry --json", true),
             ("jail set sshd bantime -1", true),
             ("reload sshd --restart --unban --if-exists", true),
+            (
+                "report failure --jail web 192.0.2.1 --user x --weight 3 --match a --match b",
+                true,
+            ),
+            ("report success -j web 2001:db8::1 -s /x", true),
+            ("report failure 192.0.2.1", false),
+            ("report failure --jail web", false),
+            ("report failure --jail web 192.0.2.0/24", false),
+            ("report failure --jail web 192.0.2.1 --weight 0", false),
+            ("report success --jail web 192.0.2.1 --weight 2", false),
             ("config show", true),
             ("config show filter.d/sshd.conf --json", true),
             ("config init /x --force --json", true),
@@ -436,6 +484,10 @@ mod tests {
             ("jail set sshd bantime", false),
             ("completions perl", false),
             ("unban", false),
+            ("adopt", true),
+            ("adopt --force -y", true),
+            ("adopt --undo --yes", true),
+            ("adopt --undo --force", false),
             ("unban --all 192.0.2.1", false),
             ("unban --all --jail sshd", false),
         ];

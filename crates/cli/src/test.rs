@@ -17,7 +17,7 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use stockade_action::facts::{BanFacts, JailFacts, Past};
+use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_daemon::blueprint::Blueprint;
 use stockade_daemon::source::{JournalMatch, JournalOptions, Matches};
 use stockade_daemon::{judge, machine};
@@ -338,9 +338,9 @@ impl<W: io::Write> Trial<W> {
     fn ask(&mut self, number: u64, ticket: Ticket) -> bool {
         let (counts, settings) = (self.jail.status(), self.jail.settings());
         let ticket_time = ticket.time;
-        let facts = BanFacts {
+        let facts = BanFacts::new(
             ticket,
-            jail: JailFacts {
+            JailFacts {
                 name: self.jail.name().to_owned(),
                 bantime: settings.bantime,
                 banned: counts.currently_banned,
@@ -349,8 +349,7 @@ impl<W: io::Write> Trial<W> {
                 found_total: counts.total_failed,
                 now: ticket_time,
             },
-            past: Past::default(),
-        };
+        );
         let command = settings.ignorecommand.clone().unwrap_or_default();
         match judge::ask_now(&command, &facts, &machine::host_names(), number) {
             Ok(ignored) => ignored,

@@ -16,24 +16,8 @@ use crate::{
     parse::Written,
     stencil::{Filled, Stencils},
     text::{join, truth, without_extension},
+    vocabulary::ACTIONS,
 };
-
-/// The options of an action that are sent resolved, in their order, and whether they are true or false.
-const OPTIONS: [(&str, bool); 13] = [
-    ("actionstart", false),
-    ("actionstart_on_demand", true),
-    ("actionstop", false),
-    ("actionflush", false),
-    ("actionreload", false),
-    ("actioncheck", false),
-    ("actionrepair", false),
-    ("actionrepair_on_unban", true),
-    ("actionban", false),
-    ("actionprolong", false),
-    ("actionreban", false),
-    ("actionunban", false),
-    ("norestored", true),
-];
 
 /// Tags that mean something only when a ticket is there, even if the configuration has such options.
 const AT_RUN_TIME: [&str; 5] = ["matches", "ipmatches", "ipjailmatches", "timeout", "bantime"];
@@ -81,7 +65,7 @@ impl Evaluated {
         if listens {
             surroundings.listen();
         }
-        let standard = evaluation.read_standard(sources, OPTIONS.map(|(name, _)| name), &surroundings)?;
+        let standard = evaluation.read_standard(sources, ACTIONS.map(|option| option.name), &surroundings)?;
         evaluation.read_init(sources, &surroundings)?;
         Ok(Self {
             evaluation,
@@ -248,19 +232,16 @@ impl Action {
     }
 }
 
-/// The options that the daemon is sent resolved.
-pub(crate) fn option_names() -> Vec<&'static str> {
-    OPTIONS.iter().map(|(name, _)| *name).collect()
-}
-
 /// Whether the daemon is sent this option resolved.
 pub(crate) fn is_standard(name: &str) -> bool {
-    OPTIONS.iter().any(|(option, _)| *option == name)
+    ACTIONS.iter().any(|option| option.name == name)
 }
 
 /// Whether an option is true or false.
 pub(crate) fn is_truth(name: &str) -> bool {
-    OPTIONS.contains(&(name, true))
+    ACTIONS
+        .iter()
+        .any(|option| option.name == name && option.kind.is_truth())
 }
 
 /// Completes the parameters by `name` and `actname` and returns the latter.

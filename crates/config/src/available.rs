@@ -10,19 +10,14 @@ use crate::{
     Content, Error, Files, Kind,
     filter::Filter,
     glob,
-    jail::{BACKEND, log_pattern},
+    jail::{is_command, log_pattern},
     layers::Sources,
     model::{Model, Traced},
-    options::{self, Known, text},
+    options,
     ordered::Ordered,
     text::words,
+    vocabulary::{AUTO_IF_EXISTS, BACKEND, Entry, JOURNALMATCH, LOGPATH},
 };
-
-/// What a jail is to have beside its log, where that says nothing.
-pub(crate) const AUTO_IF_EXISTS: Known = text("auto_if_exists");
-
-const LOGPATH: Known = text("logpath");
-const JOURNALMATCH: Known = text("journalmatch");
 
 /// How the journal is told to show the messages of a unit.
 const UNIT: &str = "_SYSTEMD_UNIT=";
@@ -91,7 +86,7 @@ pub(crate) fn evidence(
     first: &Ordered<Traced>,
 ) -> Result<Evidence, Error> {
     let options = options::read(sources, model, name, &[AUTO_IF_EXISTS, LOGPATH, JOURNALMATCH])?;
-    let text = |option: &Known| {
+    let text = |option: &Entry| {
         options
             .get(option.name)
             .and_then(Traced::as_text)
@@ -120,6 +115,10 @@ pub(crate) fn evidence(
     }
     for line in text(&LOGPATH).split('\n') {
         let (pattern, _) = log_pattern(line);
+        if is_command(pattern) {
+            // Whether it has anything to say shows only when it runs.
+            continue;
+        }
         let paths = glob::expand(sources.files, pattern)?;
         let mut files = paths
             .into_iter()

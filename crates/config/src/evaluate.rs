@@ -5,6 +5,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use stockade_protocol::command::STRUCTURE;
 use stockade_protocol::{Value, definition::Definition};
 
 use crate::{
@@ -154,6 +155,8 @@ impl Evaluation {
         let mut options = Ordered::default();
         for name in names.into_iter().filter(|name| !surroundings.has(name)) {
             match &scope {
+                // The reference complains once for each option, and knows none of these.
+                None if STRUCTURE.contains(&name) => {}
                 None => {
                     options::no_section(sources, DEFINITION);
                     options.insert(name, Traced::new(Value::None, None));

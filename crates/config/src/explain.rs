@@ -11,12 +11,12 @@ use crate::{
     Error, Span, Step, Switch,
     action::Action,
     available::{self, Evidence},
-    filter,
     interpolate::Scope,
     jail::{self, Jail},
     layers::Sources,
     model::{Entry, Model, Traced},
     parse::DEFAULT,
+    vocabulary::{Group, Vocabulary},
 };
 
 /// A jail, option by option.
@@ -162,7 +162,7 @@ fn of_jail(jail: &Jail, found: &mut Found) {
 fn of_filter(sources: &Sources<'_>, jail: &Jail, found: &mut Found) -> Result<(), Error> {
     let Some(filter) = &jail.filter else { return Ok(()) };
     let resolved = filter.resolved(sources)?;
-    for name in filter::OPTIONS {
+    for name in Vocabulary::Filter.options() {
         if let Some(option) = resolved.get(name).filter(|option| option.value != Value::None) {
             found.push((
                 Owner::Filter(filter.name.clone()),
@@ -203,7 +203,7 @@ fn variables(sources: &Sources<'_>, model: &Model, jail: &Jail, found: &mut Foun
     for (name, is_own) in own.chain(defaults) {
         let is_variable = !name.starts_with("known/")
             && !jail::is_option(name)
-            && !filter::OPTIONS.contains(&name)
+            && !Vocabulary::Filter.has(Group::Read, name)
             && (is_own || !model.own_options(&jail.name).any(|own| own == name));
         if !is_variable {
             continue;

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use stockade_protocol::command::STRUCTURE;
 use stockade_protocol::definition::Definition;
 use stockade_protocol::{Command, Value};
 
@@ -18,19 +19,14 @@ use crate::{
     ordered::Ordered,
     parse::Written,
     text::{integer, quote},
+    vocabulary::FILTERS,
     words,
 };
 
-/// The options of a filter that the daemon understands, in the order in which they are sent.
-pub(crate) const OPTIONS: [&str; 7] = [
-    "usedns",
-    "prefregex",
-    "ignoreregex",
-    "failregex",
-    "maxlines",
-    "datepattern",
-    "journalmatch",
-];
+/// The names of the options that the daemon understands, in their order.
+fn names() -> [&'static str; FILTERS.len()] {
+    FILTERS.map(|option| option.name)
+}
 
 pub(crate) struct Filter {
     /// Its name in the definition.
@@ -80,7 +76,7 @@ impl Filter {
         jail: &Ordered<Traced>,
     ) -> Result<Ordered<Traced>, Error> {
         let surroundings = self.evaluation.surroundings(jail);
-        let mut set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        let mut set = self.evaluation.read_standard(sources, names(), &surroundings)?;
         self.evaluation.read_init(sources, &surroundings)?;
         let model = Rc::clone(&self.evaluation.model);
         if let Some(scope) = Scope::new(&model, DEFINITION, None, sources) {
@@ -102,7 +98,7 @@ impl Filter {
     /// The second pass, with all options of the jail.
     pub(crate) fn second_pass(&mut self, sources: &Sources<'_>, jail: &Ordered<Traced>) -> Result<(), Error> {
         let surroundings = self.evaluation.surroundings(jail);
-        let set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        let set = self.evaluation.read_standard(sources, names(), &surroundings)?;
         self.second = Some((set, surroundings));
         Ok(())
     }
@@ -131,7 +127,7 @@ impl Filter {
         commands: &mut Vec<Located<Command>>,
     ) -> Result<(), Error> {
         let surroundings = self.evaluation.surroundings(&Ordered::default());
-        let set = self.evaluation.read_standard(sources, OPTIONS, &surroundings)?;
+        let set = self.evaluation.read_standard(sources, names(), &surroundings)?;
         self.evaluation.read_init(sources, &surroundings)?;
         self.second = Some((set, surroundings));
         self.commands(sources, jail, commands)
@@ -260,6 +256,7 @@ pub(crate) fn add_commands<'o>(
                 }
             }
             "datepattern" => commands.push(set(name, vec![option.value.clone()], false)),
+            _ if STRUCTURE.contains(&name) => commands.push(set(name, vec![option.value.clone()], false)),
             "journalmatch" => {
                 for line in lines() {
                     let words = words::split(line, option.at.as_ref())?;

@@ -20,17 +20,19 @@ use stockade_protocol::{
 use crate::{
     Error, Files, Span, Switch,
     action::{self, Action},
-    available::{self, AUTO_IF_EXISTS, Evidence},
-    filter::{self, Filter},
+    available::{self, Evidence},
+    filter::Filter,
     glob,
     interpolate::HOLE,
-    jail::{self, BACKEND, FILTER, file_name},
+    jail::{self, file_name},
     layers::Sources,
     model::{Model, Options, Traced},
     options,
     ordered::Ordered,
     parse::{DEFAULT, Parsed, Written},
-    reader, server, words,
+    reader, server,
+    vocabulary::{BACKEND, FILTER, JAIL},
+    words,
 };
 
 /// How many mistakes are kept; who has more has the same one again and again.
@@ -230,36 +232,6 @@ impl Text {
             .into_iter()
             .flat_map(move |pieces| pieces.written(range.clone()))
             .chain(whole)
-    }
-}
-
-/// A kind of file or section with options of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Vocabulary {
-    /// `fail2ban.conf`.
-    Daemon,
-    /// A jail.
-    Jail,
-    /// A filter.
-    Filter,
-    /// An action.
-    Action,
-}
-
-impl Vocabulary {
-    /// The options that are read by their names; all others are variables.
-    #[must_use]
-    pub fn options(self) -> Vec<&'static str> {
-        match self {
-            Self::Daemon => server::option_names(),
-            Self::Jail => jail::OPTIONS
-                .iter()
-                .chain([&AUTO_IF_EXISTS])
-                .map(|option| option.name)
-                .collect(),
-            Self::Filter => filter::OPTIONS.to_vec(),
-            Self::Action => action::option_names(),
-        }
     }
 }
 
@@ -469,7 +441,7 @@ fn read_jail(
             }
         }
     }
-    let options = options::read(sources, model, &jail.name, &jail::OPTIONS)?;
+    let options = options::read(sources, model, &jail.name, &JAIL)?;
     jail.options = texts(&options);
     if let Some((mut filter, mut inspected)) = prepared {
         filter.second_pass(sources, &options)?;
@@ -506,7 +478,7 @@ fn read_logs(sources: &Sources<'_>, logpath: &Traced) -> Result<Vec<InspectedLog
                 pattern: pattern.to_owned(),
                 position: position.to_owned(),
                 byte,
-                exists: !glob::expand(sources.files, pattern)?.is_empty(),
+                exists: jail::is_command(pattern) || !glob::expand(sources.files, pattern)?.is_empty(),
             });
         }
         byte += line.len() + 1;

@@ -8,62 +8,24 @@ use stockade_protocol::{Command, Value};
 use crate::{
     Error, Kind, Level, Located, Mode, Span, Switch,
     action::Action,
-    available::{self, AUTO_IF_EXISTS, Evidence},
+    available::{self, Evidence},
     filter,
     filter::Filter,
     glob,
     layers::Sources,
     log::JAIL,
     model::{Model, Traced},
-    options::{self, AUTO, Known, number, switch, text, truth_of},
+    options::{self, AUTO},
     ordered::Ordered,
     text::{join, quote, words},
+    vocabulary::{BACKEND, ENABLED, Entry, FILTER, FILTERS, Group, JAIL as OPTIONS, Vocabulary},
 };
 
-pub(crate) const ENABLED: Known = switch("enabled").or("false");
-pub(crate) const BACKEND: Known = text("backend").or("auto");
-pub(crate) const FILTER: Known = text("filter").or("");
-
 /// What is read of every section, jail or not.
-pub(crate) const FIRST: [Known; 3] = [ENABLED, BACKEND, FILTER];
-
-/// What is read of a jail that is enabled. The order decides which mistake is met first.
-pub(crate) const OPTIONS: [Known; 31] = [
-    ENABLED,
-    BACKEND,
-    number("maxretry"),
-    number("maxmatches"),
-    text("findtime"),
-    text("bantime"),
-    truth_of("bantime.increment"),
-    text("bantime.factor"),
-    text("bantime.formula"),
-    text("bantime.multipliers"),
-    text("bantime.maxtime"),
-    text("bantime.rndtime"),
-    truth_of("bantime.overalljails"),
-    text("ignorecommand"),
-    truth_of("ignoreself"),
-    text("ignoreip"),
-    text("ignorecache"),
-    FILTER,
-    text("logtimezone"),
-    text("logencoding"),
-    text("logpath"),
-    truth_of("skip_if_nologs").or("false"),
-    truth_of("systemd_if_nologs").or("true"),
-    text("action").or(""),
-    text("usedns"),
-    text("prefregex"),
-    text("ignoreregex"),
-    text("failregex"),
-    number("maxlines"),
-    text("datepattern"),
-    text("journalmatch"),
-];
+pub(crate) const FIRST: [Entry; 3] = [ENABLED, BACKEND, FILTER];
 
 /// The options that are sent one by one, in this order.
-const SENT: [&str; 17] = [
+const SENT: [&str; 20] = [
     "maxretry",
     "maxmatches",
     "findtime",
@@ -81,6 +43,9 @@ const SENT: [&str; 17] = [
     "ignorecache",
     "logtimezone",
     "logencoding",
+    "reports",
+    "reports.from",
+    "reports.forgive",
 ];
 
 /// What `fail2ban-regex` lays over a jail.
@@ -103,10 +68,7 @@ pub(crate) struct Jail {
 
 /// Whether the reader knows an option of this name; any other is a variable.
 pub(crate) fn is_option(name: &str) -> bool {
-    OPTIONS
-        .iter()
-        .chain([&AUTO_IF_EXISTS])
-        .any(|option| option.name == name)
+    Vocabulary::Jail.has(Group::Read, name)
 }
 
 /// What the first options of a jail say about whether it is to be at work.
@@ -358,6 +320,7 @@ impl Jail {
         let mut backend = written.map(|backend| backend.value.text()).unwrap_or_default();
         if let Some(logpath) = self.options.get("logpath")
             && !backend.starts_with("systemd")
+            && !backend.starts_with("syslog")
         {
             let logs = self.log_commands(sources, logpath)?;
             if logs.is_empty() {
@@ -399,9 +362,9 @@ impl Jail {
         if let Some(filter) = &self.filter {
             filter.commands(sources, &self.name, &mut commands)?;
         }
-        let own = filter::OPTIONS
-            .into_iter()
-            .filter_map(|name| Some((name, self.options.get(name)?)));
+        let own = FILTERS
+            .iter()
+            .filter_map(|option| Some((option.name, self.options.get(option.name)?)));
         // A number that is none is sent for every option but this one.
         let own = own.filter(|(name, option)| *name != "maxlines" || option.value != Value::None);
         filter::add_commands(&self.name, own, &mut commands)?;
@@ -448,6 +411,10 @@ impl Jail {
     fn log_commands(&self, sources: &Sources<'_>, logpath: &Traced) -> Result<Vec<Located<Command>>, Error> {
         let mut commands = Vec::new();
         for (pattern, position) in log_patterns(logpath) {
+            if is_command(pattern) {
+                commands.push(self.log_command(pattern, position, logpath.place_of(pattern).as_ref()));
+                continue;
+            }
             let paths = glob::expand(sources.files, pattern)?;
             if paths.is_empty() {
                 sources.log.add(
@@ -511,7 +478,15 @@ fn log_patterns(logpath: &Traced) -> impl Iterator<Item = (&str, &str)> {
     lines.map(log_pattern)
 }
 
-/// A line of a `logpath`.
+/// A line of a `logpath`. All of one that is a command belongs to the command.
 pub(crate) fn log_pattern(line: &str) -> (&str, &str) {
+    if is_command(line) {
+        return (line, "head");
+    }
     line.rsplit_once(' ').unwrap_or((line, "head"))
+}
+
+/// Whether a line of a `logpath` is a command whose output is the log.
+pub(crate) fn is_command(line: &str) -> bool {
+    line.starts_with('|')
 }

@@ -40,6 +40,7 @@ mod suggest;
 mod tags;
 mod text;
 mod trial;
+mod vocabulary;
 mod words;
 
 pub use available::{Available, Switch};
@@ -48,7 +49,7 @@ pub use explain::{Explained, Explanation, Owner, Passage, Replaced};
 pub use files::{Content, Files, Kind};
 pub use inspect::{
     InspectedAction, InspectedFilter, InspectedJail, InspectedLog, Inspection, Merged, Mistake, Part,
-    SourceFile, SourceSection, Text, Vocabulary, inspect,
+    SourceFile, SourceSection, Text, inspect,
 };
 pub use interpolate::HOLE;
 pub(crate) use log::Log;
@@ -60,3 +61,7 @@ pub use span::{Located, Span};
 pub use steps::Step;
 pub use suggest::nearest;
 pub use trial::{NO_JAIL, Trial, TrialError};
+pub use vocabulary::{
+    BACKENDS, CACHE_PARAMETERS, Entry, FALSE, Fallback, Group, INCLUDES, LEVELS, TARGETS, TRUE, ValueKind,
+    Vocabulary,
+};

@@ -4,6 +4,7 @@
 //! in which their mistakes are reported.
 
 use stockade_protocol::Value;
+use stockade_protocol::command::STRUCTURE;
 
 use crate::{
     Error, Level,
@@ -13,11 +14,15 @@ use crate::{
     model::{Model, Traced},
     ordered::Ordered,
     text::{integer, truth},
+    vocabulary::{Entry, Fallback, ValueKind},
 };
 
-/// The type of an option.
+/// Neither yes nor no: as it turns out. To the reference it is one more word for no.
+pub(crate) const AUTO: &str = "auto";
+
+/// What the reader makes of the text of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
+enum Type {
     Text,
     /// Anything but a word for yes is false.
     Truth,
@@ -27,63 +32,60 @@ pub(crate) enum Type {
     Number,
 }
 
-/// Neither yes nor no: as it turns out. To the reference it is one more word for no.
-pub(crate) const AUTO: &str = "auto";
-
-/// An option that the reader knows.
-pub(crate) struct Known {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Type,
-    /// What counts where the option is not written.
-    pub(crate) default: Option<&'static str>,
-}
-
-pub(crate) const fn text(name: &'static str) -> Known {
-    Known {
-        name,
-        kind: Type::Text,
-        default: None,
+impl Type {
+    /// The type for a kind of value; most are looked at by the daemon alone.
+    const fn of(kind: ValueKind) -> Self {
+        match kind {
+            ValueKind::Truth => Self::Truth,
+            ValueKind::Switch => Self::Switch,
+            ValueKind::Number => Self::Number,
+            ValueKind::TruthOrAuto
+            | ValueKind::Time
+            | ValueKind::Words(_)
+            | ValueKind::Level
+            | ValueKind::LogTarget
+            | ValueKind::SyslogSocket
+            | ValueKind::LocalSocket
+            | ValueKind::Listeners
+            | ValueKind::Networks
+            | ValueKind::Users
+            | ValueKind::Path
+            | ValueKind::Backend
+            | ValueKind::Encoding
+            | ValueKind::Zone
+            | ValueKind::Formula
+            | ValueKind::Factor
+            | ValueKind::Multipliers
+            | ValueKind::Cache
+            | ValueKind::Addresses
+            | ValueKind::Command
+            | ValueKind::Script
+            | ValueKind::Logs
+            | ValueKind::Filter
+            | ValueKind::Actions
+            | ValueKind::Pattern
+            | ValueKind::Patterns
+            | ValueKind::DatePatterns
+            | ValueKind::JournalMatch
+            | ValueKind::Things
+            | ValueKind::Files
+            | ValueKind::Rate
+            | ValueKind::Word
+            | ValueKind::Text => Self::Text,
+        }
     }
 }
 
-pub(crate) const fn truth_of(name: &'static str) -> Known {
-    Known {
-        name,
-        kind: Type::Truth,
-        default: None,
-    }
-}
-
-pub(crate) const fn switch(name: &'static str) -> Known {
-    Known {
-        name,
-        kind: Type::Switch,
-        default: None,
-    }
-}
-
-pub(crate) const fn number(name: &'static str) -> Known {
-    Known {
-        name,
-        kind: Type::Number,
-        default: None,
-    }
-}
-
-impl Known {
-    pub(crate) const fn or(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    /// The default with its type.
-    pub(crate) fn default_value(&self) -> Option<Value> {
-        let default = self.default?;
-        Some(match self.kind {
-            Type::Truth | Type::Switch => Value::Bool(truth(default)),
-            Type::Text | Type::Number => default.into(),
-        })
-    }
+/// The value that the reader takes for written, with its type.
+fn unwritten(option: &Entry) -> Option<Value> {
+    let value = match option.fallback {
+        Fallback::Read(value) => value,
+        Fallback::Daemon(_) | Fallback::Nothing => return None,
+    };
+    Some(match Type::of(option.kind) {
+        Type::Truth | Type::Switch => Value::Bool(truth(value)),
+        Type::Text | Type::Number => value.into(),
+    })
 }
 
 /// Reads the options that `[section]` or `[DEFAULT]` has, with the defaults for the others.
@@ -93,25 +95,26 @@ pub(crate) fn read<'k>(
     sources: &Sources<'_>,
     model: &Model,
     section: &str,
-    options: impl IntoIterator<Item = &'k Known>,
+    options: impl IntoIterator<Item = &'k Entry>,
 ) -> Result<Ordered<Traced>, Error> {
     let scope = Scope::new(model, section, None, sources);
     let mut values = Ordered::default();
     for option in options {
         let value = match &scope {
+            // The reference complains once for each option, and knows none of these.
+            None if STRUCTURE.contains(&option.name) => None,
             None => {
                 no_section(sources, section);
                 // Without the section a number without a default is sent as `None`, oddly.
-                let missing = (option.kind == Type::Number).then_some(Value::None);
-                option
-                    .default_value()
+                let missing = (Type::of(option.kind) == Type::Number).then_some(Value::None);
+                unwritten(option)
                     .or(missing)
                     .map(|value| Traced::new(value, None))
             }
             Some(scope) => match sources.go_on(scope.read(option.name))?.flatten() {
-                Some(found) if option.kind == Type::Text => Some(found),
+                Some(found) if Type::of(option.kind) == Type::Text => Some(found),
                 Some(found) => Some(found.with(typed(sources, section, option, &found))),
-                None => option.default_value().map(|value| Traced::new(value, None)),
+                None => unwritten(option).map(|value| Traced::new(value, None)),
             },
         };
         if let Some(value) = value {
@@ -130,9 +133,9 @@ pub(crate) fn no_section(sources: &Sources<'_>, section: &str) {
     );
 }
 
-fn typed(sources: &Sources<'_>, section: &str, option: &Known, found: &Traced) -> Value {
+fn typed(sources: &Sources<'_>, section: &str, option: &Entry, found: &Traced) -> Value {
     let text = found.as_text().unwrap_or_default();
-    match option.kind {
+    match Type::of(option.kind) {
         Type::Text => found.value.clone(),
         Type::Switch if text.trim().eq_ignore_ascii_case(AUTO) => AUTO.into(),
         Type::Truth | Type::Switch => Value::Bool(truth(text)),

@@ -10,38 +10,19 @@ use crate::{
     layers::Sources,
     log::GENERAL,
     model::{Model, Traced},
-    options::{self, Known, number, text},
+    options,
     ordered::Ordered,
+    vocabulary::{
+        EARLY, Entry, GENERAL as GENERAL_OPTIONS, LOGLEVEL, LOGTARGET, OWN, PIDFILE, SOCKET, STACKSIZE,
+        SYSLOGSOCKET,
+    },
 };
 
 const DEFINITION: &str = "Definition";
 const THREAD: &str = "Thread";
 
-const SOCKET: Known = text("socket").or("/var/run/fail2ban/fail2ban.sock");
-const PIDFILE: Known = text("pidfile").or("/var/run/fail2ban/fail2ban.pid");
-const LOGLEVEL: Known = text("loglevel").or("INFO");
-const LOGTARGET: Known = text("logtarget").or("/var/log/fail2ban.log");
-const SYSLOGSOCKET: Known = text("syslogsocket").or("auto");
-
-const STACKSIZE: Known = number("stacksize");
-
-const EARLY: [Known; 5] = [SOCKET, PIDFILE, LOGLEVEL, LOGTARGET, SYSLOGSOCKET];
-
-const GENERAL_OPTIONS: [Known; 7] = [
-    LOGLEVEL,
-    LOGTARGET,
-    SYSLOGSOCKET,
-    text("allowipv6").or("auto"),
-    text("dbfile").or("/var/lib/fail2ban/fail2ban.sqlite3"),
-    number("dbmaxmatches"),
-    text("dbpurgeage").or("1d"),
-];
-
-/// Ours alone: where nobody writes it, nothing is said of it, and other programs do not hear of it.
-const NATIVE: Known = text("native");
-
 /// The order of the commands.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 14] = [
     "syslogsocket",
     "loglevel",
     "logtarget",
@@ -50,6 +31,12 @@ const COMMANDS: [&str; 8] = [
     "dbmaxmatches",
     "dbpurgeage",
     "native",
+    "reportsocket",
+    "syslogallow",
+    "sysloglisten",
+    "confine",
+    "statusgroup",
+    "operategroup",
 ];
 
 /// What the command line says instead of `fail2ban.conf`.
@@ -97,7 +84,7 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
             .ok_or(Error::Unreadable { what: "fail2ban" })?;
         options::read(sources, &model, DEFINITION, &EARLY)?
     };
-    let effective = |option: &Known, given: &Option<String>| {
+    let effective = |option: &Entry, given: &Option<String>| {
         let written = || {
             written
                 .get(option.name)
@@ -135,15 +122,12 @@ pub(crate) fn early(sources: &Sources<'_>, overrides: &Overrides) -> Result<Earl
     Ok(settings)
 }
 
-/// The names of the options of `fail2ban.conf`.
-pub(crate) fn option_names() -> Vec<&'static str> {
-    let known = EARLY.iter().chain(&GENERAL_OPTIONS).chain([&STACKSIZE, &NATIVE]);
-    known.map(|option| option.name).collect()
-}
-
 /// All options that are read of `fail2ban.conf`, for whoever inspects it.
 pub(crate) fn everything(sources: &Sources<'_>, model: &Model) -> Result<Ordered<Traced>, Error> {
-    let mut options = options::read(sources, model, DEFINITION, EARLY.iter().chain(&GENERAL_OPTIONS))?;
+    let is_written = |option: &&Entry| model.own_options(DEFINITION).any(|name| name == option.name);
+    let known = EARLY.iter().chain(&GENERAL_OPTIONS);
+    let known = known.chain(OWN.iter().filter(is_written));
+    let mut options = options::read(sources, model, DEFINITION, known)?;
     if model.has_section(THREAD) {
         for (name, value) in options::read(sources, model, THREAD, &[STACKSIZE])?.iter() {
             options.insert(name, value.clone());
@@ -215,10 +199,10 @@ pub(crate) struct General {
 impl General {
     pub(crate) fn read(sources: &Sources<'_>, model: &Model) -> Result<Self, Error> {
         let mut options = options::read(sources, model, DEFINITION, &GENERAL_OPTIONS)?;
-        if model.own_options(DEFINITION).any(|name| name == NATIVE.name) {
-            for (name, value) in options::read(sources, model, DEFINITION, &[NATIVE])?.iter() {
-                options.insert(name, value.clone());
-            }
+        let is_written = |option: &&Entry| model.own_options(DEFINITION).any(|name| name == option.name);
+        for (name, value) in options::read(sources, model, DEFINITION, OWN.iter().filter(is_written))?.iter()
+        {
+            options.insert(name, value.clone());
         }
         let thread = if model.has_section(THREAD) {
             options::read(sources, model, THREAD, &[STACKSIZE])?

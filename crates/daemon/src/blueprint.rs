@@ -10,7 +10,7 @@ use std::sync::Arc;
 use stockade_action::tags::HostNames;
 use stockade_datetime::duration::DurationError;
 use stockade_datetime::{Number, duration};
-use stockade_filter::{Filter, Mode, Regex, RegexError, UseDns};
+use stockade_filter::{Filter, Mode, Regex, RegexError, Structure, StructureOptions, UseDns};
 use stockade_jail::formula::{self, Formula, FormulaError};
 use stockade_jail::{self as jail, BanTime, Entry, FactorError, IgnoreCache, IgnoreList, Increment};
 use stockade_protocol::{Failure, Reply, Value, definition};
@@ -18,6 +18,8 @@ use stockade_protocol::{Failure, Reply, Value, definition};
 use crate::methods::{self, Call};
 use crate::patterns::Patterns;
 use crate::places::{Place, Places};
+use crate::source::{JournalMatch, JournalOptionError, JournalOptions, SYSLOG, Selector, piped_command};
+use crate::told::Told;
 
 /// What a jail is to do, as told so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,10 @@ pub struct Blueprint {
     pub failregex: Vec<Arc<Regex>>,
     /// What a failure must not match.
     pub ignoreregex: Vec<Arc<Regex>>,
+    /// How structured lines are read, as written.
+    pub structure: StructureOptions,
+    /// The same, ready for use; nothing where lines are plain.
+    pub compiled_structure: Option<Arc<Structure>>,
     /// How many lines an expression sees at once.
     pub maxlines: usize,
     /// How dates look; `None` for the usual forms.
@@ -48,6 +54,12 @@ pub struct Blueprint {
     pub journalmatch: Vec<Vec<String>>,
     /// The logs.
     pub logpath: Vec<LogPath>,
+    /// Whether services may report failures themselves.
+    pub reports: bool,
+    /// Who may, beside root, by name or number.
+    pub reports_from: Vec<String>,
+    /// Whether a success that is reported takes failures back.
+    pub reports_forgive: bool,
     /// How failures are counted.
     pub counting: jail::Settings,
     /// `maxmatches` as it was given, for whoever asks: a negative one keeps no lines.
@@ -66,6 +78,16 @@ pub struct Blueprint {
     pub actions: Vec<ActionBlueprint>,
     /// Where all this is written.
     pub places: Places,
+    /// What the log is still to be told of.
+    pub(crate) told: Told,
+}
+
+/// What stands in the brackets of `syslog[…]`.
+fn selector(backend: &str) -> Result<Selector, Failure> {
+    let definition = definition::parse(backend).map_err(value_error)?;
+    let parameters = definition.parameters.iter();
+    Selector::parse(parameters.map(|(name, value)| (name.as_str(), value.as_str())))
+        .map_err(|error| Failure::value_error(format!("`backend = {backend}` cannot be used: {error}")))
 }
 
 /// A log of a jail.
@@ -105,12 +127,17 @@ impl Blueprint {
             prefregex: None,
             failregex: Vec::new(),
             ignoreregex: Vec::new(),
+            structure: StructureOptions::default(),
+            compiled_structure: None,
             maxlines: 1,
             datepattern: None,
             logtimezone: None,
             logencoding: "auto".to_owned(),
             journalmatch: Vec::new(),
             logpath: Vec::new(),
+            reports: false,
+            reports_from: Vec::new(),
+            reports_forgive: false,
             maxmatches: i64::try_from(jail::Settings::default().maxmatches).unwrap_or(i64::MAX),
             counting: jail::Settings::default(),
             findtime: Number::Int(600),
@@ -120,6 +147,7 @@ impl Blueprint {
             increment: Vec::new(),
             actions: Vec::new(),
             places: Places::default(),
+            told: Told::default(),
         }
     }
 
@@ -145,6 +173,7 @@ impl Blueprint {
             self.failregex.clone(),
             self.ignoreregex.clone(),
         );
+        filter.set_structure(self.compiled_structure.clone());
         Ok(filter)
     }
 
@@ -193,6 +222,7 @@ impl Blueprint {
             && self.prefregex == other.prefregex
             && self.failregex == other.failregex
             && self.ignoreregex == other.ignoreregex
+            && self.structure == other.structure
     }
 
     /// Whether this blueprint follows what `other` does.
@@ -201,25 +231,44 @@ impl Blueprint {
         self.backend == other.backend
             && self.logpath == other.logpath
             && self.journalmatch == other.journalmatch
+            && self.reports == other.reports
+            && self.reports_from == other.reports_from
     }
 
-    /// Checks the text of a backend: one of the known names, or `auto`, perhaps with parameters.
+    /// Checks the text of a backend: one of the known names, or `auto`, perhaps with parameters that it has.
     ///
     /// # Errors
-    /// Where there is no such backend.
+    /// Where there is no such backend, or it has no such parameter.
     pub fn check_backend(backend: &str) -> Result<(), Failure> {
-        let name = definition::parse(backend)
-            .map_err(value_error)?
-            .name
-            .to_lowercase();
-        // `gamin` was a backend of earlier versions; it watched files, as ours does.
-        if name == "auto" || name == "gamin" || BACKENDS.contains(&name.as_str()) {
-            return Ok(());
+        let parsed = definition::parse(backend).map_err(value_error)?;
+        let name = parsed.name.to_lowercase();
+        let parameters = || {
+            let parameters = parsed.parameters.iter();
+            parameters.map(|(name, value)| (name.as_str(), value.as_str()))
+        };
+        match name.as_str() {
+            "systemd" => match JournalOptions::read(parameters()) {
+                Ok(_) => Ok(()),
+                Err(error @ JournalOptionError::Unknown(_)) => {
+                    Err(Failure::type_error(format!("Filter.__init__() got an {error}")))
+                }
+                Err(error) => Err(value_error(error)),
+            },
+            SYSLOG => selector(backend).map(drop),
+            // `gamin` was a backend of earlier versions; it watched files, as ours does.
+            "auto" | "gamin" | "polling" | "pyinotify" => match parameters().next() {
+                None => Ok(()),
+                Some((parameter, _)) => Err(Failure::type_error(format!(
+                    "FilterPoll.__init__() got an unexpected keyword argument '{parameter}'"
+                ))),
+            },
+            _ => {
+                let known = Value::list(BACKENDS).repr();
+                Err(Failure::value_error(format!(
+                    "Unknown backend {name}. Must be among {known} or 'auto'"
+                )))
+            }
         }
-        let known = Value::list(BACKENDS).repr();
-        Err(Failure::value_error(format!(
-            "Unknown backend {name}. Must be among {known} or 'auto'"
-        )))
     }
 
     fn compile(&self, patterns: &mut Patterns, source: &str, multiline: bool) -> Result<Arc<Regex>, Failure> {
@@ -233,6 +282,14 @@ impl Blueprint {
         self.backend
             .get(..7)
             .is_some_and(|name| name.eq_ignore_ascii_case("systemd"))
+    }
+
+    /// Which messages of syslog the jail reads, where it does.
+    #[must_use]
+    pub fn syslog(&self) -> Option<Selector> {
+        let name = definition::parse(&self.backend).ok()?.name;
+        name.eq_ignore_ascii_case(SYSLOG)
+            .then(|| selector(&self.backend).unwrap_or_default())
     }
 
     /// Changes `property`; returns what [`Self::get`] then says of it. `multi` is for lists where one value is usual.
@@ -254,6 +311,12 @@ impl Blueprint {
         arguments: &[Value],
         multi: bool,
     ) -> Reply {
+        let answer = self.change(patterns, property, arguments, multi)?;
+        self.told.add(property, arguments);
+        Ok(answer)
+    }
+
+    fn change(&mut self, patterns: &mut Patterns, property: &str, arguments: &[Value], multi: bool) -> Reply {
         match property {
             "addaction" => self.add_action(arguments),
             "delaction" => self.delete_action(&action_name(arguments)?),
@@ -289,6 +352,15 @@ impl Blueprint {
                 delete_at(&mut self.ignoreregex, arguments)?;
                 delete_at(&mut self.places.ignoreregex, arguments)?;
                 self.get("ignoreregex", &[])
+            }
+            _ if self.structure.get(property).is_some() => {
+                let value = argument(arguments, 0)?.searchable()?;
+                let mut structure = self.structure.clone();
+                structure.set(property, value);
+                let compiled = structure.compile().map_err(value_error)?;
+                self.compiled_structure = compiled.map(Arc::new);
+                self.structure = structure;
+                self.get(property, &[])
             }
             "maxlines" => {
                 let lines = argument(arguments, 0)?.int()?;
@@ -331,9 +403,8 @@ impl Blueprint {
             "addjournalmatch" | "deljournalmatch" if !self.reads_journal() => self.get("journalmatch", &[]),
             "addjournalmatch" => {
                 let words = texts(arguments);
-                if words.iter().any(|word| word != "+" && !word.contains('=')) {
-                    return Err(Failure::value_error("Invalid match"));
-                }
+                // Nothing may be kept here that the journal does not take, or the jail could not be started again.
+                JournalMatch::parse(&words).map_err(|error| Failure::value_error(error.to_string()))?;
                 self.journalmatch
                     .extend(words.split(|word| word == "+").map(<[String]>::to_vec));
                 self.get("journalmatch", &[])
@@ -347,6 +418,20 @@ impl Blueprint {
                 })?;
                 self.journalmatch.remove(index);
                 self.get("journalmatch", &[])
+            }
+            "reports" => {
+                self.reports = boolean(argument(arguments, 0)?);
+                self.get(property, &[])
+            }
+            "reports.from" => {
+                let senders = text(arguments, 0)?;
+                let words = senders.split([',', ' ', '\t', '\n']);
+                self.reports_from = words.filter(|word| !word.is_empty()).map(str::to_owned).collect();
+                self.get(property, &[])
+            }
+            "reports.forgive" => {
+                self.reports_forgive = boolean(argument(arguments, 0)?);
+                self.get(property, &[])
             }
             "addlogpath" => self.add_log(arguments),
             "dellogpath" => {
@@ -511,6 +596,9 @@ impl Blueprint {
                 Value::List(self.journalmatch.iter().map(words).collect())
             }
             "logpath" => Value::list(self.logpath.iter().map(|log| log.path.as_str())),
+            "reports" => Value::Bool(self.reports),
+            "reports.from" => self.reports_from.join(", ").into(),
+            "reports.forgive" => Value::Bool(self.reports_forgive),
             "maxretry" => Value::Int(self.counting.maxretry),
             "maxmatches" => Value::Int(self.maxmatches),
             "findtime" => number(self.findtime),
@@ -552,6 +640,7 @@ impl Blueprint {
                 self.action(&action_name(arguments)?)?;
                 Value::list(methods::METHODS)
             }
+            _ if let Some(value) = self.structure.get(property) => value.into(),
             _ => match property.strip_prefix("bantime.") {
                 Some(option) => self.increment(option).cloned().unwrap_or(Value::None),
                 None => {
@@ -738,8 +827,16 @@ impl Blueprint {
             return Err(Failure::value_error("Only one file can be added at a time"));
         }
         check_path(argument(arguments, 0)?)?;
-        // The journal has no files that a jail could name.
-        if !self.reads_journal() && !self.logpath.iter().any(|log| log.path == path) {
+        if piped_command(&path) == Some("") {
+            return Err(Failure::value_error(
+                "there is no command behind `|`; write `| COMMAND`, whose output is the log",
+            ));
+        }
+        // The journal has no files that a jail could name, and neither has syslog.
+        if !self.reads_journal()
+            && self.syslog().is_none()
+            && !self.logpath.iter().any(|log| log.path == path)
+        {
             self.logpath.push(LogPath { path, tail });
         }
         self.get("logpath", &[])
@@ -1067,4 +1164,34 @@ fn ignorecache(text: &str) -> Result<Option<IgnoreCache>, Failure> {
         max_count,
         max_time_micros,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade_protocol::Value;
+
+    use super::Blueprint;
+
+    #[test]
+    fn what_the_journal_does_not_take_is_no_match() {
+        let mut jail = Blueprint::new("jail", "systemd", 2026);
+        let cases = [
+            ("add", "X=1", "[['X=1']]"),
+            ("add", "X=1 + + Y=", "[['X=1'], ['X=1'], [], ['Y=']]"),
+            ("add", "word", "ValueError: Invalid match"),
+            ("add", "=x", "ValueError: Invalid match"),
+            ("add", "x=1", "ValueError: Invalid match"),
+            ("add", "A=1 + word", "ValueError: Invalid match"),
+            ("add", "", "ValueError: Invalid match"),
+            ("del", "X=1", "[['X=1'], [], ['Y=']]"),
+            ("del", "X=2", "ValueError: Match ['X=2'] not found"),
+            ("del", "Y=", "[['X=1'], []]"),
+        ];
+        for (what, words, expected) in cases {
+            let arguments: Vec<Value> = words.split(' ').map(Value::from).collect();
+            let reply = jail.set(&format!("{what}journalmatch"), &arguments, false);
+            let told = reply.map_or_else(|failure| failure.to_string(), |value| value.repr());
+            assert_eq!(told, expected, "{what} {words}");
+        }
+    }
 }

@@ -11,10 +11,12 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use jiff::tz::TimeZone;
-use stockade_action::facts::{BanFacts, JailFacts, NoBan, Past};
+use stockade_action::facts::{BanFacts, JailFacts, NoBan};
 use stockade_action::plan::NativeFirewall;
 use stockade_datetime::{Clock, Timestamp, duration};
-use stockade_filter::{self as filter, Address, Filter, Found, Output, UseDns, Who};
+use stockade_filter::{
+    self as filter, Address, Candidate, Captured, Data, Filter, Found, MatchedLine, Output, UseDns, Who,
+};
 use stockade_jail::{BanTime, Effect, Id, Input, Jail, ListFile, Question, Setting, Ticket, Why};
 use stockade_protocol::{Failure, Happening, Value, What};
 
@@ -29,8 +31,10 @@ use crate::log::Level;
 use crate::places::Behind;
 use crate::resolver;
 use crate::runner::{Acted, Job, QUEUE, Work};
+use crate::source::{Report, Reported, rendered};
 use crate::status::local_time;
 use crate::store::{self, RestoreLimits};
+use crate::told::Told;
 use crate::world::World;
 
 /// The logger of what jails decide.
@@ -54,7 +58,7 @@ const COUNT_PAUSE: i64 = 60;
 const ENDING_IN_TURN: usize = 100;
 
 /// How many matches of a jail wait for the addresses of a host name at a time; more are dropped.
-const WAITING: usize = 1000;
+pub(crate) const WAITING: usize = 1000;
 
 /// One jail with all that belongs to it.
 #[derive(Debug)]
@@ -68,11 +72,13 @@ pub(crate) struct Cell {
     pub(crate) is_new: bool,
     actions: Vec<Action>,
     /// Matches that wait for the addresses of a host name.
-    waiting: Vec<(String, Found)>,
+    pub(crate) waiting: Vec<(String, Found)>,
     /// How many could not wait since too many did, or too many names were being looked up.
     pub(crate) names_dropped: u64,
     /// How many lines were too long and cut.
     pub(crate) lines_cut: u64,
+    /// How many reports were of failures from before `findtime`.
+    pub(crate) reports_old: u64,
     /// Names in `ignoreip` that have no address, which the log knows.
     unresolved: BTreeSet<String>,
     /// Bans that grew, whose actions are to be told so later, and when; in the order of their growing.
@@ -161,6 +167,7 @@ impl Cell {
             waiting,
             names_dropped: 0,
             lines_cut: 0,
+            reports_old: 0,
             unresolved: BTreeSet::new(),
             prolongs: Vec::new(),
             looked: (0, 0),
@@ -182,6 +189,7 @@ impl Cell {
             cell.stop(world, now, Ending::Jail);
             return Err(failure);
         }
+        cell.blueprint.told = Told::default();
         world.log(Level::INFO, JAIL, format_args!("Jail '{name}' started"));
         Ok(cell)
     }
@@ -278,11 +286,7 @@ impl Cell {
                     ..ticket
                 };
                 *number += 1;
-                let facts = BanFacts {
-                    ticket,
-                    jail: facts.clone(),
-                    past: Past::default(),
-                };
+                let facts = BanFacts::new(ticket, facts.clone());
                 let job = Job::Ban(Box::new(facts), *number, due.tries);
                 if world.order(&blueprint.name, &action.name, job) {
                     ledger.told_again(&due.id, *number);
@@ -545,11 +549,7 @@ impl Cell {
                         ACTIONS,
                         format_args!("[{name}] {verb} {}", ticket.id),
                     );
-                    let ban = BanFacts {
-                        ticket: *ticket,
-                        jail: self.facts(now),
-                        past: Past::default(),
-                    };
+                    let ban = BanFacts::new(*ticket, self.facts(now));
                     self.end(world, &[ban], false);
                 }
                 Effect::Flush(tickets, why) => self.flush(world, now, tickets, why),
@@ -655,11 +655,7 @@ impl Cell {
         };
         self.number += 1;
         let (id, restored) = (ticket.id.clone(), ticket.restored);
-        let facts = BanFacts {
-            ticket,
-            jail: self.facts(now),
-            past: Past::default(),
-        };
+        let facts = BanFacts::new(ticket, self.facts(now));
         let job = Job::Ban(Box::new(facts), self.number, 0);
         let (jail, name) = (&self.blueprint.name, &action.name);
         if world.order(jail, name, job) {
@@ -715,11 +711,7 @@ impl Cell {
             } = &action.kind
                 && ledger.holds(id)
             {
-                let facts = BanFacts {
-                    ticket: ticket.clone(),
-                    jail: jail.clone(),
-                    past: Past::default(),
-                };
+                let facts = BanFacts::new(ticket.clone(), jail.clone());
                 self.number += 1;
                 let job = Job::Again(Box::new(facts), self.number);
                 self.order(world, action, job);
@@ -774,11 +766,7 @@ impl Cell {
                 ACTIONS,
                 format_args!("[{name}] {verb} {}", ticket.id),
             );
-            let ban = BanFacts {
-                ticket,
-                jail: facts.clone(),
-                past: Past::default(),
-            };
+            let ban = BanFacts::new(ticket, facts.clone());
             if in_turn {
                 self.end(world, &[ban], true);
             } else {
@@ -814,11 +802,7 @@ impl Cell {
     /// Tells the actions that hold a ban that it lasts longer.
     fn prolong(&mut self, world: &mut impl World, now: Timestamp, ticket: Ticket) {
         let jail = self.facts(now);
-        let facts = BanFacts {
-            ticket,
-            jail,
-            past: Past::default(),
-        };
+        let facts = BanFacts::new(ticket, jail);
         let mut actions = mem::take(&mut self.actions);
         for action in &mut actions {
             if let Kind::Commands { ledger, .. } = &action.kind
@@ -931,6 +915,55 @@ impl Cell {
         self.carry_out(world, now, effects);
     }
 
+    /// Counts what a service has reported, as a line that matched is counted.
+    pub(crate) fn report(&mut self, world: &mut impl World, now: Timestamp, report: Report) {
+        let id = Id::Address(Address::single(report.address));
+        let Reported::Failure { weight, matches } = report.what else {
+            if self.blueprint.reports_forgive {
+                let count = self.jail.forgive(&id, report.user.as_deref());
+                if count > 0 {
+                    let name = &self.blueprint.name;
+                    let text = format_args!("[{name}] Success of {id}, failures taken back: {count}");
+                    world.log(Level::INFO, FILTER, text);
+                }
+            }
+            return;
+        };
+        if report.time < now.plus_micros(self.blueprint.counting.findtime_micros.saturating_neg()) {
+            self.reports_old += 1;
+            return;
+        }
+        let mut captured = Captured::new();
+        if let Some(user) = &report.user {
+            captured.insert("user", Data::Text(user.as_str().into()));
+        }
+        let matches = if matches.is_empty() {
+            let user = report.user.as_ref().map(|user| format!(" of '{user}'"));
+            let (sender, process) = report.sender;
+            let text = format!(
+                " failure{} from {} reported by user {sender}, process {process}",
+                user.unwrap_or_default(),
+                report.address
+            );
+            let date = rendered(report.time, &self.zone);
+            vec![MatchedLine::new("", &date, &text)]
+        } else {
+            matches
+                .iter()
+                .map(|line| MatchedLine::new("", "", line))
+                .collect()
+        };
+        let candidate = Candidate {
+            id,
+            address: None,
+            time: report.time,
+            time_is_whole: false,
+            matches,
+            captured,
+        };
+        self.step(world, now, Input::Report(candidate, weight));
+    }
+
     /// Says what the filter has to say, and where in the configuration that comes from.
     fn note(&self, world: &mut impl World, notes: Vec<filter::Note>) {
         for note in notes {
@@ -1026,11 +1059,7 @@ impl Cell {
             }
             Question::History { number, id } => world.ask_history(&self.blueprint.name, number, &id),
             Question::Command { number, ticket } => {
-                let facts = BanFacts {
-                    ticket: *ticket,
-                    jail: self.facts(now),
-                    past: Past::default(),
-                };
+                let facts = BanFacts::new(*ticket, self.facts(now));
                 let command = self.jail.settings().ignorecommand.clone().unwrap_or_default();
                 world.ask_command(&self.blueprint.name, number, &command, facts);
             }
@@ -1087,7 +1116,7 @@ impl Cell {
         &mut self,
         world: &mut impl World,
         clock: &Clock,
-        new: Blueprint,
+        mut new: Blueprint,
     ) -> Result<(), Failure> {
         const COMMAND: &str = "actionreload";
         let is_told = |action: &&ActionBlueprint| {
@@ -1103,7 +1132,11 @@ impl Cell {
             .filter(is_told)
             .map(|action| action.name.clone())
             .collect();
+        let settings = mem::take(&mut new.told).records(&new);
         self.reshape(world, clock, new, false)?;
+        for (logger, text) in settings {
+            world.log(Level::INFO, logger, format_args!("{text}"));
+        }
         let mut actions = mem::take(&mut self.actions);
         for action in &mut actions {
             if matches!(action.kind, Kind::Commands { .. }) && told.contains(&action.name) {

@@ -6,15 +6,17 @@
 //! Invariant: no client waits for another one. What a client does not read, or sends half of, costs a
 //! bounded amount of memory and nobody's time but its own; and so do all of them together.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::io::Errno;
-use stockade_protocol::{Answer, Frame, Framer, Value, message, pickle};
+use stockade_protocol::{Answer, Frame, Framer, Right, Value, message, pickle};
 use stockade_sys::{Interest, Poller, Ready, Token};
 
+use crate::admission::Admission;
+use crate::limits::Fill;
 use crate::log::{Level, Records};
 
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub const LISTENER_UNREAD: usize = 1 << 20;
 pub const BUFFERED: usize = 256 << 20;
 /// What is read from a client at a time, in bytes. A client whose request waits is read no further than this.
 const BLOCK: usize = 64 * 1024;
+/// How many users without rights are told of.
+const STRANGERS: usize = 100;
 /// Connections that are accepted before anything else has its turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 
@@ -79,6 +83,15 @@ pub struct Control {
     buffered: usize,
     /// How many of them listen.
     listeners: usize,
+    /// How many clients had to go for others, or found no room, and how many for what they kept waiting.
+    displaced: u64,
+    drowned: u64,
+    /// How many found no room to listen.
+    unheard: u64,
+    /// Who may say what.
+    admission: Admission,
+    /// Users without any right who have come, each of whom is told of once.
+    strangers: BTreeSet<u32>,
     /// Counts up with each reading, to know who has been silent for longest.
     readings: u64,
 }
@@ -86,6 +99,8 @@ pub struct Control {
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
+    /// What it may do, and its user where that is why.
+    right: (Right, Option<u32>),
     framer: Framer,
     /// The next message of the client, or why it is none. It is decoded when it has its turn: what it unfolds to may
     /// be many times as long.
@@ -126,13 +141,44 @@ impl Control {
             first_client,
             log,
             spare: spare(),
+            displaced: 0,
+            drowned: 0,
+            unheard: 0,
             next: 0,
             clients,
             waiting,
             buffered: 0,
             listeners: 0,
+            admission: Admission::default(),
+            strangers: BTreeSet::new(),
             readings: 0,
         })
+    }
+
+    /// Says who may say what from here on; who is there already keeps what it has.
+    pub fn admit(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// What a client may do, and its user where that is why; nothing once it has gone.
+    #[must_use]
+    pub fn right(&self, id: ClientId) -> (Right, Option<u32>) {
+        let client = self.clients.get(&id);
+        client.map_or((Right::Nothing, None), |client| client.right)
+    }
+
+    /// Says once that a user without any right has come.
+    fn send_away(&mut self, user: Option<u32>) {
+        if let Some(user) = user
+            && self.strangers.len() < STRANGERS
+            && self.strangers.insert(user)
+        {
+            let text = format!(
+                "User {user} has connected to the control socket and belongs to none of the groups that may \
+                 (`statusgroup`, `operategroup` in fail2ban.conf); its connections are closed"
+            );
+            self.log.write(Level::WARNING, SERVER, &text);
+        }
     }
 
     /// Takes note of a descriptor that is ready; whether it was one of this socket's.
@@ -209,6 +255,7 @@ impl Control {
         };
         if client.listens.is_none() {
             if self.listeners >= LISTENERS {
+                self.unheard += 1;
                 return false;
             }
             self.listeners += 1;
@@ -279,8 +326,16 @@ impl Control {
                 }
                 Err(_) => return,
             };
-            if self.clients.len() >= CLIENTS && !self.drop_most_silent(poller) {
+            let right = self.admission.of(&stream);
+            if right.0 == Right::Nothing {
+                self.send_away(right.1);
                 continue;
+            }
+            if self.clients.len() >= CLIENTS {
+                self.displaced += 1;
+                if !self.drop_most_silent(poller) {
+                    continue;
+                }
             }
             let id = ClientId(self.next);
             self.next += 1;
@@ -296,6 +351,7 @@ impl Control {
                 id,
                 Client {
                     stream,
+                    right,
                     framer: Framer::default(),
                     request: None,
                     unsent: VecDeque::new(),
@@ -422,8 +478,34 @@ impl Control {
                 client.counted
             );
             self.log.write(Level::WARNING, SERVER, &text);
+            self.drowned += 1;
             self.drop_client(poller, id);
         }
+    }
+
+    /// How full everything is that has a limit.
+    #[must_use]
+    pub(crate) fn fills(&self) -> [Fill; 3] {
+        [
+            Fill::single(
+                "clients",
+                (Some(self.clients.len()), CLIENTS),
+                self.displaced,
+                "the one that has been silent for longest is dropped",
+            ),
+            Fill::single(
+                "clients that listen",
+                (Some(self.listeners), LISTENERS),
+                self.unheard,
+                "a further one is refused",
+            ),
+            Fill::single(
+                "what waits for clients, in bytes",
+                (Some(self.buffered), BUFFERED),
+                self.drowned,
+                "the one with most is dropped",
+            ),
+        ]
     }
 }
 

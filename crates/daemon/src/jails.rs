@@ -4,28 +4,44 @@
 //!
 //! Invariant: whatever one jail does or fails to do, the others go on.
 
+use std::ops::Range;
+
 use jiff::tz::TimeZone;
 use stockade_datetime::{Clock, Timestamp};
 use stockade_filter as filter;
-use stockade_jail::{Id, Input, Jail, Terms, Why};
+use stockade_filter::{MAX_LINES, MAX_SESSIONS, MAX_USERS};
+use stockade_jail::{Id, Input, Jail, MAX_BANS, MAX_PENDING, MAX_WAITING, Terms, Why};
+use stockade_pattern::STEPS;
 use stockade_protocol::{Failure, Value};
 
 use crate::blueprint::Blueprint;
-use crate::cell::Cell;
 pub use crate::cell::Ending;
+use crate::cell::{Cell, WAITING};
 use crate::firewall::{Removal, concerns};
 use crate::growth::Remembered;
 use crate::judge::Verdict;
+use crate::limits::Fill;
 use crate::log::Level;
 use crate::resolver;
 use crate::runner::{Acted, Work};
-use crate::world::{Entry, Lines, World};
+use crate::source::{LINE_LIMIT, Report};
+use crate::world::{Entry, Lines, Progress, World};
 
 /// The logger of how jails come and go.
 const JAIL: &str = "fail2ban.jail";
 
 /// How many lines are looked at before what came of them is acted upon.
 const LINES_AT_ONCE: usize = 256;
+
+/// How many bytes they have, but for a single line. Where all of them are hard to search that takes some milliseconds.
+const BYTES_AT_ONCE: usize = 32 * 1024;
+
+/// How many bytes the lines of failures and bans have together, of all jails: those of a hundred thousand ids with five
+/// lines each. Past it lines go, and nothing else.
+const EVIDENCE: usize = 128 << 20;
+
+/// How many of these are left when some had to go, so that it is some time until others have to.
+const EVIDENCE_LEFT: usize = EVIDENCE / 8 * 7;
 
 /// Jails for which one filter works.
 struct Group {
@@ -43,6 +59,32 @@ pub struct Jails {
     zone: TimeZone,
     /// How many jails were started.
     generation: u32,
+    /// How often lines had to go.
+    evidence_shed: u64,
+}
+
+/// How much each may have at most, so that all together have no more than `whole`.
+fn share(mut sizes: Vec<usize>, whole: usize) -> usize {
+    sizes.sort_unstable();
+    let (mut left, mut others) = (whole, sizes.len());
+    for size in sizes {
+        let share = left / others.max(1);
+        if size > share {
+            return share;
+        }
+        left -= size;
+        others -= 1;
+    }
+    whole
+}
+
+/// The lines from this one on that are looked at together; nothing where there are none left.
+fn piece(lines: &[Range<usize>], from: usize) -> Option<&[Range<usize>]> {
+    let rest = lines.get(from..).filter(|rest| !rest.is_empty())?;
+    let start = rest.first()?.start;
+    let fits = |line: &&Range<usize>| line.end - start <= BYTES_AT_ONCE;
+    let count = rest.iter().take(LINES_AT_ONCE).take_while(fits).count();
+    rest.get(..count.max(1))
 }
 
 impl Jails {
@@ -55,6 +97,7 @@ impl Jails {
             clock,
             zone,
             generation: 0,
+            evidence_shed: 0,
         }
     }
 
@@ -166,19 +209,47 @@ impl Jails {
         }
     }
 
-    /// Lines of a log.
+    /// Lines of a log, all of them.
     pub fn lines(&mut self, world: &mut impl World, now: Timestamp, lines: &Lines) {
+        let mut progress = Progress::default();
+        while !self.advance(world, now, lines, &mut progress) {}
+    }
+
+    /// Lines of a log, as many as the turn has time for; what is left of them.
+    #[must_use]
+    pub fn lines_in_turn(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        mut lines: Lines,
+    ) -> Option<Lines> {
+        let mut progress = std::mem::take(&mut lines.progress);
+        if self.advance(world, now, &lines, &mut progress) {
+            return None;
+        }
+        lines.progress = progress;
+        Some(lines)
+    }
+
+    /// Goes on with lines, one piece after the other, at least one and as long as there is time; whether that was all.
+    ///
+    /// Every jail gets all lines in their order. Which of two jails is first with a line is open.
+    fn advance(
+        &mut self,
+        world: &mut impl World,
+        now: Timestamp,
+        lines: &Lines,
+        progress: &mut Progress,
+    ) -> bool {
         self.clock.set(now);
         let mut outputs = Vec::new();
-        for group in self.groups(&lines.jails) {
-            if lines.is_cut {
-                for member in &group.members {
-                    if let Some(cell) = self.cells.get_mut(*member) {
-                        cell.lines_cut += 1;
-                    }
+        let groups = self.groups(&lines.jails);
+        while let Some(places) = piece(&lines.lines, progress.lines) {
+            for group in &groups {
+                let leader = self.cells.get(group.leader).map(|cell| &cell.blueprint.name);
+                if leader.is_none_or(|leader| progress.ahead.contains(leader)) {
+                    continue;
                 }
-            }
-            for places in lines.lines.chunks(LINES_AT_ONCE) {
                 let block = filter::Lines {
                     bytes: &lines.bytes,
                     places,
@@ -190,17 +261,32 @@ impl Jails {
                         .process_lines(block, &self.clock, group.in_operation, &mut outputs);
                 }
                 let outputs = outputs.drain(..).map(|(_, output)| output).collect();
-                self.take(world, now, &group, outputs);
+                self.take(world, now, group, outputs);
+                self.mind_evidence();
+                for member in &group.members {
+                    if let Some(cell) = self.cells.get_mut(*member) {
+                        cell.lines_cut += u64::from(lines.is_cut);
+                        progress.ahead.push(cell.blueprint.name.clone());
+                    }
+                }
+                if !world.has_time() {
+                    return false;
+                }
             }
+            progress.lines += places.len();
+            progress.ahead.clear();
         }
+        true
     }
 
-    /// Entries of the journal.
-    pub fn entries(&mut self, world: &mut impl World, now: Timestamp, entries: &[Entry]) {
+    /// Entries of the journal, as many as the turn has time for; what is left of them.
+    #[must_use]
+    pub fn entries(&mut self, world: &mut impl World, now: Timestamp, entries: Vec<Entry>) -> Vec<Entry> {
         self.clock.set(now);
-        for entry in entries {
+        let mut entries = entries.into_iter();
+        while let Some(entry) = entries.next() {
             for group in self.groups(&entry.jails) {
-                let Entry { time, iso, text, .. } = entry;
+                let Entry { time, iso, text, .. } = &entry;
                 let mut output = filter::Output::default();
                 if let Some(leader) = self.cells.get_mut(group.leader) {
                     let entry = filter::Entry::Journal {
@@ -213,6 +299,22 @@ impl Jails {
                         .process(entry, &self.clock, group.in_operation, &mut output);
                 }
                 self.take(world, now, &group, vec![output]);
+            }
+            self.mind_evidence();
+            if entries.len() > 0 && !world.has_time() {
+                break;
+            }
+        }
+        entries.collect()
+    }
+
+    /// What services have reported.
+    pub fn reports(&mut self, world: &mut impl World, now: Timestamp, reports: Vec<Report>) {
+        self.clock.set(now);
+        for report in reports {
+            let cell = self.cell_mut(&report.jail);
+            if let Some(cell) = cell.filter(|cell| !cell.jail.settings().idle) {
+                cell.report(world, now, report);
             }
         }
     }
@@ -426,8 +528,25 @@ impl Jails {
         self.cell(name).is_none_or(Cell::is_settled)
     }
 
+    /// Has jails go without lines where all have too many together: those with more than their share down to that.
+    fn mind_evidence(&mut self) {
+        let size = |cell: &Cell| {
+            let (of_failures, of_bans) = cell.jail.evidence_bytes();
+            of_failures + of_bans
+        };
+        if self.cells.iter().map(size).sum::<usize>() <= EVIDENCE {
+            return;
+        }
+        let share = share(self.cells.iter().map(size).collect(), EVIDENCE_LEFT);
+        for cell in &mut self.cells {
+            cell.jail.shed_evidence(size(cell).saturating_sub(share));
+        }
+        self.evidence_shed += 1;
+    }
+
     /// The time of some jail has come.
     pub fn wake(&mut self, world: &mut impl World, now: Timestamp) {
+        self.mind_evidence();
         for cell in &mut self.cells {
             if cell.next_wakeup().is_some_and(|due| due <= now) {
                 cell.wake(world, now);
@@ -544,23 +663,111 @@ impl Jails {
         let Some(cell) = self.cell(name) else {
             return Vec::new();
         };
-        // Where another jail's filter works for this one, its own remembers nothing.
-        let leader = cell.leader.as_deref().and_then(|leader| self.cell(leader));
-        let filter = leader.unwrap_or(cell).filter.losses();
+        let filter = self.at_work(cell).filter.losses();
         let jail = cell.jail.losses();
         let all = [
             ("sessions forgotten", filter.sessions),
             ("lines forgotten", filter.lines),
             ("users forgotten", filter.users),
             ("searches given up", filter.searches),
+            ("lines that are not structured as they should be", filter.unread),
             ("names not looked up", cell.names_dropped),
             ("lines cut", cell.lines_cut),
+            ("reports too old", cell.reports_old),
             ("failures forgotten", jail.failures_evicted),
             ("bans ended early", jail.bans_displaced),
             ("evidence not kept", jail.evidence_dropped),
             ("failures dropped", jail.candidates_dropped),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// How full everything of the jails is that has a limit.
+    #[must_use]
+    pub fn fills(&self) -> Vec<Fill> {
+        let sizes = self.cells.iter().map(|cell| cell.jail.evidence_bytes());
+        let evidence = sizes.map(|(of_failures, of_bans)| of_failures + of_bans).sum();
+        let evidence = Fill::single(
+            "lines of failures and bans, in bytes",
+            (Some(evidence), EVIDENCE),
+            self.evidence_shed,
+            "lines are not kept",
+        );
+        let of_jails = self.cells.iter().flat_map(|cell| self.fills_of(cell));
+        of_jails.chain([evidence]).collect()
+    }
+
+    fn fills_of(&self, cell: &Cell) -> [Fill; 9] {
+        const OLDEST: &str = "the oldest is forgotten";
+        const UNCOUNTED: &str = "they do not count";
+        let filter = &self.at_work(cell).filter;
+        let (sought, jail) = (filter.losses(), cell.jail.losses());
+        let counts = cell.jail.status();
+        [
+            (
+                "a line, in bytes",
+                (None, LINE_LIMIT),
+                cell.lines_cut,
+                "the rest is passed over",
+            ),
+            (
+                "sessions",
+                (Some(filter.session_count()), MAX_SESSIONS),
+                sought.sessions,
+                OLDEST,
+            ),
+            (
+                "lines of sessions",
+                (None, MAX_LINES),
+                sought.lines,
+                "the oldest are forgotten",
+            ),
+            (
+                "users of a session",
+                (None, MAX_USERS),
+                sought.users,
+                "no more are added",
+            ),
+            (
+                "steps of a search",
+                (None, usize::try_from(STEPS).unwrap_or(usize::MAX)),
+                sought.searches,
+                "it is no match",
+            ),
+            (
+                "matches that wait for a name",
+                (Some(cell.waiting.len()), WAITING),
+                cell.names_dropped,
+                UNCOUNTED,
+            ),
+            (
+                "ids that have failed",
+                (Some(counts.currently_failed), MAX_PENDING),
+                jail.failures_evicted,
+                OLDEST,
+            ),
+            (
+                "failures that wait for an answer",
+                (Some(cell.jail.waiting()), MAX_WAITING),
+                jail.candidates_dropped,
+                UNCOUNTED,
+            ),
+            (
+                "bans",
+                (Some(counts.currently_banned), MAX_BANS),
+                jail.bans_displaced,
+                "the one that ends first ends",
+            ),
+        ]
+        .map(|(what, fill, reached, policy)| Fill::of_jail(&cell.blueprint.name, what, fill, reached, policy))
+    }
+
+    /// The one whose filter works for `cell`: where another jail's does, its own remembers nothing.
+    fn at_work<'a>(&'a self, cell: &'a Cell) -> &'a Cell {
+        cell.leader
+            .as_deref()
+            .and_then(|leader| self.cell(leader))
+            .unwrap_or(cell)
     }
 
     fn cell(&self, name: &str) -> Option<&Cell> {

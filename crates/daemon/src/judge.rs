@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use stockade_action::facts::BanFacts;
 use stockade_action::tags::{HostNames, Properties, Script};
 
+use crate::limits::Fill;
 use crate::log::{Level, Log};
 use crate::places::{Behind, Registry};
+use crate::reverse;
 use crate::shell;
 
 /// Questions that may wait; one more is answered with no, for a failure must not be lost behind a slow command.
@@ -49,9 +52,12 @@ pub struct Verdict {
 /// Runs `ignorecommand`s in a thread of its own.
 #[derive(Debug)]
 pub struct Judge {
-    questions: SyncSender<Question>,
+    /// Boxed, for the queue has room for all that may wait from the start on.
+    questions: SyncSender<Box<Question>>,
     verdicts: Receiver<Verdict>,
     own: Sender<Verdict>,
+    waiting: Arc<AtomicUsize>,
+    refused: AtomicU64,
 }
 
 impl Judge {
@@ -65,15 +71,18 @@ impl Judge {
         places: Registry,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
-        let (questions, waiting) = sync_channel::<Question>(QUEUE);
+        let (questions, waiting) = sync_channel::<Box<Question>>(QUEUE);
         let (own, verdicts) = channel();
         let found = own.clone();
+        let waiting_now: Arc<AtomicUsize> = Arc::default();
+        let left = Arc::clone(&waiting_now);
         thread::Builder::new()
             .name("f2b/ignore".to_owned())
             .spawn(move || {
                 while let Ok(question) = waiting.recv() {
+                    left.fetch_sub(1, Ordering::Relaxed);
                     let ignored = ask(&question, &host, &log, &places);
-                    let Question { jail, number, .. } = question;
+                    let Question { jail, number, .. } = *question;
                     if found
                         .send(Verdict {
                             jail,
@@ -91,15 +100,20 @@ impl Judge {
             questions,
             verdicts,
             own,
+            waiting: waiting_now,
+            refused: AtomicU64::new(0),
         })
     }
 
     /// Asks; the verdict comes later.
     pub fn ask(&self, question: Question) {
-        if let Err(error) = self.questions.try_send(question) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.questions.try_send(Box::new(question)) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
             let Question { jail, number, .. } = match error {
                 std::sync::mpsc::TrySendError::Full(question)
-                | std::sync::mpsc::TrySendError::Disconnected(question) => question,
+                | std::sync::mpsc::TrySendError::Disconnected(question) => *question,
             };
             // The receiver is ours, so it is there.
             let _ = self.own.send(Verdict {
@@ -108,6 +122,17 @@ impl Judge {
                 ignored: false,
             });
         }
+    }
+
+    /// How many questions wait, beside how many can.
+    #[must_use]
+    pub(crate) fn fill(&self) -> Fill {
+        Fill::single(
+            "questions for an ignorecommand",
+            (Some(self.waiting.load(Ordering::Relaxed)), QUEUE),
+            self.refused.load(Ordering::Relaxed),
+            "the answer is no",
+        )
     }
 
     /// The verdicts since the last call.
@@ -124,11 +149,18 @@ pub fn ask_now(command: &str, facts: &BanFacts, host: &HostNames, number: u64) -
     let text = Properties::default()
         .resolve(command, facts.family(), host)
         .map_err(|error| vec![error.to_string()])?;
-    let run = shell::run(&Script::new(&text, facts), TIMEOUT, number);
+    let run = put(&text, facts, number);
     if run.ok || run.code == Some(1) {
         return Ok(run.ok);
     }
     Err(run.records.into_iter().map(|(_, text)| text).collect())
+}
+
+/// Runs the command with what is known put in.
+fn put(text: &str, facts: &BanFacts, number: u64) -> shell::Run {
+    let mut facts = facts.clone();
+    reverse::complete(&mut facts, text);
+    shell::run(&Script::new(text, &facts), TIMEOUT, number)
 }
 
 fn ask(question: &Question, host: &HostNames, log: &Log, places: &Registry) -> bool {
@@ -148,7 +180,7 @@ fn ask(question: &Question, host: &HostNames, log: &Log, places: &Registry) -> b
             return false;
         }
     };
-    let run = shell::run(&Script::new(&text, &question.facts), TIMEOUT, question.number);
+    let run = put(&text, &question.facts, question.number);
     // Status 1 is how a command says no; it is not worth a word.
     if run.ok || run.code == Some(1) {
         return run.ok;

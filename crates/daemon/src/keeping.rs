@@ -8,7 +8,6 @@
 //! Invariant: a position is kept only once the lines before it have been dealt with, and a ban is announced only
 //! once it is kept, or the database had its time for it.
 
-use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -20,11 +19,13 @@ use stockade_datetime::Timestamp;
 use stockade_jail::{BanTime, Id, Ticket};
 use stockade_protocol::{Failure, Reply, Value};
 
+use crate::agenda::{Agenda, Place, UNDEALT};
 use crate::announcements::{ACTIONS, Announcements};
 use crate::blueprint::{self, Blueprint};
 use crate::control::Request;
 use crate::following::Following;
 use crate::growth::{Growth, Memory, Remembered};
+use crate::limits::Fill;
 use crate::log::{Level, Records};
 use crate::places::Registry;
 use crate::runner::PastAnswers;
@@ -52,7 +53,7 @@ pub struct Keeping<D: Disk> {
     memory: Memory,
     log: Records,
     /// What the loop has still to deal with.
-    events: VecDeque<Event>,
+    agenda: Agenda,
     /// Bans that are to be announced, and how many of them the database was told of.
     announcements: Arc<Announcements>,
     told: u64,
@@ -60,6 +61,8 @@ pub struct Keeping<D: Disk> {
     next_announcement: Option<Timestamp>,
     /// When positions are to be kept; none while they stand still.
     next_positions: Option<Timestamp>,
+    /// Where positions are to be kept as soon as all that was read there has been dealt with.
+    unsaved: Vec<Place>,
     next_purge: Timestamp,
     dbmaxmatches: Value,
     dbpurgeage: Value,
@@ -83,8 +86,9 @@ impl<D: Disk> Keeping<D> {
             store: Store::none(),
             memory: Memory::new(wake),
             log,
-            events: VecDeque::new(),
+            agenda: Agenda::default(),
             next_positions: None,
+            unsaved: Vec::new(),
             next_purge: now.plus_seconds(PURGE_SECONDS),
             dbmaxmatches: Value::Int(DBMAXMATCHES),
             dbpurgeage: Value::Int(DBPURGEAGE),
@@ -97,10 +101,33 @@ impl<D: Disk> Keeping<D> {
         self.following.files_fd()
     }
 
+    /// A file system was mounted or unmounted: every name is looked at again.
+    pub fn mounted(&mut self) {
+        self.following.mounted();
+    }
+
     /// What to wait for where the journal is concerned.
     #[must_use]
     pub fn journal_fd(&self) -> Option<BorrowedFd<'_>> {
         self.following.journal_fd()
+    }
+
+    /// What to wait for where pipes are concerned.
+    #[must_use]
+    pub fn pipes_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.following.pipes_fd()
+    }
+
+    /// What to wait for where reports are concerned.
+    #[must_use]
+    pub fn reports_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.following.reports_fd()
+    }
+
+    /// What to wait for where syslog is concerned.
+    #[must_use]
+    pub fn syslog_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.following.syslog_fd()
     }
 
     /// When there is something to do although nothing has happened.
@@ -117,38 +144,37 @@ impl<D: Disk> Keeping<D> {
         .min()
     }
 
-    /// What the loop has still to deal with, the next first.
-    pub const fn events(&mut self) -> &mut VecDeque<Event> {
-        &mut self.events
+    /// What the loop has still to deal with.
+    pub const fn agenda(&mut self) -> &mut Agenda {
+        &mut self.agenda
     }
 
     /// Reads what has been written to the logs, as long as there is room for it.
     pub fn read(&mut self, now: Timestamp) {
-        let before = self.events.len();
-        self.following.ready(now, &mut self.events);
-        if self.events.len() > before && self.next_positions.is_none() {
+        self.following.ready(now, &mut self.agenda);
+        if self.agenda.has_read() && self.next_positions.is_none() {
             self.next_positions = Some(now.plus_seconds(POSITIONS_SECONDS));
         }
     }
 
     /// Takes what the database has answered.
     pub fn hear(&mut self) {
-        self.events.extend(self.memory.take().map(Event::Remembered));
+        for remembered in self.memory.take() {
+            self.agenda.add(Event::Remembered(remembered));
+        }
     }
 
     /// Whether nothing waits for the loop, or for the database to be announced.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.events.is_empty() && self.announcements.is_empty()
+        self.agenda.is_empty() && self.announcements.is_empty()
     }
 
     /// Lines that were read and that the loop has not dealt with. What came of those before is kept and announced.
     pub fn unread(&mut self, now: Timestamp) -> Option<Event> {
         self.keep(now);
         self.announce();
-        let is_read = |event: &Event| matches!(event, Event::Lines(_) | Event::Entries(_));
-        let at = self.events.iter().position(is_read)?;
-        self.events.remove(at)
+        self.agenda.next_read()
     }
 
     /// Has bans announced once they are kept, and keeps positions when it is time and all lines were dealt with.
@@ -157,10 +183,21 @@ impl<D: Disk> Keeping<D> {
         let added = self.announcements.added();
         let has_bans = added > self.told;
         let is_due = self.next_positions.is_some_and(|due| due <= now);
-        // With a ban goes how far its log was read, so that after a crash its lines are not counted again.
-        if self.events.is_empty() && self.next_positions.is_some() && (has_bans || is_due) {
-            self.following.save_all(&self.store);
+        // With a ban goes how far its log was read, so that after a crash its lines are not counted again. Where much is
+        // to be read, that is known between two turns of a log alone.
+        let waiting = self.agenda.waiting();
+        if self.next_positions.is_some() && (has_bans || is_due) {
+            self.following
+                .save_where(&self.store, &|place| !waiting.contains(&place));
             self.next_positions = None;
+            self.unsaved = waiting;
+        } else if !self.unsaved.is_empty() {
+            let dealt_with = self.unsaved.extract_if(.., |place| !waiting.contains(place));
+            let dealt_with: Vec<Place> = dealt_with.collect();
+            if !dealt_with.is_empty() {
+                self.following
+                    .save_where(&self.store, &|place| dealt_with.contains(&place));
+            }
         }
         if has_bans {
             self.told = added;
@@ -213,6 +250,7 @@ impl<D: Disk> Keeping<D> {
             Event::Wakeup
             | Event::Lines(_)
             | Event::Entries(_)
+            | Event::Reports(_)
             | Event::Resolved(_)
             | Event::Judged(_)
             | Event::Acted(_)
@@ -255,7 +293,7 @@ impl<D: Disk> Keeping<D> {
             "dbpurgeage" => {
                 self.dbpurgeage = blueprint::number(blueprint::seconds(std::slice::from_ref(value), 0)?);
             }
-            _ => return Ok(false),
+            _ => return self.following.set(option, value),
         }
         Ok(true)
     }
@@ -268,7 +306,7 @@ impl<D: Disk> Keeping<D> {
             "dbfile" => path.map_or(Value::None, Value::from),
             "dbmaxmatches" => kept(&self.dbmaxmatches),
             "dbpurgeage" => kept(&self.dbpurgeage),
-            _ => return None,
+            _ => return self.following.get(option).map(Ok),
         }))
     }
 
@@ -296,6 +334,32 @@ impl<D: Disk> Keeping<D> {
         self.following
             .sources(jail)
             .unwrap_or_else(|| Sources::Files("auto", Vec::new()))
+    }
+
+    /// How all sources are doing, each a dictionary.
+    #[must_use]
+    pub fn source_statuses(&self, now: Timestamp) -> Vec<Value> {
+        self.following.source_statuses(now)
+    }
+
+    /// How full everything is that has a limit.
+    pub fn fills(&self) -> Vec<Fill> {
+        let (bytes, full) = self.agenda.fill();
+        let undealt = Fill::single(
+            "what was read and not dealt with, in bytes",
+            (Some(bytes), UNDEALT),
+            full,
+            "nothing more is read for a while",
+        );
+        let mut fills = self.following.fills();
+        fills.push(undealt);
+        fills.extend(self.store.fills());
+        fills
+    }
+
+    /// Forgets which sources could not be followed: the configuration is read anew.
+    pub fn forget_refused(&mut self) {
+        self.following.forget_refused();
     }
 
     /// Notes that a jail exists, or does no more.
@@ -408,6 +472,7 @@ fn asks_only(request: &Value) -> bool {
     [
         "ping",
         "status",
+        "sources",
         "get",
         "stats",
         "statistics",

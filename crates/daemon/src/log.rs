@@ -13,6 +13,7 @@ mod format;
 mod level;
 mod target;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -231,6 +232,15 @@ impl Log {
     #[must_use]
     pub fn target(&self) -> Option<String> {
         self.lock().name.clone()
+    }
+
+    /// The file that records are appended to, where it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.lock().sink {
+            Sink::File(file) => Some(file.path().to_owned()),
+            Sink::Stdout | Sink::Stderr | Sink::Sysout | Sink::Syslog(_) | Sink::Journal(_) => None,
+        }
     }
 
     /// Sends records elsewhere from now on: `NAME` or `NAME[option=value,…]`.

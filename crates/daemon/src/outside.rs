@@ -19,21 +19,27 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Family, Id, Ticket};
-use stockade_protocol::{Answer, Failure, Happening, Reply, Value, definition};
-use stockade_sys::{Fired, Interest, Poller, Ready, Signal, Signals, Timer, Token, Waker};
+use stockade_protocol::{Answer, Failure, Happening, Reply, Right, Value, definition};
+use stockade_sys::{Fired, Interest, Mounts, Poller, Ready, Signal, Signals, Timer, Token, Waker};
 
+use crate::admission::{self, Admission};
 use crate::blueprint::{self, Blueprint};
 use crate::control::{ClientId, Control};
 use crate::cutting::{Cutter, Kill};
 use crate::firewall::{Firewall, Removal, Watch};
 use crate::growth::Growth;
+use crate::helper;
 use crate::judge::{Judge, Question};
 use crate::keeping::Keeping;
+use crate::leisure::Leisure;
+use crate::limits::Fill;
 use crate::log::{Level, Log, Records};
 use crate::machine;
+use crate::manager::{Manager, State};
 use crate::origins;
 use crate::places::{Places, Registry};
 use crate::resolver::{self, Resolver};
+use crate::rights::Rights;
 use crate::runner::{Called, Employment, Job, News, Runner};
 use crate::source::System;
 use crate::store::{self, RestoreLimits, Store};
@@ -47,6 +53,10 @@ const FILES: Token = 4;
 const JOURNAL: Token = 5;
 const LISTENER: Token = 6;
 const FIREWALL: Token = 7;
+const PIPES: Token = 8;
+const REPORTS: Token = 9;
+const SYSLOG: Token = 10;
+const MOUNTS: Token = 11;
 const FIRST_CLIENT: Token = 1 << 32;
 
 const SERVER: &str = "fail2ban.server";
@@ -58,6 +68,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const REPAIR_PAUSE_MICROS: i64 = 1_000_000;
 /// How many clients at a time may wait for what a name server says.
 const SEEKERS: usize = 4;
+/// How long the lines of one source are dealt with before others have their turn. What the loop does between two turns
+/// takes a hundredth of it.
+const TURN: Duration = Duration::from_millis(2);
 /// How many removals are remembered one by one.
 const MOST_REMOVALS: usize = 1000;
 
@@ -70,11 +83,17 @@ pub(crate) struct Outside {
     waker: Arc<Waker>,
     control: Control,
     keeping: Keeping<System>,
+    /// Tells of what is mounted, as long as it is there.
+    _mounts: Option<Mounts>,
     /// Where the properties of jails are written.
     places: Registry,
     firewall: Option<Firewall>,
     /// Whether stock actions are done by the daemon itself.
     native: bool,
+    /// Who may say what, as the configuration says.
+    admission: Admission,
+    /// What of its rights it has given up.
+    rights: Rights,
     /// Whether bans are only announced.
     observes: bool,
     /// Hears of what other programs do to the firewall.
@@ -103,7 +122,11 @@ pub(crate) struct Outside {
     turns: BTreeMap<String, Turns>,
     /// Whether the last turn was a client's: then a line has its turn next.
     served: bool,
+    /// When this turn began.
+    begun: Instant,
     armed: Option<Timestamp>,
+    leisure: Leisure,
+    manager: Manager,
 }
 
 impl Outside {
@@ -117,7 +140,9 @@ impl Outside {
         firewall: Option<Firewall>,
         observes: bool,
         zone: TimeZone,
+        rights: Rights,
     ) -> io::Result<Self> {
+        let leisure = Leisure::new();
         let poller = Poller::new()?;
         let signals = Signals::listen(&[
             Signal::Terminate,
@@ -150,6 +175,20 @@ impl Outside {
         if let Some(fd) = keeping.journal_fd() {
             poller.add(fd, JOURNAL, Interest::Read)?;
         }
+        if let Some(fd) = keeping.pipes_fd() {
+            poller.add(fd, PIPES, Interest::Read)?;
+        }
+        if let Some(fd) = keeping.reports_fd() {
+            poller.add(fd, REPORTS, Interest::Read)?;
+        }
+        if let Some(fd) = keeping.syslog_fd() {
+            poller.add(fd, SYSLOG, Interest::Read)?;
+        }
+        // Without it a file system that comes over a log is noticed with the next event there.
+        let mounts = Mounts::new().ok();
+        if let Some(mounts) = &mounts {
+            poller.add(mounts, MOUNTS, Interest::Urgent)?;
+        }
         let control = Control::new(listener, &poller, LISTENER, FIRST_CLIENT, records)?;
         let watch = firewall.as_ref().map(Firewall::watch).transpose()?;
         if let Some(watch) = &watch {
@@ -167,8 +206,11 @@ impl Outside {
             waker,
             control,
             keeping,
+            _mounts: mounts,
             firewall,
             native: true,
+            admission: Admission::default(),
+            rights,
             observes,
             watch,
             removals: Vec::new(),
@@ -185,13 +227,21 @@ impl Outside {
             news: channel(),
             turns: BTreeMap::new(),
             served: false,
+            begun: Instant::now(),
             armed: None,
+            leisure,
+            manager: Manager::of_environment()?,
         })
     }
 
     /// Arms the timer for the earliest of what is due.
     fn arm(&mut self, now: Timestamp, until: Option<Timestamp>) {
-        let due = [until, self.keeping.next_wakeup(now), self.next_repair()];
+        let due = [
+            until,
+            self.keeping.next_wakeup(now),
+            self.next_repair(),
+            self.leisure.next(),
+        ];
         let due = due.into_iter().flatten().min();
         if due == self.armed {
             return;
@@ -224,7 +274,7 @@ impl Outside {
         if !self.removals.is_empty() && !is_recent {
             self.repaired = Some(now);
             let removals = std::mem::take(&mut self.removals);
-            self.keeping.events().push_front(Event::Removed(removals));
+            self.keeping.agenda().add_first(Event::Removed(removals));
         }
     }
 
@@ -256,9 +306,9 @@ impl Outside {
                 for signal in self.signals.take() {
                     match signal {
                         Signal::Terminate | Signal::Interrupt => {
-                            self.keeping.events().push_front(Event::Terminate)
+                            self.keeping.agenda().add_first(Event::Terminate)
                         }
-                        Signal::User1 | Signal::HangUp => self.keeping.events().push_front(Event::FlushLogs),
+                        Signal::User1 | Signal::HangUp => self.keeping.agenda().add_first(Event::FlushLogs),
                         Signal::Child => {}
                     }
                 }
@@ -266,7 +316,7 @@ impl Outside {
             TIMER => {
                 // Whether it is time or the clock was set: what is due is worked out anew.
                 match self.timer.take() {
-                    Ok(Fired::ClockSet) => self.keeping.events().push_back(Event::ClockSet),
+                    Ok(Fired::ClockSet) => self.keeping.agenda().add(Event::ClockSet),
                     Ok(Fired::No | Fired::Due) => {}
                     Err(error) => {
                         let text = format!("The timer cannot be read: {error}");
@@ -279,19 +329,20 @@ impl Outside {
                 self.waker.drain();
                 let answers = self.resolver.answers(now);
                 if !answers.is_empty() {
-                    self.keeping.events().push_back(Event::Resolved(answers));
+                    self.keeping.agenda().add(Event::Resolved(answers));
                 }
-                self.keeping
-                    .events()
-                    .extend(self.judge.verdicts().map(Event::Judged));
-                self.keeping
-                    .events()
-                    .extend(self.news.1.try_iter().map(Event::from));
+                for verdict in self.judge.verdicts() {
+                    self.keeping.agenda().add(Event::Judged(verdict));
+                }
+                for news in self.news.1.try_iter() {
+                    self.keeping.agenda().add(Event::from(news));
+                }
                 self.keeping.hear();
             }
             FIREWALL => self.hear(),
-            // Both are looked at in each turn.
-            FILES | JOURNAL => {}
+            MOUNTS => self.keeping.mounted(),
+            // All are looked at in each turn.
+            FILES | JOURNAL | PIPES | REPORTS | SYSLOG => {}
             _ => {
                 self.control.ready(&self.poller, ready);
             }
@@ -307,13 +358,34 @@ impl Outside {
             return Some(Event::Request(client, request));
         }
         self.served = false;
-        let event = self.keeping.events().pop_front();
+        let event = self.keeping.agenda().take_next();
         if event.is_some() {
             return event;
         }
         self.control
             .take()
             .map(|(client, request)| Event::Request(client, request))
+    }
+
+    /// Has the control socket be open to these groups, as long as its mode can be changed.
+    fn admit(&mut self, admission: Admission, option: &str) -> Result<(), Failure> {
+        if admission == self.admission {
+            return Ok(());
+        }
+        if self.rights.are_given_up() {
+            let text = format!("`{option}` counts from the next start of the daemon on");
+            self.log.write(Level::WARNING, SERVER, &text);
+            return Ok(());
+        }
+        if let Some(socket) = self.rights.socket() {
+            admission.open(socket).map_err(|error| {
+                let path = socket.display();
+                Failure::exception(format!("The mode of {path} cannot be changed: {error}"))
+            })?;
+        }
+        self.admission = admission;
+        self.control.admit(admission);
+        Ok(())
     }
 
     fn open_store(&mut self, now: Timestamp, path: &str) -> Reply {
@@ -335,13 +407,23 @@ impl World for Outside {
         let mut ready = Vec::new();
         let mut now = now();
         loop {
+            self.manager.beat();
             self.keeping.keep(now);
             let is_due = until.is_some_and(|until| until <= now);
-            let sleeps = self.keeping.events().is_empty() && !self.control.has_requests() && !is_due;
+            let sleeps = self.keeping.agenda().is_empty() && !self.control.has_requests() && !is_due;
             if sleeps {
+                let at_leisure = self.leisure.take(now);
                 self.arm(now, until);
+                // Last of all, for every step from here to sleep has its code read again.
+                if at_leisure {
+                    self.leisure.give_back();
+                }
             }
-            let timeout = (!sleeps).then_some(Duration::ZERO);
+            let timeout = if sleeps {
+                self.manager.patience()
+            } else {
+                Some(Duration::ZERO)
+            };
             if let Err(error) = self.poller.wait(timeout, &mut ready) {
                 self.log
                     .write(Level::CRITICAL, SERVER, &format!("Waiting failed: {error}"));
@@ -356,11 +438,14 @@ impl World for Outside {
             let is_due = until.is_some_and(|until| until <= now);
             if let Some(event) = self.next_event().or_else(|| is_due.then_some(Event::Wakeup)) {
                 self.keeping.prepare(&event);
+                self.begun = Instant::now();
                 match event {
                     // What comes of these may be thousands of records.
-                    Event::Lines(_) | Event::Entries(_) | Event::Wakeup | Event::Remembered(_) => {
-                        self.log.hold()
-                    }
+                    Event::Lines(_)
+                    | Event::Entries(_)
+                    | Event::Reports(_)
+                    | Event::Wakeup
+                    | Event::Remembered(_) => self.log.hold(),
                     Event::Request(..)
                     | Event::Resolved(_)
                     | Event::Judged(_)
@@ -382,8 +467,32 @@ impl World for Outside {
         }
     }
 
+    fn has_time(&mut self) -> bool {
+        self.begun.elapsed() < TURN
+    }
+
+    fn put_back(&mut self, rest: Event) {
+        self.keeping.agenda().put_back(rest);
+    }
+
+    fn tell_manager(&mut self, state: State) {
+        match state {
+            State::Ready => self.leisure.follow(now()),
+            State::Reloading | State::Stopping => {}
+        }
+        self.manager.tell(state);
+    }
+
     fn reopen_log(&mut self) -> String {
         self.log.flush().to_string()
+    }
+
+    fn confine(&mut self) {
+        self.rights.give_up(self.keeping.store().path(), &self.log);
+    }
+
+    fn right(&self, client: ClientId) -> (Right, Option<u32>) {
+        self.control.right(client)
     }
 
     fn answer(&mut self, client: ClientId, answer: Answer) {
@@ -482,6 +591,23 @@ impl World for Outside {
                 self.native = blueprint::boolean(value);
                 return Ok(value.clone());
             }
+            "confine" => {
+                if !self.rights.set(blueprint::boolean(value)) {
+                    let text = "`confine` counts from the next start of the daemon on";
+                    self.log.write(Level::WARNING, SERVER, text);
+                }
+                return Ok(value.clone());
+            }
+            "statusgroup" | "operategroup" => {
+                let mut admission = self.admission;
+                let group = admission::group(&text).map_err(Failure::value_error)?;
+                match option {
+                    "statusgroup" => admission.status = group,
+                    _ => admission.operate = group,
+                }
+                self.admit(admission, option)?;
+                return Ok(value.clone());
+            }
             "thread" => {
                 let Value::Dict(pairs) = value else {
                     let name = value.type_name();
@@ -509,6 +635,9 @@ impl World for Outside {
                         "Cannot change database when there are jails present",
                     ));
                 }
+                if let Some(text) = self.rights.forbid_database(&text) {
+                    return Err(Failure::runtime_error(text));
+                }
                 return self.open_store(now, &text);
             }
             _ if self.keeping.set(option, value)? => {}
@@ -530,6 +659,7 @@ impl World for Outside {
                 None => self.log.syslog_socket().into(),
             },
             "thread" => Value::Dict(vec![("stacksize".into(), self.stacksize.clone())]),
+            "rights" => self.rights.report(),
             _ => {
                 return self
                     .keeping
@@ -562,6 +692,24 @@ impl World for Outside {
 
     fn sources(&self, jail: &str) -> Sources {
         self.keeping.sources(jail)
+    }
+
+    fn source_statuses(&self, now: Timestamp) -> Vec<Value> {
+        self.keeping.source_statuses(now)
+    }
+
+    fn fills(&self) -> Vec<Fill> {
+        let actions = self.runners.iter().map(|((jail, _), runner)| runner.fill(jail));
+        let others = self.control.fills().into_iter().chain(self.resolver.fills());
+        actions
+            .chain(others)
+            .chain([self.judge.fill()])
+            .chain(self.keeping.fills())
+            .collect()
+    }
+
+    fn forget_refused(&mut self) {
+        self.keeping.forget_refused();
     }
 
     fn observes(&self) -> bool {
@@ -694,7 +842,7 @@ impl World for Outside {
     }
 
     fn read_list(&mut self, path: &str) -> Result<String, String> {
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+        helper::read_to_string(std::path::Path::new(path)).map_err(|error| error.to_string())
     }
 
     fn ask_command(&mut self, jail: &str, number: u64, command: &str, facts: BanFacts) {

@@ -12,6 +12,7 @@ use stockade_protocol::{Command, Failure, Value};
 use crate::blueprint::Blueprint;
 use crate::patterns::Patterns;
 use crate::server::Placed;
+use crate::source;
 
 /// What a configuration asks for.
 #[derive(Debug, Default)]
@@ -117,7 +118,10 @@ impl Plan {
             return Ok(());
         }
         match command {
-            Command::Set { option, value } => self.settings.push((option, value)),
+            Command::Set { option, value } => {
+                source::check_setting(&option, &value.text()).map_err(Failure::value_error)?;
+                self.settings.push((option, value));
+            }
             Command::ConfigError(message) => self.errors.push(message),
             Command::Add { jail, backend } => {
                 Blueprint::check_backend(&backend)?;
@@ -143,6 +147,8 @@ impl Plan {
             | Command::FlushLogs
             | Command::Status { .. }
             | Command::JailStatus { .. }
+            | Command::Sources
+            | Command::Limits
             | Command::Statistics
             | Command::Banned(_)
             | Command::UnbanAll
@@ -183,6 +189,8 @@ pub(crate) fn option_without_number(command: &Command) -> Option<&str> {
         | Command::FlushLogs
         | Command::Status { .. }
         | Command::JailStatus { .. }
+        | Command::Sources
+        | Command::Limits
         | Command::Statistics
         | Command::Banned(_)
         | Command::UnbanAll

@@ -6,13 +6,17 @@
 //! amount of memory: what does not fit into the queue is answered with nothing at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use stockade_datetime::Timestamp;
+
+use crate::helper::Command;
+use crate::limits::Fill;
+use crate::rights;
 
 /// How many names may wait; a name server that answers in a second gets through them in some minutes.
 const QUEUE: usize = 1000;
@@ -24,6 +28,9 @@ const CACHE_SECONDS: i64 = 300;
 const THREADS: usize = 2;
 /// A name can have any number of addresses; more than these are an attack on the ban list.
 const ADDRESSES: usize = 64;
+
+/// How much of what a program says of a name is read, in bytes.
+const MOST_SAID: u64 = 64 * 1024;
 
 /// Why a name is not even asked about.
 const TOO_MANY: &str = "too many names are being looked up";
@@ -55,6 +62,7 @@ pub struct Resolver {
     asked: BTreeSet<String>,
     known: BTreeMap<String, (Timestamp, Answer)>,
     order: VecDeque<String>,
+    refused: u64,
 }
 
 impl Resolver {
@@ -89,6 +97,7 @@ impl Resolver {
             asked: BTreeSet::new(),
             known: BTreeMap::new(),
             order: VecDeque::new(),
+            refused: 0,
         })
     }
 
@@ -107,11 +116,14 @@ impl Resolver {
                 self.asked.insert(name.to_owned());
                 None
             }
-            Err(TrySendError::Full(name) | TrySendError::Disconnected(name)) => Some(Answer {
-                name,
-                addresses: Vec::new(),
-                error: Some(TOO_MANY.to_owned()),
-            }),
+            Err(TrySendError::Full(name) | TrySendError::Disconnected(name)) => {
+                self.refused += 1;
+                Some(Answer {
+                    name,
+                    addresses: Vec::new(),
+                    error: Some(TOO_MANY.to_owned()),
+                })
+            }
         }
     }
 
@@ -123,6 +135,25 @@ impl Resolver {
             self.keep(now, answer.clone());
         }
         arrived
+    }
+
+    /// How full everything is that has a limit.
+    #[must_use]
+    pub(crate) fn fills(&self) -> [Fill; 2] {
+        [
+            Fill::single(
+                "names that wait to be looked up",
+                (Some(self.asked.len()), QUEUE),
+                self.refused,
+                "they have no address",
+            ),
+            Fill::single(
+                "answers of name servers",
+                (Some(self.known.len()), CACHE),
+                0,
+                "the oldest is forgotten",
+            ),
+        ]
     }
 
     /// Forgets all answers.
@@ -170,10 +201,10 @@ fn look_up_all(
 /// Looks a name up at once, in the thread of the caller.
 #[must_use]
 pub fn look_up(name: String) -> Answer {
-    match (name.as_str(), 0_u16).to_socket_addrs() {
-        Ok(sockets) => Answer {
+    match addresses_of(&name) {
+        Ok(addresses) => Answer {
             name,
-            addresses: some_of(sockets.map(|socket| socket.ip())),
+            addresses: some_of(addresses.into_iter()),
             error: None,
         },
         Err(error) => Answer {
@@ -182,6 +213,47 @@ pub fn look_up(name: String) -> Answer {
             error: Some(error.to_string()),
         },
     }
+}
+
+/// All addresses of a host, in the order in which they are to be tried.
+///
+/// # Errors
+/// Where it has none, or they cannot be had.
+pub(crate) fn addresses_of(name: &str) -> io::Result<Vec<IpAddr>> {
+    if rights::names_have_moved() {
+        return ask_program(name);
+    }
+    let sockets = (name, 0_u16).to_socket_addrs()?;
+    Ok(sockets.map(|socket| socket.ip()).collect())
+}
+
+/// Asks the system's program for it, which may read what the daemon may not any more.
+fn ask_program(name: &str) -> io::Result<Vec<IpAddr>> {
+    let mut child = Command::new("getent")
+        .args(["ahosts", "--", name])
+        .ends_with_us()
+        .spawn()?;
+    let mut said = String::new();
+    let mut output = (&mut child.stdout).take(MOST_SAID);
+    output.read_to_string(&mut said)?;
+    let status = child.process.wait()?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in said.lines().filter_map(first_address) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(io::Error::other(format!(
+            "getent knows no address of it ({status})"
+        )));
+    }
+    Ok(addresses)
+}
+
+/// Of `192.0.2.1      STREAM host.example`.
+fn first_address(line: &str) -> Option<IpAddr> {
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// As many different addresses as count, always the same ones of the same.
@@ -195,6 +267,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn the_program_of_the_system_knows_what_the_library_knows() {
+        let mut known: Vec<IpAddr> = addresses_of("localhost").unwrap();
+        let mut said = ask_program("localhost").unwrap();
+        known.sort();
+        known.dedup();
+        said.sort();
+        assert!(said.iter().all(|address| address.is_loopback()), "{said:?}");
+        assert!(!said.is_empty() && !known.is_empty());
+        assert!(ask_program("-s").is_err(), "no option");
+        assert!(ask_program("host.invalid").is_err());
+    }
 
     #[test]
     fn an_answer_arrives_after_a_wake_and_is_kept() {

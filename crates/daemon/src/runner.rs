@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,10 +22,12 @@ use stockade_datetime::Timestamp;
 use stockade_jail::{Family, Id};
 use stockade_protocol::{Failure, Reply, Value};
 
+use crate::limits::Fill;
 use crate::log::{Level, Log, Records};
 pub use crate::methods::{Told, Work};
 use crate::places::Registry;
 use crate::post::Post;
+use crate::reverse;
 use crate::shell;
 pub use crate::shell::Run;
 use crate::turns::{Kind, Turn, Turns};
@@ -75,17 +78,17 @@ pub enum Job {
 }
 
 impl Job {
-    /// The ban that it is about, where it is about one.
-    fn ban(&mut self) -> Option<&mut BanFacts> {
+    /// The bans that it is about.
+    fn bans(&mut self) -> &mut [BanFacts] {
         match self {
-            Self::Ban(facts, ..) | Self::Prolong(facts) | Self::Again(facts, _) => Some(facts),
-            Self::Unban(bans) => bans.first_mut(),
+            Self::Ban(facts, ..) | Self::Prolong(facts) | Self::Again(facts, _) => slice::from_mut(facts),
+            Self::Unban(bans) => bans,
             Self::Start(_)
             | Self::Flush { .. }
             | Self::Reload(_)
             | Self::Stop(_)
             | Self::Adjust(..)
-            | Self::Call(..) => None,
+            | Self::Call(..) => &mut [],
         }
     }
 
@@ -241,6 +244,8 @@ type Asked = (Job, Turn, Option<PastAnswers>);
 struct Backlog {
     /// How much waits.
     waiting: AtomicUsize,
+    /// How often there was no room.
+    refused: AtomicU64,
     /// Whether bans that wait are left out, since the action ends.
     hurries: AtomicBool,
 }
@@ -313,6 +318,7 @@ impl Runner {
     #[must_use]
     pub fn ask(&self, job: Job, ask_past: impl FnOnce(&Id) -> PastAnswers) -> bool {
         if job.can_be_refused() && self.backlog.waiting.load(Ordering::Relaxed) >= QUEUE {
+            self.backlog.refused.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         let past = match &job {
@@ -329,6 +335,20 @@ impl Runner {
             .filter(|_| self.wants_past)
             .map(|facts| ask_past(&facts.ticket.id));
         self.send(job, past)
+    }
+
+    /// How much waits for it, beside how much can.
+    #[must_use]
+    pub(crate) fn fill(&self, jail: &str) -> Fill {
+        Fill {
+            of: format!("action {} of {jail}", self.name),
+            ..Fill::single(
+                "what waits for an action",
+                (Some(self.backlog.waiting.load(Ordering::Relaxed)), QUEUE),
+                self.backlog.refused.load(Ordering::Relaxed),
+                "bans are handed over when there is room",
+            )
+        }
     }
 
     /// Asks for `job` as the last one; the thread ends when all is done.
@@ -427,10 +447,12 @@ impl<R: FnMut(&Script, Duration) -> Run> Worker<R> {
                 continue;
             }
             turn.wait();
-            if let Some(facts) = job.ban()
-                && let Some(past) = past
-            {
+            let bans = job.bans();
+            if let ([facts], Some(past)) = (&mut *bans, past) {
                 facts.past = past.wait();
+            }
+            if self.action.texts().any(reverse::asks) {
+                bans.iter_mut().for_each(reverse::find);
             }
             if let Some(news) = self.take(job) {
                 tell(news);
@@ -854,11 +876,7 @@ mod tests {
     }
 
     fn facts(number: u32) -> BanFacts {
-        BanFacts {
-            ticket: Ticket::new(Id::parse(&format!("id{number}")), NOW),
-            jail: jail(),
-            past: Past::default(),
-        }
+        BanFacts::new(Ticket::new(Id::parse(&format!("id{number}")), NOW), jail())
     }
 
     fn ban(number: u32) -> Job {

@@ -11,13 +11,14 @@ use stockade_datetime::Timestamp;
 use stockade_filter::Id;
 use stockade_jail::{BanTime, Terms};
 use stockade_protocol::places::{self, Places};
-use stockade_protocol::{Answer, Command, Failure, Reply, Value};
+use stockade_protocol::{Answer, Command, Failure, Reply, Right, Value};
 
 use crate::blueprint::{self, ActionBlueprint, Blueprint};
 use crate::cell::{adjusted, call_of_draft};
 use crate::control::{ClientId, Request};
 use crate::jails::{Ending, Jails};
 use crate::log::Level;
+use crate::manager::State;
 use crate::methods::Call;
 use crate::origins;
 use crate::patterns::Patterns;
@@ -30,6 +31,8 @@ use crate::world::{Event, World};
 const TRANSMITTER: &str = "fail2ban.transmitter";
 /// The logger of the server itself.
 const SERVER: &str = "fail2ban.server";
+/// Settings of where lines and reports come from beside logs.
+const SOURCES: [&str; 3] = ["reportsocket", "sysloglisten", "syslogallow"];
 /// The longest time a `sleep` of a client may take, in seconds.
 const LONGEST_SLEEP: f64 = 3600.0;
 
@@ -137,7 +140,7 @@ impl<W: World> Server<W> {
         let (now, event) = self.world.wait(self.next_wakeup());
         match event {
             Event::Wakeup => {}
-            event @ (Event::Lines(_) | Event::Entries(_)) => self.read(now, event),
+            event @ (Event::Lines(_) | Event::Entries(_) | Event::Reports(_)) => self.read(now, event),
             Event::Request(client, request) => self.request(now, client, request),
             Event::Resolved(answers) => {
                 for answer in &answers {
@@ -163,8 +166,18 @@ impl<W: World> Server<W> {
     /// Deals with what was read.
     fn read(&mut self, now: Timestamp, event: Event) {
         match event {
-            Event::Lines(lines) => self.jails.lines(&mut self.world, now, &lines),
-            Event::Entries(entries) => self.jails.entries(&mut self.world, now, &entries),
+            Event::Lines(lines) => {
+                if let Some(rest) = self.jails.lines_in_turn(&mut self.world, now, lines) {
+                    self.world.put_back(Event::Lines(rest));
+                }
+            }
+            Event::Entries(entries) => {
+                let rest = self.jails.entries(&mut self.world, now, entries);
+                if !rest.is_empty() {
+                    self.world.put_back(Event::Entries(rest));
+                }
+            }
+            Event::Reports(reports) => self.jails.reports(&mut self.world, now, reports),
             Event::Wakeup
             | Event::Request(..)
             | Event::Judged(_)
@@ -303,6 +316,11 @@ impl<W: World> Server<W> {
             Command::JailStatus { jail, flavor } => {
                 status::jail(&self.jails, &mut self.world, &jail, flavor.as_deref())
             }
+            Command::Sources => Ok(Value::List(self.world.source_statuses(now))),
+            Command::Limits => {
+                let all = self.jails.fills().into_iter().chain(self.world.fills());
+                Ok(Value::List(all.map(|fill| fill.to_value()).collect()))
+            }
             Command::Statistics => {
                 let drafts = self.draft_names();
                 Ok(status::statistics(&self.jails, &drafts, &self.world))
@@ -333,7 +351,10 @@ impl<W: World> Server<W> {
                 }
                 Ok(Value::None)
             }
-            Command::Add { jail, backend } => self.add(&jail, &backend),
+            Command::Add { jail, backend } => {
+                self.world.confine();
+                self.add(&jail, &backend)
+            }
             Command::Start(jail) => self.start(now, &jail),
             Command::Set { option, value } => {
                 let jails = self.jails.len() + self.drafts.len();
@@ -379,7 +400,7 @@ impl<W: World> Server<W> {
             }
         };
         let places = places::detach(&mut value);
-        let command = Command::from_value(&value);
+        let command = Command::from_value(&value).and_then(|command| self.permitted(client, command));
         if command.as_ref().is_ok_and(lets_logs_go) {
             self.settle(now);
         }
@@ -457,6 +478,24 @@ impl<W: World> Server<W> {
         self.world.answer(client, Answer::Reply(reply));
     }
 
+    /// A command of a client that may give it.
+    fn permitted(&self, client: ClientId, command: Command) -> Result<Command, Failure> {
+        let (has, user) = self.world.right(client);
+        let needs = command.right();
+        if has >= needs {
+            return Ok(command);
+        }
+        let user = user.map_or_else(|| "this client".to_owned(), |user| format!("user {user}"));
+        let remedy = match needs {
+            Right::Operate => "`operategroup` in fail2ban.conf names the group that has it",
+            Right::Status => "`statusgroup` in fail2ban.conf names the group that has it",
+            Right::Everything | Right::Nothing => "ask as root",
+        };
+        Err(Failure::not_permitted(format!(
+            "That needs {needs}, and {user} has {has}: {remedy}"
+        )))
+    }
+
     /// Has a client be told what happens from now on.
     fn listen(&mut self, client: ClientId, jail: Option<String>) -> Reply {
         if let Some(jail) = &jail {
@@ -527,7 +566,15 @@ impl<W: World> Server<W> {
             return Ok(answer.unwrap_or(Value::Bool(true)));
         }
         let answer = blueprint.set_with(&mut self.patterns, property, arguments, multi)?;
+        if self.draft(jail).is_some() {
+            self.put(now, blueprint)?;
+            return Ok(answer);
+        }
+        let settings = std::mem::take(&mut blueprint.told).records(&blueprint);
         self.put(now, blueprint)?;
+        for (logger, text) in settings {
+            self.world.log(Level::INFO, logger, format_args!("{text}"));
+        }
         Ok(answer)
     }
 
@@ -664,8 +711,22 @@ impl<W: World> Server<W> {
         }
     }
 
-    /// Makes the jails what a configuration says. Everything is checked before anything is touched.
+    /// Does what the configuration says now.
     fn reload(
+        &mut self,
+        now: Timestamp,
+        jail: Option<&str>,
+        options: &[String],
+        stream: Vec<Placed>,
+    ) -> Reply {
+        self.world.tell_manager(State::Reloading);
+        let reply = self.reload_stream(now, jail, options, stream);
+        self.world.tell_manager(State::Ready);
+        reply
+    }
+
+    /// Makes the jails what a configuration says. Everything is checked before anything is touched.
+    fn reload_stream(
         &mut self,
         now: Timestamp,
         jail: Option<&str>,
@@ -675,7 +736,7 @@ impl<W: World> Server<W> {
         let has = |option: &str| options.iter().any(|given| given == option);
         if let Some(jail) = jail {
             self.world
-                .log(Level::INFO, SERVER, format_args!("Reload jail '{jail}'"));
+                .log(Level::INFO, SERVER, format_args!("Reload jail {jail}"));
             if self.jails.blueprint(jail).is_none() && !has("--if-exists") {
                 return Err(Failure::unknown_jail(jail));
             }
@@ -683,6 +744,7 @@ impl<W: World> Server<W> {
             self.world
                 .log(Level::INFO, SERVER, format_args!("Reload all jails"));
         }
+        self.world.confine();
         let plan = match Plan::read(stream, self.start_year, &mut self.patterns) {
             Ok(plan) => plan,
             Err(mistakes) => {
@@ -694,6 +756,10 @@ impl<W: World> Server<W> {
                 return first.map_or(Ok("OK".into()), |mistake| Err(mistake.failure));
             }
         };
+        if jail.is_none() {
+            self.world.forget_refused();
+        }
+        let settings: Vec<String> = plan.settings.iter().map(|(option, _)| option.clone()).collect();
         for (option, value) in plan.settings {
             let jails = self.jails.len();
             self.world.set(now, &option, &value, jails)?;
@@ -716,6 +782,16 @@ impl<W: World> Server<W> {
         };
         for name in gone {
             self.jails.stop(&mut self.world, now, &name)?;
+        }
+        if jail.is_none() {
+            // What nobody writes any more is off again; of those settings nothing is said where they are.
+            for option in SOURCES {
+                let is_written = settings.iter().any(|set| set == option);
+                if !is_written && self.world.get(option).is_ok_and(|value| value != Value::None) {
+                    self.world
+                        .set(now, option, &Value::from("none"), self.jails.len())?;
+                }
+            }
         }
         let mut result = Ok(());
         for blueprint in plan.jails {
@@ -780,6 +856,7 @@ impl<W: World> Server<W> {
     }
 
     fn end(&mut self, now: Timestamp) {
+        self.world.tell_manager(State::Stopping);
         self.settle(now);
         self.world
             .log(Level::INFO, SERVER, format_args!("Shutdown in progress..."));
@@ -814,6 +891,8 @@ const fn lets_logs_go(command: &Command) -> bool {
         | Command::FlushLogs
         | Command::Status { .. }
         | Command::JailStatus { .. }
+        | Command::Sources
+        | Command::Limits
         | Command::Statistics
         | Command::Banned(_)
         | Command::Unban(_)

@@ -6,16 +6,14 @@
 //! beyond a limit is read and dropped, so that a talkative command is never blocked.
 
 use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use stockade_action::tags::Script;
 
-use crate::activation::VARIABLES;
+use crate::helper::{Child, Command};
 use crate::log::Level;
 
 /// What is kept of each stream of a command, in bytes; an error message is shorter.
@@ -162,34 +160,16 @@ struct Output {
 
 fn spawn(script: &Script) -> io::Result<Child> {
     let mut command = Command::new("/bin/sh");
-    command
-        .arg("-c")
-        .arg(&script.text)
-        .args(&script.arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    for variable in VARIABLES {
-        command.env_remove(variable);
-    }
+    command.arg("-c").arg(&script.text).args(&script.arguments);
     let child = command.spawn()?;
-    for fd in [
-        child.stdout.as_ref().map(AsFd::as_fd),
-        child.stderr.as_ref().map(AsFd::as_fd),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        rustix::io::ioctl_fionbio(fd, true)?;
+    for output in [&child.stdout, &child.stderr] {
+        rustix::io::ioctl_fionbio(output, true)?;
     }
     Ok(child)
 }
 
 /// Reads what `child` prints until it has ended; `None` where it has not within `timeout`.
 fn wait(child: &mut Child, timeout: Duration, output: &mut Output) -> io::Result<Option<ExitStatus>> {
-    let pid = Pid::from_child(child);
-    let ended = pidfd_open(pid, PidfdFlags::empty())?;
     let deadline = Instant::now().checked_add(timeout);
     let (mut out_open, mut err_open) = (true, true);
     loop {
@@ -197,12 +177,12 @@ fn wait(child: &mut Child, timeout: Duration, output: &mut Output) -> io::Result
         if left == Some(Duration::ZERO) {
             return Ok(None);
         }
-        let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
-        if out_open && let Some(stdout) = &child.stdout {
-            fds.push(PollFd::new(stdout, PollFlags::IN));
+        let mut fds = vec![PollFd::from_borrowed_fd(child.process.ended(), PollFlags::IN)];
+        if out_open {
+            fds.push(PollFd::new(&child.stdout, PollFlags::IN));
         }
-        if err_open && let Some(stderr) = &child.stderr {
-            fds.push(PollFd::new(stderr, PollFlags::IN));
+        if err_open {
+            fds.push(PollFd::new(&child.stderr, PollFlags::IN));
         }
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut fds, left.as_ref()) {
@@ -211,19 +191,11 @@ fn wait(child: &mut Child, timeout: Duration, output: &mut Output) -> io::Result
         }
         let over = fds.first().is_some_and(|fd| !fd.revents().is_empty());
         drop(fds);
-        out_open = out_open
-            && child
-                .stdout
-                .as_mut()
-                .is_some_and(|pipe| drain(pipe, &mut output.stdout));
-        err_open = err_open
-            && child
-                .stderr
-                .as_mut()
-                .is_some_and(|pipe| drain(pipe, &mut output.stderr));
+        out_open = out_open && drain(&mut child.stdout, &mut output.stdout);
+        err_open = err_open && drain(&mut child.stderr, &mut output.stderr);
         if over {
             // A child of the command may keep the pipes open for as long as it likes; nobody waits for it.
-            return child.wait().map(Some);
+            return child.process.wait().map(Some);
         }
     }
 }
@@ -247,14 +219,12 @@ fn drain(pipe: &mut impl Read, kept: &mut Vec<u8>) -> bool {
 
 /// Ends a command that is past its time, with all that it started.
 fn stop(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus> {
-    let group = Pid::from_child(child);
-    // A group that is gone needs no signal.
-    let _ = kill_process_group(group, Signal::TERM);
+    child.process.terminate();
     let ended = wait(child, GRACE, output)?;
-    let _ = kill_process_group(group, Signal::KILL);
+    child.process.kill();
     match ended {
         Some(status) => Ok(status),
-        None => child.wait(),
+        None => child.process.wait(),
     }
 }
 

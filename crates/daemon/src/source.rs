@@ -1,31 +1,49 @@
-//! Where lines come from: files that are followed, and the journal.
+//! Where lines come from: files that are followed, pipes, syslog, and the journal; and reports, which are none.
 //!
 //! In: what to follow, for which [`ReaderId`], and from where. Out: [`Event`]s, lines in their order.
 //! Time: the `now` that the caller passes; nothing here reads a clock, starts a thread or waits.
 //!
-//! The loop waits for the descriptors of [`Files`] and [`Journal`] and for their `next_wakeup`, and then calls
-//! their `ready`, which does a limited amount of work.
+//! The loop waits for the descriptors of [`Files`], [`Pipes`] and [`Journal`] and for their `next_wakeup`, and then
+//! calls their `ready`, which does a limited amount of work.
 //!
 //! Invariant: a complete line reaches each of its readers once, whatever is renamed, cut or put back.
 
+mod content;
+mod cursor;
 mod disk;
 mod entry;
 mod file;
 mod follower;
 mod glob;
 mod journal;
+mod local;
 mod matches;
+mod message;
+mod pipe;
+mod report;
 mod seek;
+mod status;
+mod syslog;
+mod way;
 
 use std::ops::Range;
 use std::path::Path;
 
 pub use disk::{Disk, Identity, Readable, Status, System};
 pub use entry::{Entry, rendered};
+pub(crate) use file::trouble;
 pub use file::{Added, Files, FollowOptions, Start};
 pub use journal::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart, available};
+pub use local::{LocalAddress, LocalSocket};
 pub use matches::{InvalidMatch, JournalMatch, Matches};
+pub use pipe::{Named, Pipes, piped_command};
+pub use report::{
+    MATCH_LIMIT, MATCHES_LIMIT, MOST_WEIGHT, REPORT_LIMIT, Report, Reported, Reports, Senders, USER_LIMIT,
+    VERSION as REPORT_VERSION,
+};
 pub use seek::first_line_since;
+pub use status::{Counts, Lag, Meter, SourceKind, SourcePosition, SourceState, SourceStatus};
+pub use syslog::{CONNECTIONS, CONNECTIONS_EACH, MESSAGE_LIMIT, NAME as SYSLOG, Selector, Syslog};
 
 use crate::log::Level;
 
@@ -52,6 +70,13 @@ pub enum Event<'a> {
     },
     /// A file that a pattern matches has appeared.
     Appeared {
+        /// For whom.
+        reader: ReaderId,
+        /// Which file.
+        path: &'a Path,
+    },
+    /// A file that only a pattern has found is gone, and is read no longer under any name.
+    Vanished {
         /// For whom.
         reader: ReaderId,
         /// Which file.
@@ -239,6 +264,20 @@ impl LineBreak {
             })
             .map(move |(at, _)| at + wanted.len())
     }
+}
+
+/// Checks a setting of the server that is about sources, without doing anything; others are in order.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn check_setting(option: &str, value: &str) -> Result<(), String> {
+    let outcome = match option {
+        "reportsocket" => Reports::check_socket(value),
+        "sysloglisten" => Syslog::check_places(value),
+        "syslogallow" => Syslog::check_allowed(value),
+        _ => Ok(()),
+    };
+    outcome.map_err(|error| format!("`{option}` cannot be used: {error}"))
 }
 
 /// The length of `bytes`, as offsets are counted.

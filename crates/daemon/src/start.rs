@@ -20,9 +20,12 @@ use stockade_sys::nftables as kernel;
 use crate::PRODUCT;
 use crate::activation;
 use crate::firewall::{Firewall, FirewallError};
+use crate::helper;
 use crate::instance::{self, InstanceError, Place};
 use crate::log::{Level, Log, TargetError, UnknownLevel};
+use crate::manager::State;
 use crate::outside::Outside;
+use crate::rights::{Rights, Whereabouts};
 use crate::server::{Placed, Server};
 use crate::world::World;
 use crate::zone::local_zone;
@@ -52,6 +55,12 @@ pub struct Start {
     pub origin: String,
     /// The commands of the configuration.
     pub commands: Vec<Placed>,
+    /// The directory of the configuration.
+    pub configuration: PathBuf,
+    /// Whether programs are started by a helper: this program calls [`crate::helper::run`] under its name.
+    pub helper: bool,
+    /// Nobody waits for the program to end.
+    pub is_in_background: bool,
 }
 
 /// Why the daemon does not run.
@@ -107,6 +116,13 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     let log = open_log(&start)?;
     let given = activation::given().map_err(StartError::GivenSocket)?;
     let is_given = given.is_some();
+    if start.helper
+        && let Err(error) = helper::start()
+    {
+        let text =
+            format!("There is no process of its own for commands: {error}; the daemon starts them itself");
+        log.write(Level::WARNING, SERVER, &text);
+    }
     let (listener, cleared) = match given {
         Some(listener) => (listener, false),
         None => {
@@ -128,6 +144,9 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         "--------------------------------------------------",
     );
     log.write(Level::INFO, SERVER, &format!("Starting {PRODUCT}"));
+    if start.is_in_background {
+        log.write(Level::INFO, SERVER, "Daemon started");
+    }
     log.write(
         Level::INFO,
         SERVER,
@@ -152,8 +171,21 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
     place.write_pid(&start.pidfile)?;
     let (firewall, observes) = open_firewall(&log, start.observe);
     let zone = local_zone();
-    let outside = Outside::open(Arc::clone(&log), listener, firewall, observes, zone.clone())
-        .map_err(StartError::System)?;
+    let rights = Rights::new(Whereabouts {
+        // What was given is not ours to remove.
+        socket: (!is_given).then_some(start.socket),
+        pidfile: start.pidfile,
+        configuration: start.configuration,
+    });
+    let outside = Outside::open(
+        Arc::clone(&log),
+        listener,
+        firewall,
+        observes,
+        zone.clone(),
+        rights,
+    )
+    .map_err(StartError::System)?;
     let start_year = Zoned::now().with_time_zone(zone.clone()).year();
     let mut server = Server::new(outside, zone, start_year);
     let streamed = server.stream(now(), start.commands);
@@ -168,6 +200,7 @@ pub fn run(start: Start, ready: impl FnOnce()) -> Result<(), StartError> {
         drop(place);
         return Err(StartError::Configuration(reason));
     }
+    server.world().tell_manager(State::Ready);
     ready();
     let world = server.run();
     // As long as the world is there nobody else can take the place, for there is somebody at the socket.

@@ -8,6 +8,7 @@ use stockade_protocol::{Reply, Value};
 
 use crate::jails::Jails;
 use crate::log::Level;
+use crate::source::SYSLOG;
 use crate::world::{Sources, World};
 use crate::zone::local_zone;
 
@@ -131,8 +132,8 @@ pub(crate) fn bans(jail: &Jail, property: &str, arguments: &[Value]) -> Reply {
 /// The logs that a jail follows.
 pub(crate) fn logs(world: &impl World, name: &str) -> Value {
     match world.sources(name) {
+        Sources::Files(SYSLOG, _) | Sources::Journal(_) => Value::List(Vec::new()),
         Sources::Files(_, paths) => Value::list(paths),
-        Sources::Journal(_) => Value::List(Vec::new()),
     }
 }
 

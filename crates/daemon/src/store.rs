@@ -12,6 +12,7 @@
 
 mod aside;
 mod ban;
+mod foreign;
 mod hand;
 mod schema;
 mod writer;
@@ -31,18 +32,25 @@ use stockade_jail::{ASKED_BANTIME, Earlier};
 use stockade_protocol::{Failure, Value};
 
 pub use ban::{BanData, BanRow, PERMANENT, bantime_seconds};
+pub use foreign::Foreign;
 pub use hand::{Hand, KeptBan};
-use writer::{Queue, Task};
+use writer::{QUEUE_BYTES, QUEUE_LIMIT, Queue, Task};
 
 use crate::announcements::Announcements;
 use crate::growth::{Grown, Growth};
+use crate::limits::Fill;
 use crate::log::Level;
 
 /// Where the store says what the reference logs as `fail2ban.database`. It is called from two threads.
 pub type Report = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
+/// How many bytes the lines and captured groups have of bans that are restored in a jail; further bans go without.
+const RESTORED_BYTES: usize = 64 << 20;
+
 /// The name of a journal in the table of logs, in place of a path.
 const JOURNAL: &str = "systemd-journal";
+/// The path that our own row for it has.
+const CURSOR: &str = "systemd-journal:cursor";
 
 /// How long a question may take. The longest is a jail's start with all its bans on a slow disk.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -136,6 +144,15 @@ pub(crate) fn os_text(error: &io::Error) -> String {
         Some((text, _)) => text.to_owned(),
         None => text,
     }
+}
+
+/// How far the journal was read when the daemon last ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalPosition {
+    /// The time of the last entry that a jail was given.
+    pub time: Timestamp,
+    /// The last entry that was looked at, unless the reference has read on from there.
+    pub cursor: Option<String>,
 }
 
 /// How far a log was read when the daemon last ran.
@@ -301,14 +318,21 @@ impl Store {
         });
     }
 
-    /// Keeps the time of the last entry a jail has read from the journal, and that time as the line shows it.
-    pub fn save_journal_position(&self, jail: &str, time: Timestamp, text: &str) {
-        self.push(|| Task::SavePosition {
-            jail: jail.to_owned(),
-            path: JOURNAL.to_owned(),
-            hash: text.to_owned(),
-            position: Sql::Real(seconds(time)),
-        });
+    /// Keeps the time of the last entry a jail has read from the journal, that time as the line shows it, and the
+    /// cursor of the last entry that was looked at.
+    ///
+    /// The reference knows a time alone. The cursor is in a row of its own, with the same time, so that it does not
+    /// count where the reference has read on in between.
+    pub fn save_journal_position(&self, jail: &str, time: Timestamp, text: &str, cursor: Option<&str>) {
+        for (path, text) in [(JOURNAL, Some(text)), (CURSOR, cursor)] {
+            let Some(text) = text else { continue };
+            self.push(|| Task::SavePosition {
+                jail: jail.to_owned(),
+                path: path.to_owned(),
+                hash: text.to_owned(),
+                position: Sql::Real(seconds(time)),
+            });
+        }
     }
 
     /// How far `jail` has read the log at `path`.
@@ -335,18 +359,28 @@ impl Store {
         })
     }
 
-    /// The time of the last entry that `jail` has read from the journal.
+    /// How far `jail` has read the journal.
     ///
     /// # Errors
     ///
     /// Where the database fails.
-    pub fn journal_position(&self, jail: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub fn journal_position(&self, jail: &str) -> Result<Option<JournalPosition>, StoreError> {
         let jail = jail.to_owned();
         self.ask(None, move |connection| {
-            connection
-                .prepare_cached("SELECT lastfilepos FROM logs WHERE jail=?1 AND path=?2")?
-                .query_row([&jail, JOURNAL], |row| number(row, 0))
-                .optional()
+            let mut query = connection
+                .prepare_cached("SELECT firstlinemd5, lastfilepos FROM logs WHERE jail=?1 AND path=?2")?;
+            let mut row = |path: &str| {
+                query
+                    .query_row([jail.as_str(), path], |row| Ok((text(row, 0)?, number(row, 1)?)))
+                    .optional()
+            };
+            let Some((_, time)) = row(JOURNAL)? else {
+                return Ok(None);
+            };
+            let cursor = row(CURSOR)?
+                .filter(|(_, of)| *of == time)
+                .map(|(cursor, _)| cursor);
+            Ok(Some(JournalPosition { time, cursor }))
         })
     }
 
@@ -473,6 +507,30 @@ impl Store {
         }
     }
 
+    /// How many changes wait for the file, and how long the lines of their bans are, beside how many and how long can.
+    #[must_use]
+    pub(crate) fn fills(&self) -> [Fill; 2] {
+        let (given_up, (bytes, leaned)) = match self.open.as_ref().map(|open| &open.engine) {
+            Some(Engine::Thread(queue, _)) => (queue.given_up(), queue.lines()),
+            Some(Engine::Hand(_)) | None => (0, (0, 0)),
+        };
+        let pending = usize::try_from(self.pending()).unwrap_or(usize::MAX);
+        [
+            Fill::single(
+                "changes that wait for the database",
+                (Some(pending), QUEUE_LIMIT),
+                given_up,
+                "they are not recorded",
+            ),
+            Fill::single(
+                "lines of bans that wait for the database, in bytes",
+                (Some(bytes), QUEUE_BYTES),
+                leaned,
+                "lines are not kept",
+            ),
+        ]
+    }
+
     /// Writes what is left and closes the file, so that nothing but it remains.
     pub fn close(mut self) {
         if let Some(Engine::Hand(hand)) = self.open.as_ref().map(|open| &open.engine) {
@@ -557,9 +615,9 @@ fn restore(
          WHERE jail=?1 AND (timeofban + bantime > ?2 OR bantime <= -1) ORDER BY ip",
     )?;
     let mut rows = statement.query(params![jail, seconds(now)])?;
-    let mut bans = Vec::new();
+    let (mut bans, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let mut ban = ban_row(row)?;
+        let mut ban: BanRow = ban_row(row)?;
         let mut data = BanData::from_json(&ban.data);
         // What somebody has asked for holds whatever the jail's time is now.
         let is_asked = data.captured.iter().any(|(name, _)| name == ASKED_BANTIME);
@@ -580,6 +638,10 @@ fn restore(
             data.limit_matches(limits.max_matches);
             ban.data = data.to_json(limits.max_matches);
         }
+        if bytes + ban.data.len() > RESTORED_BYTES {
+            ban.make_lean();
+        }
+        bytes += ban.data.len();
         bans.push(ban);
     }
     Ok(bans)

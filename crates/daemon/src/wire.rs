@@ -5,15 +5,17 @@
 //! Invariant: nothing waits beyond the deadline but the system's own look-up of the name, and what a server says is read
 //! to a limit.
 
-use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::{helper, resolver};
 
 /// Where distributions keep the certificates of the authorities that they trust, in one file.
 const AUTHORITIES: [&str; 5] = [
@@ -36,14 +38,18 @@ impl Trust {
     /// # Errors
     /// Where there is no such file, or no certificate in it.
     pub(crate) fn read(file: Option<&str>) -> Result<Self, String> {
-        let systems = || AUTHORITIES.into_iter().find(|path| File::open(path).is_ok());
+        let systems = || {
+            AUTHORITIES
+                .into_iter()
+                .find(|path| helper::open(Path::new(path)).is_ok())
+        };
         let Some(path) = file.or_else(systems) else {
             let places = AUTHORITIES.join(", ");
             return Err(format!(
                 "no authority is known that could vouch for a server: there is none of {places}; `cafile = …` names another"
             ));
         };
-        let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+        let file = helper::open(Path::new(path)).map_err(|error| format!("{path}: {error}"))?;
         let mut roots = RootCertStore::empty();
         let found = CertificateDer::pem_reader_iter(BufReader::new(file)).filter_map(Result::ok);
         let (added, _) = roots.add_parsable_certificates(found);
@@ -80,8 +86,8 @@ impl Wire {
     /// Where none answers in time.
     pub(crate) fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Self> {
         let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
-        for address in (host, port).to_socket_addrs()?.take(8) {
-            match TcpStream::connect_timeout(&address, left(deadline)?) {
+        for address in resolver::addresses_of(host)?.into_iter().take(8) {
+            match TcpStream::connect_timeout(&(address, port).into(), left(deadline)?) {
                 Ok(stream) => {
                     return Ok(Self {
                         stream: Stream::Plain(stream),

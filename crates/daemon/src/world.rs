@@ -13,7 +13,7 @@ use stockade_action::services::Services;
 use stockade_action::tags::HostNames;
 use stockade_datetime::Timestamp;
 use stockade_jail::{Address, BanTime, Family, Id, Ticket};
-use stockade_protocol::{Answer, Failure, Happening, Reply, Value};
+use stockade_protocol::{Answer, Failure, Happening, Reply, Right, Value};
 
 use crate::blueprint::Blueprint;
 use crate::control::{ClientId, Request};
@@ -21,10 +21,13 @@ use crate::cutting::Kill;
 use crate::firewall::Removal;
 use crate::growth::{Growth, Remembered};
 use crate::judge::Verdict;
+use crate::limits::Fill;
 use crate::log::Level;
+use crate::manager::State;
 use crate::places::Places;
 use crate::resolver;
 use crate::runner::{Acted, Called, Job, News};
+use crate::source::Report;
 use crate::store::RestoreLimits;
 
 /// Something that happened outside.
@@ -36,6 +39,8 @@ pub enum Event {
     Lines(Lines),
     /// Entries of the journal, in their order.
     Entries(Vec<Entry>),
+    /// What services have reported, in their order.
+    Reports(Vec<Report>),
     /// A client wants something.
     Request(ClientId, Request),
     /// The `ignorecommand` of a jail has ended.
@@ -68,7 +73,7 @@ impl From<News> for Event {
 }
 
 /// Lines of one log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lines {
     /// The jails that watch it, and whether each had come to the end of the log before.
     pub jails: Vec<(String, bool)>,
@@ -80,6 +85,17 @@ pub struct Lines {
     pub lines: Vec<Range<usize>>,
     /// There is one line, which was too long and is cut.
     pub is_cut: bool,
+    /// How far they were dealt with.
+    pub progress: Progress,
+}
+
+/// How far lines were dealt with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// How many lines all jails are done with.
+    pub(crate) lines: usize,
+    /// The jails that are done with the next ones too, as many as are looked at together.
+    pub(crate) ahead: Vec<String>,
 }
 
 /// An entry of the journal, as a line.
@@ -100,6 +116,16 @@ pub trait World {
     /// Sleeps until something happens or `until` has come; says when it woke, and why.
     fn wait(&mut self, until: Option<Timestamp>) -> (Timestamp, Event);
 
+    /// Whether the turn of what is being dealt with goes on; asked in between, where it can be left at any time.
+    fn has_time(&mut self) -> bool {
+        true
+    }
+
+    /// Takes back what is left of what was read; it has another turn when others have had theirs.
+    fn put_back(&mut self, _rest: Event) {
+        debug_assert!(false, "whoever breaks turns off takes back what is left");
+    }
+
     /// Writes to the log.
     fn log(&mut self, _level: Level, _logger: &'static str, _text: fmt::Arguments<'_>) {}
 
@@ -107,6 +133,17 @@ pub trait World {
     fn reopen_log(&mut self) -> String {
         "flushed".to_owned()
     }
+
+    /// Gives up, once, what of its rights is not needed from here on: the first jail is about to be made.
+    fn confine(&mut self) {}
+
+    /// What a client may do, and its user where that is why.
+    fn right(&self, _client: ClientId) -> (Right, Option<u32>) {
+        (Right::Everything, None)
+    }
+
+    /// Tells whoever started the daemon what it is doing.
+    fn tell_manager(&mut self, _state: State) {}
 
     /// Sends an answer to the client that asked.
     fn answer(&mut self, _client: ClientId, _answer: Answer) {}
@@ -182,6 +219,19 @@ pub trait World {
     fn sources(&self, _jail: &str) -> Sources {
         Sources::Files("polling", Vec::new())
     }
+
+    /// How all sources are doing, each a dictionary.
+    fn source_statuses(&self, _now: Timestamp) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// How full everything is that has a limit, but for what jails have.
+    fn fills(&self) -> Vec<Fill> {
+        Vec::new()
+    }
+
+    /// Forgets which sources could not be followed: the configuration is read anew.
+    fn forget_refused(&mut self) {}
 
     /// Whether bans are only announced and nothing is changed.
     fn observes(&self) -> bool {

@@ -6,8 +6,8 @@
 //! never lifted for a moment by what is done for others.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ use stockade_sys::nftables::{
 };
 
 use crate::firewall::{ATTEMPTS, ELEMENTS_AT_ONCE, FirewallError, kernel_elements};
+use crate::helper::Command;
+
+/// How much of what a program says of its version is read, in bytes.
+const LONGEST_VERSION: u64 = 4096;
 
 /// The first version of iptables that says ports in words of nftables.
 const NATIVE_PORTS: [u32; 3] = [1, 8, 8];
@@ -409,18 +413,24 @@ impl Standing {
 /// # Errors
 /// Where it does not, or is not there.
 fn version(program: &str) -> Result<[u32; 3], String> {
-    let output = Command::new(program)
-        .arg("-V")
-        .stdin(Stdio::null())
-        .output()
+    let text = asked_for_version(program)
         .map_err(|error| format!("{program} cannot be asked for its version: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
     read_version(&text).ok_or_else(|| {
         format!(
             "{program} does not keep its rules in nftables, it says `{}`",
             text.lines().next().unwrap_or_default().trim()
         )
     })
+}
+
+/// The first that a program says of its version.
+fn asked_for_version(program: &str) -> io::Result<String> {
+    let mut child = Command::new(program).arg("-V").spawn()?;
+    let mut text = Vec::new();
+    let mut output = (&mut child.stdout).take(LONGEST_VERSION);
+    output.read_to_end(&mut text)?;
+    child.process.wait()?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Reads `iptables v1.8.9 (nf_tables)`.

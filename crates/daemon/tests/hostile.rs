@@ -105,20 +105,22 @@ fn facts(value: &str) -> BanFacts {
         failures: 3,
         lines: vec![value.to_owned()],
     };
+    let jail = JailFacts {
+        name: "sshd".to_owned(),
+        bantime: BanTime::from_seconds(600),
+        banned: 0,
+        banned_total: 0,
+        found: 0,
+        found_total: 0,
+        now: Timestamp::from_seconds(1_790_000_001),
+    };
+    let past = Past {
+        everywhere: Some(bans.clone()),
+        here: Some(bans),
+    };
     BanFacts {
-        ticket,
-        jail: JailFacts {
-            name: "sshd".to_owned(),
-            bantime: BanTime::from_seconds(600),
-            banned: 0,
-            banned_total: 0,
-            found: 0,
-            found_total: 0,
-            now: Timestamp::from_seconds(1_790_000_001),
-        },
-        past: Past {
-            everywhere: Some(bans.clone()),
-            here: Some(bans),
-        },
+        past,
+        host: Some(value.to_owned()),
+        ..BanFacts::new(ticket, jail)
     }
 }

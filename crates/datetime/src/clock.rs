@@ -148,18 +148,6 @@ mod tests {
             ("before the gap", 1_111_885_199, 1_111_888_799, 1_111_885_199),
             ("in the gap", 1_111_887_000, 1_111_890_600, 1_111_887_000),
             ("behind the gap", 1_111_885_200, 1_111_892_400, 1_111_885_200),
-            (
-                "twice, now near the first",
-                1_130_630_400,
-                1_130_637_600,
-                1_130_630_400,
-            ),
-            (
-                "twice, now near the second",
-                1_130_634_001,
-                1_130_637_600,
-                1_130_634_000,
-            ),
             ("far from now", 1_700_000_000, 1_111_888_799, 1_111_885_199),
         ];
         for (name, now, local, moment) in cases {
@@ -168,6 +156,49 @@ mod tests {
             clock.set(Timestamp::from_seconds(0));
             clock.set(Timestamp::from_seconds(now));
             assert_eq!(clock.moment_of_local(local), moment, "{name}, after a journey");
+        }
+    }
+
+    #[test]
+    fn of_an_hour_that_comes_twice_the_one_closer_to_now_is_meant() {
+        let (berlin, new_york) = ("CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0");
+        // 02:00:00 on 2005-10-30 in Berlin and 01:30:00 on 2009-11-01 in New York, each with its two moments.
+        let of_berlin = (1_130_637_600, 1_130_630_400, 1_130_634_000);
+        let of_new_york = (1_257_039_000, 1_257_053_400, 1_257_057_000);
+        for (name, zone, now, (local, first, second), is_first) in [
+            ("years before", berlin, 1_000_000_000, of_berlin, true),
+            ("in the summer before", berlin, 1_120_000_000, of_berlin, true),
+            ("at the first", berlin, 1_130_630_400, of_berlin, true),
+            (
+                "a second behind the first",
+                berlin,
+                1_130_630_401,
+                of_berlin,
+                true,
+            ),
+            ("as far from both", berlin, 1_130_632_200, of_berlin, true),
+            ("closer to the second", berlin, 1_130_632_201, of_berlin, false),
+            (
+                "a second behind the second",
+                berlin,
+                1_130_634_001,
+                of_berlin,
+                false,
+            ),
+            ("in the summer after", berlin, 1_150_000_000, of_berlin, false),
+            ("years after", berlin, 1_795_348_800, of_berlin, false),
+            ("at the first", new_york, 1_257_053_400, of_new_york, true),
+            ("at the second", new_york, 1_257_057_000, of_new_york, false),
+            ("years after", new_york, 1_795_348_800, of_new_york, false),
+        ] {
+            let zone = TimeZone::posix(zone).expect("a zone");
+            let clock = Clock::new(Timestamp::from_seconds(now), zone);
+            let moment = if is_first { first } else { second };
+            // What was asked before makes no difference.
+            for before in [1_108_468_800, 1_121_428_800, local] {
+                let _ = clock.moment_of_local(before);
+                assert_eq!(clock.moment_of_local(local), moment, "{name} after {before}");
+            }
         }
     }
 

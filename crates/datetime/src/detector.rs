@@ -14,6 +14,7 @@ use crate::clocks::Clocks;
 use crate::defaults;
 use crate::fields::Days;
 use crate::layout::DatePatternError;
+use crate::shared;
 use crate::swift::Scratch;
 use crate::template::{Place, Template};
 use crate::token::Decades;
@@ -179,7 +180,8 @@ impl Detector {
             same: None,
             is_by_hand: false,
         };
-        detector.set_templates(defaults::layouts(datepattern.unwrap_or_default())?)?;
+        let written = datepattern.unwrap_or_default();
+        detector.set_templates(Some(written), || defaults::layouts(written))?;
         Ok(detector)
     }
 
@@ -256,9 +258,8 @@ impl Detector {
     /// Finds the date of `line`, which has no line end, and remembers what that tells of the log.
     pub fn find(&mut self, line: &str, clock: &Clock) -> Option<Found> {
         if self.templates.is_empty() {
-            let layouts = defaults::default_layouts().expect("the default formats are patterns");
-            self.set_templates(layouts)
-                .expect("the default formats are supported");
+            self.set_templates(None, defaults::default_layouts)
+                .expect("the default formats are patterns, and supported");
         }
         let by_hand = self.find_by_hand(line, clock);
         self.is_by_hand = by_hand.is_some() && self.same.is_some();
@@ -369,20 +370,27 @@ impl Detector {
         Some(found)
     }
 
-    fn set_templates(&mut self, layouts: Vec<defaults::Weighted>) -> Result<(), DatePatternError> {
-        let mut templates = Vec::with_capacity(layouts.len());
-        for (layout, weight) in layouts {
-            let template = Template::new(layout, weight, self.years)?;
-            self.order.push(Use {
-                template: templates.len(),
-                hits: 0,
-                matched: false,
-                last_used: None,
-                distance: None,
-            });
-            templates.push(template);
-        }
-        self.templates = templates.into();
+    /// Takes the formats of what is written, in the order in which they are given.
+    fn set_templates(
+        &mut self,
+        written: Option<&str>,
+        layouts: impl FnOnce() -> Result<Vec<defaults::Weighted>, DatePatternError>,
+    ) -> Result<(), DatePatternError> {
+        let years = self.years;
+        self.templates = shared::templates(written, years, || {
+            let layouts = layouts()?.into_iter();
+            layouts
+                .map(|(layout, weight)| Template::new(layout, weight, years))
+                .collect()
+        })?;
+        let order = (0..self.templates.len()).map(|template| Use {
+            template,
+            hits: 0,
+            matched: false,
+            last_used: None,
+            distance: None,
+        });
+        self.order.extend(order);
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 mod generate;
 
 use generate::{Made, Rng};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -127,6 +127,43 @@ fn recorded_logs_have_the_same_dates() {
     assert_eq!(number, RECORDED_CASES);
 }
 
+#[test]
+fn an_hour_that_comes_twice_does_not_depend_on_the_line_before() {
+    let mut reference = Reference::start();
+    // Clocks are put back at 01:00 UTC on 2009-10-25, and at 06:00 UTC on 2009-11-01. Now is later than all of
+    // these, so that ours is the second one.
+    let cases = [
+        (ZONES[1], "2009-10-25T02:09:39 x", 1_256_432_979, 1_256_429_379),
+        (ZONES[1], "2009-10-25T02:00:00 x", 1_256_432_400, 1_256_428_800),
+        (ZONES[2], "2009-11-01T01:09:39 x", 1_257_055_779, 1_257_052_179),
+    ];
+    for (zone, line, second, first) in cases {
+        for (before, their_seconds) in [
+            ("2009-02-15T12:00:00 in winter", second),
+            ("2009-07-15T12:00:00 in summer", first),
+        ] {
+            let log = Log {
+                patterns: Vec::new(),
+                lines: vec![before.to_owned(), line.to_owned()],
+                zone,
+                default_zone: None,
+            };
+            let name = format!("{zone}: {line:?} after {before:?}");
+            let seconds = |answers: &[Answer]| answers[1].1.map(|(time, _)| time.seconds());
+            assert_eq!(seconds(&log.ours().answers), Some(second), "{name}, ours");
+            if let Some(reference) = &mut reference {
+                let theirs = log.theirs(reference);
+                assert_eq!(seconds(&theirs), Some(their_seconds), "{name}, theirs");
+                assert_eq!(
+                    log.of_the_first(&log.ours().answers),
+                    log.of_the_first(&theirs),
+                    "{name}, compared"
+                );
+            }
+        }
+    }
+}
+
 fn record(reference: &mut Reference, wanted: &str, old: &str) -> String {
     let mut recorded = String::new();
     let mut old = old.lines();
@@ -169,11 +206,12 @@ struct Digests {
 
 impl Digests {
     fn add(&mut self, log: &Log, answers: &[Answer], formats: Option<&Vec<String>>) {
-        let log = format!(
+        let lines = format!(
             "{:?} {:?} {} {:?}",
             log.patterns, log.lines, log.zone, log.default_zone
         );
-        self.lines = digest(self.lines, &log);
+        self.lines = digest(self.lines, &lines);
+        let answers = log.of_the_first(answers);
         self.answers = digest(self.answers, &format!("{answers:?} {formats:?}"));
     }
 }
@@ -360,6 +398,30 @@ impl Log {
         ours
     }
 
+    /// The answers with the first of two moments for each local time that comes twice, for that is all that can be
+    /// compared. Which of them the reference means depends on what was converted before in its process: the system's
+    /// library tries the offset of the last conversion first.
+    fn of_the_first(&self, answers: &[Answer]) -> Vec<Answer> {
+        let zone = TimeZone::posix(self.zone).expect("a zone");
+        let first = |(time, is_whole): (Timestamp, bool)| {
+            // A text that gives its zone means one moment only, and its time is a whole number.
+            let twice = (!is_whole)
+                .then(|| jiff::Timestamp::from_microsecond(time.micros()).ok())
+                .flatten()
+                .map(|moment| zone.to_ambiguous_timestamp(zone.to_datetime(moment)))
+                .filter(|moments| matches!(moments.offset(), AmbiguousOffset::Fold { .. }))
+                .and_then(|moments| moments.earlier().ok());
+            (
+                twice.map_or(time, |moment| Timestamp::from_micros(moment.as_microsecond())),
+                is_whole,
+            )
+        };
+        answers
+            .iter()
+            .map(|(text, time)| (text.clone(), time.map(first)))
+            .collect()
+    }
+
     fn theirs(&self, reference: &mut Reference) -> Vec<Answer> {
         let rows = self.ask(reference, &["-o", "row"]);
         let answers = rows.lines().filter_map(read_row);
@@ -387,7 +449,9 @@ impl Log {
         compared: &mut Compared,
         differences: &mut String,
     ) {
-        let (ours, theirs) = (self.ours(), self.theirs(reference));
+        let (mut ours, theirs) = (self.ours(), self.theirs(reference));
+        let theirs = self.of_the_first(&theirs);
+        ours.answers = self.of_the_first(&ours.answers);
         let pattern = self.patterns.join("\n");
         if let Some(error) = &ours.refused {
             compared.refused += 1;

@@ -110,7 +110,13 @@ impl Encoding {
     /// The text of a line without its end, and whether all of it is text in this encoding.
     #[must_use]
     pub fn decode(self, line: &[u8]) -> (Cow<'_, str>, bool) {
-        let (text, clean) = match self.0 {
+        let (text, clean) = self.text(line);
+        (without_end(text), clean)
+    }
+
+    /// The text of bytes as they are, and whether all of it is text in this encoding.
+    pub(crate) fn text(self, line: &[u8]) -> (Cow<'_, str>, bool) {
+        match self.0 {
             Kind::Utf8 => from_utf8(line),
             Kind::Utf8Signed => from_utf8(line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)),
             Kind::Ascii => match std::str::from_utf8(line) {
@@ -129,8 +135,7 @@ impl Encoding {
                 };
                 from_wide(line, unit, big)
             }
-        };
-        (without_end(text), clean)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use stockade_datetime::Timestamp;
 
 use crate::Captured;
+use crate::structured::Unread;
 use crate::times::Date;
 
 /// One step on the way of an entry.
@@ -51,6 +52,18 @@ pub enum Step {
     NoId,
     /// The match is a failure of a session whose address is not known yet.
     Pending,
+    /// The line is structured, and this text of it is what is looked at.
+    Text(String),
+    /// The line is not structured as it should be; nothing more was done with it.
+    Unread(Unread),
+    /// No alternative of `failwhen` is met.
+    Unmet,
+    /// This alternative of `failwhen` is met.
+    Failwhen(usize),
+    /// This alternative of `ignorewhen` is met.
+    Ignorewhen(usize),
+    /// `failwhen` is met, and `field.host` is no address.
+    NoAddress,
 }
 
 impl Date {

@@ -1,12 +1,16 @@
 //! A filter: from the lines of a log to what could count.
 
+mod settings;
+mod structured;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
-use stockade_datetime::{Clock, DatePatternError, Detector, Report, Timestamp, ZoneError};
-use stockade_pattern::{Candidates, Captures, Gate, StepLimit};
+use stockade_datetime::{Clock, Timestamp};
+use stockade_pattern::{Candidates, Gate, StepLimit, Told};
 
+pub use self::settings::{BadMaxLines, MAX_MAXLINES};
 use crate::buffer::Buffer;
 use crate::candidate::Taken;
 use crate::choice::{Choice, UseDns, choose, count_host};
@@ -14,11 +18,12 @@ use crate::dates::Dates;
 use crate::gate::{Gates, Scan};
 use crate::named::{Known, Named};
 use crate::note::{Note, Notes};
-use crate::regex::{Regex, RegexError};
+use crate::regex::{InSession, Regex};
 use crate::sessions::{Merged, Sessions};
+use crate::structured::{Structure, Unfinished};
 use crate::times::{Check, CutLine, Date, RawLine, Steady, Timed, Times};
-use crate::together::Together;
-use crate::{Address, Candidate, Captured, Data, Encoding, Id, Losses, MatchedLine, Step};
+use crate::together::{Matches, Together};
+use crate::{Address, Candidate, Captured, Data, Encoding, Id, MatchedLine, Step};
 
 /// One thing that was logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,18 +167,16 @@ pub struct Filter {
     buffer: Buffer,
     sessions: Sessions,
     notes: Notes,
+    /// How structured lines are read, the streams of them whose last line goes on, and how many were not read.
+    structure: Option<Arc<Structure>>,
+    unfinished: Unfinished,
+    unread: u64,
     /// The text that expressions are searched in, and where the last matches were; kept for their room.
     text: String,
-    prefix_captures: Captures,
-    captures: Captures,
+    matches: Matches,
     /// What was captured last; kept for its room.
     named: Named,
 }
-
-/// `maxlines` below 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("maxlines must be integer greater than zero")]
-pub struct BadMaxLines;
 
 impl Filter {
     /// A filter without expressions.
@@ -201,9 +204,11 @@ impl Filter {
             buffer: Buffer::default(),
             sessions: Sessions::default(),
             notes: Notes::default(),
+            structure: None,
+            unfinished: Unfinished::default(),
+            unread: 0,
             text: String::new(),
-            prefix_captures: Captures::default(),
-            captures: Captures::default(),
+            matches: Matches::default(),
             named: Named::default(),
         }
     }
@@ -215,6 +220,27 @@ impl Filter {
         let check = self.check(clock, in_operation);
         let gates = self.gates();
         let gates = gates.as_deref();
+        if let Some(structure) = self.structure.clone() {
+            let decoded;
+            let read = match entry {
+                Entry::Journal { time, iso, text } => {
+                    self.read_entry(&structure, (time, iso, text), check, out)
+                }
+                Entry::Text(line) => self.read(&structure, line, "", check, out),
+                Entry::Bytes(bytes, file) => {
+                    let (line, clean) = self.encoding.decode(bytes);
+                    if !clean {
+                        let name = &self.encoding_name;
+                        out.notes
+                            .extend(self.notes.undecodable(check.now, file, name, bytes));
+                    }
+                    decoded = line;
+                    self.read(&structure, &decoded, file, check, out)
+                }
+            };
+            self.take(read, gates, clock, check, out);
+            return;
+        }
         match entry {
             Entry::Journal { time, iso, text } => {
                 self.steady = None;
@@ -222,7 +248,7 @@ impl Filter {
                 let timed = self.times.of_entry(check, entry, &mut self.notes, &mut out.notes);
                 self.tell(|| Step::JournalTime(time), out);
                 if self.refusing(text, gates).is_none() {
-                    self.search_unless_old(timed, check.now, gates, out);
+                    self.search_unless_old(timed.as_ref(), None, check.now, gates, out);
                 }
             }
             Entry::Text(line) => {
@@ -243,8 +269,11 @@ impl Filter {
     }
 
     /// The gate that a text does not pass; whoever asks why wants to know of every text.
-    fn refusing<'a>(&self, text: &str, gates: Option<&'a Gates>) -> Option<&'a Gate> {
-        gates.filter(|_| !self.mode.explain)?.refusing(text)
+    fn refusing<'a>(&mut self, text: &str, gates: Option<&'a Gates>) -> Option<&'a Gate> {
+        if self.mode.explain || self.is_together() {
+            return None;
+        }
+        gates?.refusing(text)
     }
 
     /// Looks at lines of a file, and appends what came of each to `out`, the number of the line with it. Lines of
@@ -263,35 +292,48 @@ impl Filter {
         let (Some(first), Some(last)) = (lines.places.first(), lines.places.last()) else {
             return;
         };
+        if let Some(structure) = self.structure.clone() {
+            self.process_structured(lines, &structure, (clock, check), out);
+            return;
+        }
         let gates = self.gates();
         let gates = gates.as_deref();
-        let first_gates = gates.filter(|_| self.encoding.keeps_ascii());
-        // One look at the block tells whether all of it is text; as a rule it is.
+        let keeps_ascii = self.encoding.keeps_ascii();
+        let is_together = keeps_ascii && self.is_together();
+        let first_gates = gates.filter(|_| keeps_ascii && !is_together);
+        // One look at the block tells whether all of it is text.
         let all = lines.bytes.get(first.start..last.end).unwrap_or_default();
-        let text = (self.encoding == Encoding::UTF_8)
-            .then(|| std::str::from_utf8(all).ok())
-            .flatten();
+        let text = simdutf8::basic::from_utf8(all)
+            .ok()
+            .filter(|text| self.encoding == Encoding::UTF_8 || keeps_ascii && text.is_ascii());
+        let text_of = |place: &Range<usize>| {
+            text?.get(place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start))
+        };
         let mut scan = Scan::new(first_gates, lines.bytes);
         let mut output = Output::default();
         let mut number = 0;
         while let Some(rest) = lines.places.get(number..) {
-            // Most lines do not pass and are of the same second as those before, which is all there is to them.
+            // Most lines match nothing and are of the same second as those before, which is all there is to them.
             let is_steady = self.steady.as_ref().is_some_and(|steady| steady.check == check);
+            let mut first_match = None;
             if is_steady && text.is_some() {
-                let refused = rest.get(..scan.refused(rest)).unwrap_or_default();
-                let refused = refused.iter().filter_map(|place| lines.bytes.get(place.clone()));
-                number += self.dates.count_same(refused, clock);
+                let scan = (!is_together).then_some(&mut scan);
+                let (passed_over, found) = self.pass_over(rest, scan, lines.bytes, clock);
+                number += passed_over;
+                first_match = found;
             }
             let Some(place) = lines.places.get(number) else {
                 return;
             };
-            let refusing = scan.refusing(place);
-            let place_in_text = place.start.wrapping_sub(first.start)..place.end.wrapping_sub(first.start);
-            match text.and_then(|text| text.get(place_in_text)) {
-                Some(line) => {
-                    self.line(RawLine::new(line), (gates, refusing), clock, check, &mut output);
+            match (text_of(place), first_match) {
+                (Some(line), Some(first)) => {
+                    self.steady_line(RawLine::new(line), Some(first), check.now, gates, &mut output);
                 }
-                None => {
+                (Some(line), None) => {
+                    let known = (gates, scan.refusing(place));
+                    self.line(RawLine::new(line), known, clock, check, &mut output);
+                }
+                (None, _) => {
                     let bytes = lines.bytes.get(place.clone()).unwrap_or_default();
                     let (line, clean) = self.encoding.decode(bytes);
                     if !clean {
@@ -300,13 +342,8 @@ impl Filter {
                             .notes
                             .extend(self.notes.undecodable(check.now, lines.file, name, bytes));
                     }
-                    self.line(
-                        RawLine::of_text(&line),
-                        (gates, refusing),
-                        clock,
-                        check,
-                        &mut output,
-                    );
+                    let known = (gates, scan.refusing(place));
+                    self.line(RawLine::of_text(&line), known, clock, check, &mut output);
                 }
             }
             if !output.found.is_empty() || !output.notes.is_empty() {
@@ -314,6 +351,88 @@ impl Filter {
             }
             number += 1;
         }
+    }
+
+    /// How many lines from the first on have the date of the line before, and nothing else is to be said of them; and
+    /// which failregex is the first that matches in the next one, where that was told. Its date is the same too then, and
+    /// that is done with.
+    ///
+    /// Without a `scan` all expressions are searched as one.
+    #[inline]
+    fn pass_over(
+        &mut self,
+        places: &[Range<usize>],
+        scan: Option<&mut Scan<'_>>,
+        bytes: &[u8],
+        clock: &Clock,
+    ) -> (usize, Option<usize>) {
+        let Self {
+            together,
+            prefregex,
+            failregex,
+            ignoreregex,
+            dates,
+            steady,
+            sessions,
+            matches,
+            ..
+        } = self;
+        let Some(steady) = steady else {
+            return (0, None);
+        };
+        let lines = places.iter().filter_map(|place| bytes.get(place.clone()));
+        if steady.is_too_old() {
+            return (dates.count_same(lines, clock), None);
+        }
+        if let Some(scan) = scan {
+            return (dates.count_same(lines.take(scan.refused(places)), clock), None);
+        }
+        let Some(all) = together.all(prefregex.as_ref(), failregex) else {
+            return (0, None);
+        };
+        let (mut looked_at, mut first_match) = (0, None);
+        let looks = lines.map_while(|line| {
+            if first_match.is_some() {
+                return None;
+            }
+            let text = steady.searched(line)?;
+            match all.tell(text) {
+                Told::Nothing => {}
+                Told::First(first) => {
+                    let captured = |number| text.get(all.span(number)?);
+                    let before = |number| text.get(all.span_of_prefix(number)?);
+                    let is_over = ignoreregex.is_empty()
+                        && failregex.get(first).is_some_and(|regex| {
+                            is_farewell((regex, captured), (prefregex.as_deref(), before), sessions)
+                        });
+                    if !is_over {
+                        all.read(&mut matches.prefix, &mut matches.captures);
+                        first_match = Some(first);
+                    }
+                }
+                Told::Unknown => return None,
+            }
+            looked_at += 1;
+            Some(line)
+        });
+        let count = dates.count_same(looks, clock);
+        match first_match.filter(|_| count == looked_at) {
+            Some(first) => (count - 1, Some(first)),
+            None => (count, None),
+        }
+    }
+
+    /// Whether all expressions are searched as one. Whoever asks for more than the first that matches wants to know what
+    /// each says.
+    fn is_together(&mut self) -> bool {
+        self.is_gated
+            && self.maxlines == 1
+            && !self.mode.check_all
+            && !self.mode.explain
+            && self
+                .together
+                .all(self.prefregex.as_ref(), &self.failregex)
+                .is_some()
     }
 
     fn check(&self, clock: &Clock, in_operation: bool) -> Check {
@@ -343,28 +462,19 @@ impl Filter {
         check: Check,
         out: &mut Output,
     ) {
-        if let Some(steady) = self.steady.as_ref().filter(|steady| steady.check == check)
+        if self.steady.as_ref().is_some_and(|steady| steady.check == check)
             && self
                 .dates
                 .count_same(std::iter::once(line.text.as_bytes()), clock)
                 > 0
         {
             if refusing.is_none() {
-                let timed = steady.timed(line);
-                self.search_unless_old(timed, check.now, gates, out);
+                self.steady_line(line, None, check.now, gates, out);
             }
             return;
         }
         let date = self.dates.find(line.text, clock);
-        // What no expression finds in the line may come about where its date is cut out.
-        let passes = refusing.is_none_or(|gate| match &date {
-            Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
-                let before = line.text.get(..span.start).unwrap_or_default();
-                let after = line.text.get(span.end..).unwrap_or_default();
-                gate.finds_across(before.as_bytes(), after.as_bytes())
-            }
-            Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
-        });
+        let passes = passes(refusing, &date, line.text);
         let timed = self
             .times
             .of_line(check, line, &date, &mut self.notes, &mut out.notes);
@@ -372,8 +482,22 @@ impl Filter {
         self.steady = Steady::of(check, &date, timed.as_ref()).filter(|_| can_be_steady);
         self.tell(|| date.step(), out);
         if passes {
-            self.search_unless_old(timed, check.now, gates, out);
+            self.search_unless_old(timed.as_ref(), None, check.now, gates, out);
         }
+    }
+
+    /// Looks at the text of a line whose date is that of the line before. Which failregex is the `first` that matches may
+    /// be known.
+    fn steady_line(
+        &mut self,
+        line: RawLine<'_>,
+        first: Option<usize>,
+        now: Timestamp,
+        gates: Option<&Gates>,
+        out: &mut Output,
+    ) {
+        let timed = self.steady.as_ref().and_then(|steady| steady.timed(line));
+        self.search_unless_old(timed.as_ref(), first, now, gates, out);
     }
 
     /// Appends a step, where somebody wants to know.
@@ -385,7 +509,8 @@ impl Filter {
 
     fn search_unless_old(
         &mut self,
-        timed: Option<Timed<'_>>,
+        timed: Option<&Timed<'_>>,
+        first: Option<usize>,
         now: Timestamp,
         gates: Option<&Gates>,
         out: &mut Output,
@@ -401,18 +526,22 @@ impl Filter {
             },
             out,
         );
-        self.search(timed, now, gates, out);
+        self.search(timed, first, now, gates, out);
     }
 
-    /// Searches the text of a line, and of those before where `maxlines` says so.
-    fn search(&mut self, timed: Timed<'_>, now: Timestamp, gates: Option<&Gates>, out: &mut Output) {
-        let Timed {
-            line,
-            time,
-            is_whole,
-            no_date,
-        } = timed;
+    /// Searches the text of a line, and of those before where `maxlines` says so. Which failregex is the `first` that
+    /// matches may be known.
+    fn search(
+        &mut self,
+        timed: &Timed<'_>,
+        first: Option<usize>,
+        now: Timestamp,
+        gates: Option<&Gates>,
+        out: &mut Output,
+    ) {
+        let line = &timed.line;
         let mut room = std::mem::take(&mut self.text);
+        let mut matches = std::mem::take(&mut self.matches);
         let text = if self.maxlines > 1 {
             self.buffer.push(line.to_matched(), self.maxlines);
             self.buffer.write(&mut room);
@@ -424,98 +553,128 @@ impl Filter {
             room.extend([line.before, line.after, "\n"]);
             &room
         };
-        let candidates = gates.map_or(Candidates::ALL, |gates| gates.candidates(text));
-        let few = self.ignoreregex.len() + 2 < self.failregex.len();
+        let line = Line {
+            cut: line,
+            time: timed.time,
+            is_whole: timed.is_whole,
+            no_date: timed.no_date,
+            now,
+        };
+        let told = first.map_or_else(|| self.search_together(text, &mut matches), Told::First);
+        let candidates = match told {
+            Told::Nothing => Candidates::NONE,
+            Told::First(_) => Candidates::ALL,
+            Told::Unknown => gates.map_or(Candidates::ALL, |gates| gates.candidates(text)),
+        };
         // Whoever asks why wants to know what the prefregex says even where no failregex can match.
         let is_over = candidates.is_empty() && !self.mode.explain;
+        let few = self.ignoreregex.len() + 2 < self.failregex.len();
         if !(is_over || few && self.is_ignored(text, now, out)) {
-            let line = Line {
-                cut: &line,
-                time,
-                is_whole,
-                no_date,
-                now,
+            let content = match told {
+                Told::First(_) => Some(self.content(text, &matches)),
+                Told::Nothing | Told::Unknown => self.prefix(text, &mut matches, now, out),
             };
-            if let Some(prefix) = self.prefix(text, now, out) {
-                self.match_all(&line, prefix, (gates, candidates), text, out);
+            if let Some(content) = content {
+                self.match_all(
+                    &line,
+                    &content,
+                    (gates, candidates, told),
+                    text,
+                    &mut matches,
+                    out,
+                );
             }
         }
+        self.matches = matches;
         self.text = room;
     }
 
-    /// Searches the prefregex; `None` where there is one and it does not match.
-    fn prefix(&mut self, text: &str, now: Timestamp, out: &mut Output) -> Option<Prefix> {
+    /// Searches all expressions as one, where that can be done.
+    fn search_together(&mut self, text: &str, matches: &mut Matches) -> Told {
+        // Journals have texts of several lines.
+        let is_line = memchr::memchr(b'\n', text.as_bytes()).is_some_and(|at| at + 1 == text.len());
+        if !(is_line && self.is_together()) {
+            return Told::Unknown;
+        }
+        let Matches { prefix, captures } = matches;
+        let all = self.together.all(self.prefregex.as_ref(), &self.failregex);
+        all.map_or(Told::Unknown, |all| all.search(text.as_bytes(), prefix, captures))
+    }
+
+    /// Searches the prefregex, and says what it leaves; `None` where there is one and it does not match.
+    fn prefix(
+        &mut self,
+        text: &str,
+        matches: &mut Matches,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Option<Content> {
         let Some(prefregex) = &self.prefregex else {
-            return Some(Prefix {
-                captures: None,
-                content: Content::All,
-            });
+            return Some(Content::All);
         };
-        let mut captures = std::mem::take(&mut self.prefix_captures);
-        let searched = prefregex.captures_into(text, &mut captures);
+        let captures = &mut matches.prefix;
+        let searched = prefregex.captures_into(text, captures);
         let found = settle(searched, prefregex, now, &mut self.notes, out).unwrap_or(false);
         let explain = self.mode.explain;
         self.tell(
-            || Step::Prefregex(found.then(|| prefregex.read(text, &captures, explain).into())),
+            || Step::Prefregex(found.then(|| prefregex.read(text, captures, explain).into())),
             out,
         );
-        if !found {
-            self.prefix_captures = captures;
-            return None;
-        }
-        let content = match prefregex.content(&captures) {
+        found.then(|| self.content(text, matches))
+    }
+
+    /// What a match of the prefregex leaves.
+    fn content(&self, text: &str, matches: &Matches) -> Content {
+        let Some(prefregex) = &self.prefregex else {
+            return Content::All;
+        };
+        let captures = &matches.prefix;
+        match prefregex.content(captures) {
             // The content and one LF is what the text ends with, as a rule.
             Some(span) if !span.is_empty() && text.get(span.end..) == Some("\n") => Content::From(span.start),
             Some(span) if !span.is_empty() => {
                 Content::Text(text.get(span).unwrap_or_default().to_owned() + "\n")
             }
             Some(_) | None => match prefregex
-                .read(text, &captures, false)
+                .read(text, captures, false)
                 .find("content")
                 .and_then(Data::text)
             {
                 Some(content) if !content.is_empty() => Content::Text(content.to_string() + "\n"),
                 Some(_) | None => Content::All,
             },
-        };
-        Some(Prefix {
-            captures: Some(captures),
-            content,
-        })
+        }
     }
 
-    /// Tries the failregexes in their order, on the content where there is one.
+    /// Tries the failregexes in their order, on the content where there is one. Which is the first that matches may have
+    /// been told.
     fn match_all(
         &mut self,
         line: &Line<'_>,
-        prefix: Prefix,
-        (gates, candidates): (Option<&Gates>, Candidates),
+        content: &Content,
+        (gates, mut candidates, mut told): (Option<&Gates>, Candidates, Told),
         text: &str,
+        matches: &mut Matches,
         out: &mut Output,
     ) {
-        let Prefix { captures, content } = prefix;
-        let mut candidates =
-            candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(content.of(text))));
         // The places of lines are those in the text of the buffer, which the content is not.
-        let several = self.maxlines > 1 && content == Content::All;
+        let several = self.maxlines > 1 && *content == Content::All;
         // What of several lines is left where an expression took some.
         let mut left: Option<String> = None;
-        // What the prefregex captured. Most lines pass it and match no failregex, so it is not read before.
-        let mut base: Option<Named> = None;
-        let mut found = std::mem::take(&mut self.captures);
         let mut next = 0;
-        // As a rule one look at the text tells which is the first that matches.
-        let at_once = gates.is_some() && !self.mode.check_all && !self.mode.explain;
-        let mut known = at_once
-            .then(|| {
+        if told == Told::Unknown {
+            let subject = content.of(text);
+            candidates = candidates.and(gates.map_or(Candidates::ALL, |gates| gates.candidates_at(subject)));
+            // As a rule one look at the text tells which is the first that matches.
+            if gates.is_some() && !self.mode.check_all && !self.mode.explain {
                 let together = &mut self.together;
-                together.search(candidates, &self.failregex, content.of(text), &mut found)
-            })
-            .flatten();
-        match known {
-            Some(Some(first)) => next = first,
-            Some(None) => candidates = Candidates::NONE,
-            None => {}
+                told = together.search(candidates, &self.failregex, subject, matches);
+            }
+        }
+        match told {
+            Told::First(first) => next = first,
+            Told::Nothing => candidates = Candidates::NONE,
+            Told::Unknown => {}
         }
         while let Some(index) = candidates.next(next) {
             next = index + 1;
@@ -523,28 +682,18 @@ impl Filter {
                 break;
             };
             let subject = content.of(left.as_deref().unwrap_or(text));
-            let absent = self.mode.explain;
-            let searched = match known.take() {
-                Some(first) => Ok(first == Some(index)),
-                None => regex.captures_into(subject, &mut found),
+            let is_told = told == Told::First(index);
+            let searched = if is_told {
+                Ok(true)
+            } else {
+                regex.captures_into(subject, &mut matches.captures)
             };
             if settle(searched, regex, line.now, &mut self.notes, out) != Some(true) {
                 continue;
             }
-            let mut data = base.take().unwrap_or_else(|| {
-                let mut data = std::mem::take(&mut self.named);
-                data.clear();
-                data.make_room_for(USUAL_GROUPS);
-                if let (Some(prefregex), Some(captures)) = (&self.prefregex, &captures) {
-                    prefregex.read_prefix_onto(&mut data, text, captures, absent);
-                }
-                data
-            });
-            if self.mode.check_all {
-                base = Some(data.clone());
-            }
             let evidence = several.then(|| {
-                let skipped = regex.skipped(subject, &found);
+                let found = &matches.captures;
+                let skipped = regex.skipped(subject, found);
                 let places = self.buffer.taken(subject, found.whole(), &skipped);
                 self.buffer.take(&places)
             });
@@ -552,8 +701,7 @@ impl Filter {
                 self.buffer.clear();
             }
             self.tell(|| Step::Failregex(index), out);
-            let go_on = self.matched(line, &mut data, subject, (index, &found, evidence), out);
-            self.named = data;
+            let go_on = self.matched(line, (text, subject), (index, matches, evidence), out);
             if !go_on && !self.mode.check_all {
                 break;
             }
@@ -562,23 +710,60 @@ impl Filter {
                 self.buffer.write(left.get_or_insert_default());
             }
         }
-        self.captures = found;
-        self.prefix_captures = captures.unwrap_or_default();
     }
 
-    /// Judges one match; returns whether the line can still be another's. `data` is what the prefregex captured, and
-    /// is left with whatever nobody needs.
+    /// Judges one match, of which the prefregex matched in `text` and the failregex in `subject`; returns whether the
+    /// line can still be another's.
     fn matched(
         &mut self,
         line: &Line<'_>,
-        data: &mut Named,
-        subject: &str,
-        (index, found, evidence): (usize, &Captures, Option<Vec<MatchedLine>>),
+        (text, subject): (&str, &str),
+        (index, matches, evidence): (usize, &Matches, Option<Vec<MatchedLine>>),
         out: &mut Output,
     ) -> bool {
-        let ignored = match &evidence {
-            None => self.is_ignored(subject, line.now, out),
-            Some(lines) => {
+        let taken = evidence.map_or(Taken::Line(line.cut), Taken::Lines);
+        if let Some(go_on) = self.refuse(line, subject, &taken, out) {
+            return go_on;
+        }
+        let Some(regex) = self.failregex.get(index).map(Arc::as_ref) else {
+            return false;
+        };
+        let absent = self.mode.explain;
+        let tells_all = self.mode.check_all || absent;
+        let Matches { prefix, captures } = matches;
+        let captured = |number| subject.as_bytes().get(captures.span(number)?);
+        let before = |number| text.as_bytes().get(prefix.span(number)?);
+        let prefregex = self.prefregex.as_deref();
+        if !tells_all && is_farewell((regex, captured), (prefregex, before), &self.sessions) {
+            return false;
+        }
+        // Most lines match no failregex, or are done with by now, so that what was captured is not read before.
+        let mut data = std::mem::take(&mut self.named);
+        data.clear();
+        data.make_room_for(USUAL_GROUPS);
+        if let Some(prefregex) = &self.prefregex {
+            prefregex.read_prefix_onto(&mut data, text, prefix, absent);
+        }
+        let is_merged = !data.is_empty();
+        regex.read_onto(&mut data, subject, captures, absent);
+        if regex.counts_host() || self.prefregex.as_deref().is_some_and(Regex::counts_host) {
+            count_host(&mut data);
+        }
+        self.judge(line, (data, is_merged), (index, subject), taken, out);
+        false
+    }
+
+    /// Whether a match does not count whatever it captured, and then whether the line can still be another's.
+    fn refuse(
+        &mut self,
+        line: &Line<'_>,
+        subject: &str,
+        taken: &Taken<'_>,
+        out: &mut Output,
+    ) -> Option<bool> {
+        let ignored = match taken {
+            Taken::Line(_) => self.is_ignored(subject, line.now, out),
+            Taken::Lines(lines) => {
                 let mut text = String::new();
                 for line in lines {
                     text.extend([line.before(), line.after(), "\n"]);
@@ -587,9 +772,8 @@ impl Filter {
             }
         };
         if ignored {
-            return false;
+            return Some(false);
         }
-        let taken = evidence.map_or(Taken::Line(line.cut), Taken::Lines);
         if line.no_date {
             let text = taken.to_string();
             out.notes
@@ -597,25 +781,29 @@ impl Filter {
         }
         if line.time.is_none() && !self.mode.any_time {
             self.tell(|| Step::NoTime, out);
-            return true;
+            return Some(true);
         }
+        None
+    }
 
-        let regex = self.failregex.get(index).map(Arc::as_ref);
-        let mut merged = !data.is_empty();
-        if let Some(regex) = regex {
-            regex.read_onto(data, subject, found, self.mode.explain);
-        }
-        let both = [regex, self.prefregex.as_deref()];
-        if both.into_iter().flatten().any(Regex::counts_host) {
-            count_host(data);
-        }
+    /// Judges what a match in `subject` captured; something in it may be of others.
+    fn judge(
+        &mut self,
+        line: &Line<'_>,
+        (mut data, mut merged): (Named, bool),
+        (index, subject): (usize, &str),
+        taken: Taken<'_>,
+        out: &mut Output,
+    ) {
         let session = data.get(Known::Session).map(session_id);
         let (captured, matches, nofail) = match &session {
-            None => (std::mem::take(data).into(), taken.into_lines(), false),
+            None => (data.into(), taken.into_lines(), false),
             Some(session) => {
                 merged = true;
                 let sessions = &mut self.sessions;
-                match sessions.merge(line.now, session, data, taken, self.mode.check_all) {
+                let told = sessions.merge(line.now, session, &mut data, taken, self.mode.check_all);
+                self.named = data;
+                match told {
                     Merged::Told {
                         data,
                         matches,
@@ -623,7 +811,7 @@ impl Filter {
                     } => (data, matches, nofail),
                     Merged::Helper => {
                         self.tell(|| Step::Helper, out);
-                        return false;
+                        return;
                     }
                 }
             }
@@ -633,7 +821,7 @@ impl Filter {
             Choice::Resolve(host) => Who::Host(host),
             Choice::Unresolved => {
                 self.tell(|| Step::NameDoesNotCount, out);
-                return false;
+                return;
             }
             Choice::Nothing => {
                 let Some(session) = session else {
@@ -642,12 +830,12 @@ impl Filter {
                         let note = self.notes.no_group(line.now, subject, regex.expanded());
                         out.notes.extend(note);
                     }
-                    return false;
+                    return;
                 };
                 self.sessions.set_pending(&session);
                 self.tell(|| Step::Pending, out);
                 if !self.mode.tell_pending {
-                    return false;
+                    return;
                 }
                 Who::Pending
             }
@@ -666,7 +854,6 @@ impl Filter {
             nofail,
             merged,
         });
-        false
     }
 
     /// Whether an ignoreregex matches `text`.
@@ -687,11 +874,39 @@ impl Filter {
     }
 }
 
-/// What the prefregex says about a line.
-struct Prefix {
-    /// What it captured, where there is one.
-    captures: Option<Captures>,
-    content: Content,
+/// Whether a match is no failure and ends a session of which nothing is known, so that nothing is left of it:
+/// whoever logs in and out again writes such lines.
+///
+/// In: the failregex and what its groups captured, by their numbers; the same of the prefregex.
+fn is_farewell<'t>(
+    (regex, captured): (&Regex, impl Fn(usize) -> Option<&'t [u8]>),
+    (prefregex, before): (Option<&Regex>, impl Fn(usize) -> Option<&'t [u8]>),
+    sessions: &Sessions,
+) -> bool {
+    let Some(end) = regex.session(captured) else {
+        return false;
+    };
+    let begin = match prefregex {
+        None => Some(InSession::default()),
+        Some(prefregex) => prefregex.session(before),
+    };
+    let Some(all) = begin.map(|begin| end.or(begin)) else {
+        return false;
+    };
+    all.is_farewell() && all.id.is_some_and(|id| !sessions.knows(id))
+}
+
+/// Whether a line passes the gate that may refuse it: what no expression finds in the line may come about where its
+/// date is cut out.
+fn passes(refusing: Option<&Gate>, date: &Date, text: &str) -> bool {
+    refusing.is_none_or(|gate| match date {
+        Date::At { span, .. } | Date::Bad(span, _) if span.start > 0 && !span.is_empty() => {
+            let before = text.get(..span.start).unwrap_or_default();
+            let after = text.get(span.end..).unwrap_or_default();
+            gate.finds_across(before.as_bytes(), after.as_bytes())
+        }
+        Date::At { .. } | Date::Bad(..) | Date::Empty(..) | Date::None => false,
+    })
 }
 
 /// What the failregexes are searched in.
@@ -752,275 +967,5 @@ fn session_id(data: &Data) -> SmolStr {
     }
 }
 
-/// What is set, and setting it.
-impl Filter {
-    /// `usedns`.
-    #[must_use]
-    pub const fn usedns(&self) -> UseDns {
-        self.usedns
-    }
-
-    /// Sets `usedns`; expressions that are there keep the `<HOST>` they were added with.
-    pub const fn set_usedns(&mut self, usedns: UseDns) {
-        self.usedns = usedns;
-    }
-
-    /// `maxlines`.
-    #[must_use]
-    pub const fn maxlines(&self) -> usize {
-        self.maxlines
-    }
-
-    /// Sets `maxlines`; expressions that are there keep the mode they were added with.
-    ///
-    /// # Errors
-    ///
-    /// It is below 1.
-    pub fn set_maxlines(&mut self, maxlines: i64) -> Result<(), BadMaxLines> {
-        match usize::try_from(maxlines) {
-            Ok(maxlines @ 1..) => {
-                self.maxlines = maxlines.min(MAX_MAXLINES);
-                Ok(())
-            }
-            Ok(0) | Err(_) => Err(BadMaxLines),
-        }
-    }
-
-    /// Sets whether each step is told.
-    pub const fn set_explain(&mut self, explain: bool) {
-        self.mode.explain = explain;
-    }
-
-    /// Sets `findtime`, in microseconds.
-    pub const fn set_findtime(&mut self, micros: i64) {
-        self.findtime_micros = micros;
-    }
-
-    /// Sets whether literals are looked for before expressions are tried. What comes of a line is the same with
-    /// and without, so that this is only good for showing just that.
-    pub const fn set_gated(&mut self, is_gated: bool) {
-        self.is_gated = is_gated;
-    }
-
-    /// The lines that a later one can still make part of a match, where `maxlines` says that there are any.
-    pub fn buffered(&self) -> impl Iterator<Item = &MatchedLine> {
-        self.buffer.lines()
-    }
-
-    /// How often a limit was reached.
-    #[must_use]
-    pub const fn losses(&self) -> Losses {
-        self.sessions.losses().plus(Losses {
-            sessions: 0,
-            lines: self.buffer.dropped(),
-            users: 0,
-            searches: self.notes.searches_given_up(),
-        })
-    }
-
-    /// Whether the other filter would make the same of everything from now on.
-    #[must_use]
-    pub fn agrees_with(&self, other: &Self) -> bool {
-        self.mode == other.mode
-            && self.usedns == other.usedns
-            && self.maxlines == other.maxlines
-            && self.findtime_micros == other.findtime_micros
-            && self.encoding == other.encoding
-            && self.encoding_name == other.encoding_name
-            && self.prefregex == other.prefregex
-            && self.failregex == other.failregex
-            && self.ignoreregex == other.ignoreregex
-            && self.times == other.times
-            && self.buffer == other.buffer
-            && self.sessions == other.sessions
-            && self.notes == other.notes
-            && self.dates.agree_with(&other.dates)
-    }
-
-    /// The name of the encoding as it was given.
-    #[must_use]
-    pub fn encoding_name(&self) -> &str {
-        &self.encoding_name
-    }
-
-    /// The encoding of the log.
-    #[must_use]
-    pub const fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
-    /// Sets `logencoding` to the encoding of this name.
-    ///
-    /// # Errors
-    ///
-    /// No encoding is called so.
-    pub fn set_encoding(&mut self, name: &str) -> Result<(), crate::UnknownEncoding> {
-        self.encoding = Encoding::named(name)?;
-        name.clone_into(&mut self.encoding_name);
-        Ok(())
-    }
-
-    /// Sets `datepattern`; several patterns stand on lines of their own.
-    ///
-    /// # Errors
-    ///
-    /// One of them is no date pattern.
-    pub fn set_datepattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
-        self.dates.set_pattern(pattern)
-    }
-
-    /// What `get datepattern` answers.
-    #[must_use]
-    pub fn datepattern(&self) -> Report {
-        self.dates.report()
-    }
-
-    /// How dates are found, where one was looked for or a `datepattern` was set.
-    #[must_use]
-    pub const fn detector(&self) -> Option<&Detector> {
-        self.dates.detector()
-    }
-
-    /// `logtimezone` as it was set.
-    #[must_use]
-    pub fn logtimezone(&self) -> Option<&str> {
-        self.dates.zone_text()
-    }
-
-    /// Sets `logtimezone`, the zone of dates that name none.
-    ///
-    /// # Errors
-    ///
-    /// The text names no zone.
-    pub fn set_logtimezone(&mut self, text: &str) -> Result<(), ZoneError> {
-        self.dates.set_zone(text)
-    }
-
-    /// Puts expressions in place that were compiled before, all at once.
-    pub fn set_expressions(
-        &mut self,
-        prefregex: Option<Arc<Regex>>,
-        failregex: Vec<Arc<Regex>>,
-        ignoreregex: Vec<Arc<Regex>>,
-    ) {
-        self.prefregex = prefregex;
-        self.failregex = failregex;
-        self.ignoreregex = ignoreregex;
-        self.forget_gates();
-    }
-
-    /// When a line was written, where it says so; for whoever looks for the place from which to read a log.
-    pub fn date_of(&mut self, line: &[u8], clock: &Clock) -> Option<Timestamp> {
-        self.steady = None;
-        let (line, _) = self.encoding.decode(line);
-        self.dates.time_of(&line, clock)
-    }
-
-    /// The prefregex.
-    #[must_use]
-    pub fn prefregex(&self) -> Option<&Regex> {
-        self.prefregex.as_deref()
-    }
-
-    /// Sets the prefregex; an empty one takes it away.
-    ///
-    /// # Errors
-    ///
-    /// It is no expression.
-    pub fn set_prefregex(&mut self, source: &str) -> Result<(), RegexError> {
-        self.prefregex = if source.is_empty() {
-            None
-        } else {
-            Some(Arc::new(Regex::compile(source, self.names_count(), false)?))
-        };
-        self.forget_gates();
-        Ok(())
-    }
-
-    /// The failregexes in their order.
-    #[must_use]
-    pub fn failregex(&self) -> &[Arc<Regex>] {
-        &self.failregex
-    }
-
-    /// Adds a failregex behind the others.
-    ///
-    /// # Errors
-    ///
-    /// It is no expression, or neither it nor the prefregex captures anything that could be counted.
-    pub fn add_failregex(&mut self, source: &str) -> Result<(), RegexError> {
-        let regex = Regex::compile(source, self.names_count(), self.maxlines > 1)?;
-        if !regex.has_id()
-            && !self
-                .prefregex
-                .as_ref()
-                .is_some_and(|prefregex| prefregex.has_id())
-        {
-            return Err(RegexError::NoId {
-                expanded: regex.expanded().to_owned(),
-            });
-        }
-        self.failregex.push(Arc::new(regex));
-        self.forget_gates();
-        Ok(())
-    }
-
-    /// Removes a failregex; `false` where there is none of this number.
-    pub fn remove_failregex(&mut self, index: usize) -> bool {
-        self.forget_gates();
-        remove(&mut self.failregex, index)
-    }
-
-    /// The ignoreregexes in their order.
-    #[must_use]
-    pub fn ignoreregex(&self) -> &[Arc<Regex>] {
-        &self.ignoreregex
-    }
-
-    /// Adds an ignoreregex behind the others.
-    ///
-    /// # Errors
-    ///
-    /// It is no expression.
-    pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), RegexError> {
-        let regex = Regex::compile(source, self.names_count(), false)?;
-        self.ignoreregex.push(Arc::new(regex));
-        Ok(())
-    }
-
-    /// Removes an ignoreregex; `false` where there is none of this number.
-    pub fn remove_ignoreregex(&mut self, index: usize) -> bool {
-        remove(&mut self.ignoreregex, index)
-    }
-
-    /// Removes all failregexes and ignoreregexes, as a reload does.
-    pub fn clear(&mut self) {
-        self.forget_gates();
-        self.failregex.clear();
-        self.ignoreregex.clear();
-    }
-
-    /// The expressions are others from now on.
-    fn forget_gates(&mut self) {
-        self.gates = OnceLock::new();
-        self.together = Together::default();
-    }
-
-    const fn names_count(&self) -> bool {
-        !matches!(self.usedns, UseDns::No)
-    }
-}
-
 /// How many groups are captured as a rule, those that sessions add included.
 const USUAL_GROUPS: usize = 8;
-
-/// The most lines that are kept; more would make every line a search of megabytes.
-pub const MAX_MAXLINES: usize = 1000;
-
-fn remove(list: &mut Vec<Arc<Regex>>, index: usize) -> bool {
-    let known = index < list.len();
-    if known {
-        list.remove(index);
-    }
-    known
-}

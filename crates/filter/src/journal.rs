@@ -10,17 +10,18 @@ use crate::Encoding;
 #[must_use]
 pub fn journal_text(fields: &[(&str, &[u8])], encoding: Encoding) -> String {
     let first = |names: [&str; 2]| {
+        // A field without a value is none.
         names.into_iter().find_map(|name| {
             let (_, value) = fields.iter().find(|(field, _)| *field == name)?;
-            Some(*value)
+            Some(*value).filter(|value| !value.is_empty())
         })
     };
     let mut parts = Vec::new();
     if let Some(host) = first(["_HOSTNAME", "_HOSTNAME"]) {
-        parts.push(encoding.decode(host).0.into_owned());
+        parts.push(encoding.text(host).0.into_owned());
     }
     if let Some(identifier) = first(["SYSLOG_IDENTIFIER", "_COMM"]) {
-        let identifier = encoding.decode(identifier).0;
+        let identifier = encoding.text(identifier).0;
         let pid = first(["SYSLOG_PID", "_PID"]).map(process);
         match &pid {
             Some(pid) => parts.push(format!("{identifier}[{pid}]:")),
@@ -34,7 +35,7 @@ pub fn journal_text(fields: &[(&str, &[u8])], encoding: Encoding) -> String {
     let messages: Vec<String> = fields
         .iter()
         .filter(|(name, _)| *name == "MESSAGE")
-        .map(|(_, message)| encoding.decode(message).0.replace('\n', "\\n"))
+        .map(|(_, message)| encoding.text(message).0.replace('\n', "\\n"))
         .collect();
     parts.push(messages.join(" "));
     parts.join(" ")
@@ -103,7 +104,7 @@ mod tests {
     fn an_entry_reads_like_a_line_of_a_log() {
         let host = ("_HOSTNAME", b"srv".as_slice());
         let message = ("MESSAGE", b"hello".as_slice());
-        let cases: [(&str, &Fields, &str); 11] = [
+        let cases: [(&str, &Fields, &str); 13] = [
             (
                 "plain",
                 &[host, ("SYSLOG_IDENTIFIER", b"app"), ("SYSLOG_PID", b"7"), message],
@@ -113,6 +114,23 @@ mod tests {
                 "without identifier",
                 &[host, ("_COMM", b"app"), ("_PID", b"007"), message],
                 "srv app[7]: hello",
+            ),
+            (
+                "fields without a value",
+                &[
+                    host,
+                    ("SYSLOG_IDENTIFIER", b""),
+                    ("_COMM", b"app"),
+                    ("SYSLOG_PID", b""),
+                    ("_PID", b"7"),
+                    message,
+                ],
+                "srv app[7]: hello",
+            ),
+            (
+                "line ends behind the message",
+                &[host, ("MESSAGE", b"hello\r\n\n")],
+                "srv hello\r\\n\\n",
             ),
             ("without program", &[host, ("_PID", b"7"), message], "srv hello"),
             ("without host", &[("_COMM", b"app"), message], "app: hello"),

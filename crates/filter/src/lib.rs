@@ -24,6 +24,7 @@ mod named;
 mod note;
 mod regex;
 mod sessions;
+mod structured;
 mod texts;
 mod times;
 mod together;
@@ -40,4 +41,7 @@ pub use losses::Losses;
 pub use note::{Level, Note};
 pub use regex::{Regex, RegexError};
 pub use sessions::{MAX_LINES, MAX_SESSION_BYTES, MAX_SESSIONS, MAX_USER_BYTES, MAX_USERS, SESSION_SECONDS};
+pub use structured::{
+    PathError, STRUCTURE_OPTIONS, Structure, StructureError, StructureOptions, Unread, WhenError,
+};
 pub use texts::Texts;

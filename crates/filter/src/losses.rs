@@ -11,6 +11,8 @@ pub struct Losses {
     pub users: u64,
     /// Searches that were given up because they took too many steps.
     pub searches: u64,
+    /// Lines that are not structured as they should be.
+    pub unread: u64,
 }
 
 impl Losses {
@@ -22,6 +24,7 @@ impl Losses {
             lines: self.lines.saturating_add(other.lines),
             users: self.users.saturating_add(other.users),
             searches: self.searches.saturating_add(other.searches),
+            unread: self.unread.saturating_add(other.unread),
         }
     }
 }

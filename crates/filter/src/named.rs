@@ -54,7 +54,7 @@ impl Known {
         })
     }
 
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Cidr => "cidr",
             Self::Dns => "dns",

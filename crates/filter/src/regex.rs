@@ -7,7 +7,7 @@ use std::ops::Range;
 use stockade_pattern::{Captures, Options, Pattern, PatternError, StepLimit, TagOptions, expand_tags};
 
 use crate::groups::Groups;
-use crate::named::{Name, Named};
+use crate::named::{Known, Name, Named};
 
 /// The groups one of which an expression must have, or the prefregex before it.
 const ID_GROUPS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];
@@ -37,6 +37,17 @@ pub enum RegexError {
     },
 }
 
+impl RegexError {
+    /// What is wrong, without the expression.
+    pub(crate) fn problem(&self) -> String {
+        match self {
+            Self::Syntax { error, .. } => error.to_string(),
+            Self::Empty => "it is empty".to_owned(),
+            Self::NoId { .. } => self.to_string(),
+        }
+    }
+}
+
 /// One expression, compiled.
 #[derive(Debug)]
 pub struct Regex {
@@ -49,7 +60,48 @@ pub struct Regex {
     names: Vec<(Name, usize)>,
     /// The number of the group that the failregexes are searched in.
     content: Option<usize>,
+    /// The numbers of the groups that a session goes by.
+    in_session: InSession<usize>,
     counts_host: bool,
+}
+
+/// What a session goes by: the numbers of the groups, or what they captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct InSession<T> {
+    pub(crate) id: Option<T>,
+    pub(crate) forget: Option<T>,
+    pub(crate) nofail: Option<T>,
+    pub(crate) gained: Option<T>,
+}
+
+impl<T> InSession<T> {
+    /// The same of something else.
+    fn map<U>(self, of: impl Fn(T) -> Option<U>) -> InSession<U> {
+        InSession {
+            id: self.id.and_then(&of),
+            forget: self.forget.and_then(&of),
+            nofail: self.nofail.and_then(&of),
+            gained: self.gained.and_then(&of),
+        }
+    }
+
+    /// The same, with what is missing from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            id: self.id.or(other.id),
+            forget: self.forget.or(other.forget),
+            nofail: self.nofail.or(other.nofail),
+            gained: self.gained.or(other.gained),
+        }
+    }
+}
+
+impl InSession<&[u8]> {
+    /// Whether a line is no failure, and the session is to be forgotten.
+    pub(crate) fn is_farewell(&self) -> bool {
+        let has = |text: Option<&[u8]>| text.is_some_and(|text| !text.is_empty());
+        has(self.forget) && (has(self.nofail) || has(self.gained))
+    }
 }
 
 /// Written the same, expanded the same, and compiled for as many lines.
@@ -88,6 +140,12 @@ impl Regex {
                     .filter_map(|name| Some((name.into(), pattern.group_number(name)?)))
                     .collect(),
                 content: pattern.group_number("content"),
+                in_session: InSession {
+                    id: pattern.group_number(Known::Session.text()),
+                    forget: pattern.group_number(Known::Forget.text()),
+                    nofail: pattern.group_number(Known::NoFail.text()),
+                    gained: pattern.group_number(Known::Gained.text()),
+                },
                 counts_host: !has_id_group(&pattern) && pattern.has_group(HOST_GROUP),
                 pattern,
             }),
@@ -137,9 +195,23 @@ impl Regex {
         self.pattern.captures_into(text, captures)
     }
 
+    /// The number of the group that the failregexes are searched in, if there is one.
+    pub(crate) const fn content_group(&self) -> Option<usize> {
+        self.content
+    }
+
     /// Where the group is that the failregexes are searched in, if there is one and it took part.
     pub(crate) fn content(&self, captures: &Captures) -> Option<Range<usize>> {
         captures.span(self.content?)
+    }
+
+    /// What a match captured of what a session goes by, of which `captured` has the groups by their numbers; nothing
+    /// where other groups can stand in for these.
+    pub(crate) fn session<'t>(
+        &self,
+        captured: impl Fn(usize) -> Option<&'t [u8]>,
+    ) -> Option<InSession<&'t [u8]>> {
+        self.is_plain.then(|| self.in_session.map(captured))
     }
 
     /// What `<SKIPLINES>` took in a match.

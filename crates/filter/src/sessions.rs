@@ -49,7 +49,9 @@ pub(crate) struct Sessions {
 impl PartialEq for Sessions {
     fn eq(&self, other: &Self) -> bool {
         let is_there = |session: &Session| {
-            let found = other.known.find(sum(&session.id), |known| known.id == session.id);
+            let found = other
+                .known
+                .find(sum(session.id.as_bytes()), |known| known.id == session.id);
             found == Some(session)
         };
         self.known.len() == other.known.len()
@@ -61,8 +63,8 @@ impl PartialEq for Sessions {
 
 /// The sum of a session's id, to find it by. Whoever chooses ids can have them collide, but there are never more than
 /// [`MAX_SESSIONS`], so that a quick one will do.
-fn sum(id: &str) -> u64 {
-    let (words, rest) = id.as_bytes().as_chunks::<8>();
+fn sum(id: &[u8]) -> u64 {
+    let (words, rest) = id.as_chunks::<8>();
     let mut last = [0; 8];
     for (place, byte) in last.iter_mut().zip(rest) {
         *place = *byte;
@@ -125,7 +127,7 @@ impl Sessions {
         data.remove(Known::Forget);
         let user = data.text(Known::User).filter(|user| !user.is_empty()).cloned();
 
-        let sum = sum(id);
+        let sum = sum(id.as_bytes());
         let mut begun = None;
         let known = self.known.find_mut(sum, |session| session.id == *id);
         let session = match known.filter(|session| session.is_fresh(now)) {
@@ -200,9 +202,18 @@ impl Sessions {
         merged
     }
 
+    /// Whether there is a session of this id, however old it is.
+    pub(crate) fn knows(&self, id: &[u8]) -> bool {
+        let is_meant = |session: &Session| session.id.as_bytes() == id;
+        self.known.find(sum(id), is_meant).is_some()
+    }
+
     /// Marks that the last match of this session is a failure that lacks its id.
     pub(crate) fn set_pending(&mut self, id: &SmolStr) {
-        if let Some(session) = self.known.find_mut(sum(id), |session| session.id == *id) {
+        if let Some(session) = self
+            .known
+            .find_mut(sum(id.as_bytes()), |session| session.id == *id)
+        {
             session.pending = true;
         }
     }
@@ -211,7 +222,10 @@ impl Sessions {
     fn put(&mut self, sum_of_id: u64, session: Session) {
         self.order.push_back((session.number, sum_of_id));
         let is_same = |known: &Session| known.id == session.id;
-        match self.known.entry(sum_of_id, is_same, |session| sum(&session.id)) {
+        match self
+            .known
+            .entry(sum_of_id, is_same, |session| sum(session.id.as_bytes()))
+        {
             Entry::Occupied(mut old) => {
                 let old = std::mem::replace(old.get_mut(), session);
                 self.keep_room_of(old);
@@ -254,6 +268,11 @@ impl Sessions {
         session.matches.clear();
         session.helpers.clear();
         self.spare = Some(session);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// How often a limit was reached.

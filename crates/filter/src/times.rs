@@ -159,6 +159,21 @@ impl Steady {
         }
     }
 
+    /// Whether lines with this date are too old to look at.
+    pub(crate) const fn is_too_old(&self) -> bool {
+        self.time.is_none()
+    }
+
+    /// What is searched of a line with this date, where that stands so in one piece.
+    #[inline]
+    pub(crate) fn searched<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        match line {
+            [.., b'\r', b'\n'] => None,
+            [.., b'\n'] => line.get(self.end..),
+            _ => None,
+        }
+    }
+
     /// Gives a line with the same date its time; `None` where it is too old to look at.
     pub(crate) fn timed<'a>(&self, line: RawLine<'a>) -> Option<Timed<'a>> {
         self.time.map(|(time, is_whole)| Timed {

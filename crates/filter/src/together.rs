@@ -1,67 +1,101 @@
-//! The failregexes that could match in a text, searched as one.
+//! The expressions of a filter, searched as one.
 //!
-//! In: which could, and the text. Out: the first that does, where that can be told at once.
+//! In: the text of a line. Out: whether one of the failregexes matches in what the prefregex leaves of it, and which is
+//! the first that does, where that can be told at once.
 //!
 //! Invariant: what was put together is of the expressions that are set; whoever changes them makes all this anew.
 
 use std::sync::Arc;
 
-use stockade_pattern::{Candidates, Captures, Several};
+use stockade_pattern::{Candidates, Captures, Several, Told};
 
 use crate::Regex;
 
-/// How many expressions are put together at most: the more there are, the sooner their automaton becomes too large.
+/// How many failregexes that could match in a text are put together at most: the more there are, the sooner their
+/// automaton becomes too large.
 const MOST_EXPRESSIONS: usize = 16;
 /// How many choices of them are kept. Which could match is told by the first byte of a text, of which few are usual.
 const MOST_CHOICES: usize = 32;
 
-/// Choices of the failregexes of a filter, each put together when it is first asked for.
+/// The expressions of a filter, put together when they are first asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Together(Vec<(Candidates, Option<Several>)>);
+pub(crate) struct Together {
+    /// The prefregex and all failregexes, where they can be put together.
+    all: Option<Option<Several>>,
+    /// Choices of the failregexes.
+    choices: Vec<(Candidates, Option<Several>)>,
+}
+
+/// Where the groups of the last matches are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Matches {
+    /// Those of the prefregex, in the text.
+    pub(crate) prefix: Captures,
+    /// Those of the failregex, in what the prefregex has left of the text.
+    pub(crate) captures: Captures,
+}
 
 impl Together {
-    /// Which of the candidates among `expressions` is the first that matches in `text`, and where its groups are; `None`
-    /// inside where none does, and outside where they have to be tried one after the other.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether that could be told"
-    )]
+    /// All expressions as one; nothing where they cannot be put together.
+    #[inline]
+    pub(crate) fn all(
+        &mut self,
+        prefregex: Option<&Arc<Regex>>,
+        failregexes: &[Arc<Regex>],
+    ) -> Option<&mut Several> {
+        let all = self.all.get_or_insert_with(|| {
+            let prefix = match prefregex {
+                None => None,
+                Some(regex) => Some((regex.pattern(), regex.content_group()?)),
+            };
+            Several::new(prefix, failregexes.iter().map(|regex| regex.pattern()))
+        });
+        all.as_mut()
+    }
+
+    /// Which of the candidates among `failregexes` is the first that matches in `text`, and where its groups are.
     pub(crate) fn search(
         &mut self,
         candidates: Candidates,
-        expressions: &[Arc<Regex>],
+        failregexes: &[Arc<Regex>],
         text: &str,
-        captures: &mut Captures,
-    ) -> Option<Option<usize>> {
-        let at = match self.0.iter().position(|(known, _)| *known == candidates) {
+        matches: &mut Matches,
+    ) -> Told {
+        let known = self.choices.iter().position(|(known, _)| *known == candidates);
+        let at = match known {
             Some(at) => at,
-            None if self.0.len() < MOST_CHOICES => {
-                self.0.push((candidates, of(candidates, expressions)));
-                self.0.len() - 1
+            None if self.choices.len() < MOST_CHOICES => {
+                self.choices.push((candidates, of(candidates, failregexes)));
+                self.choices.len() - 1
             }
-            None => return None,
+            None => return Told::Unknown,
         };
-        let (_, several) = self.0.get_mut(at)?;
-        match several.as_mut()?.captures_into(text, captures)? {
-            Some(found) => numbers(candidates, expressions).nth(found).map(Some),
-            None => Some(None),
+        let Some((_, Some(several))) = self.choices.get_mut(at) else {
+            return Told::Unknown;
+        };
+        let Matches { prefix, captures } = matches;
+        match several.search(text.as_bytes(), prefix, captures) {
+            Told::First(found) => numbers(candidates, failregexes)
+                .nth(found)
+                .map_or(Told::Unknown, Told::First),
+            told @ (Told::Nothing | Told::Unknown) => told,
         }
     }
 }
 
 /// The candidates put together, where there are several and that can be done.
-fn of(candidates: Candidates, expressions: &[Arc<Regex>]) -> Option<Several> {
-    let count = numbers(candidates, expressions).count();
-    let patterns = numbers(candidates, expressions).filter_map(|number| expressions.get(number));
+fn of(candidates: Candidates, failregexes: &[Arc<Regex>]) -> Option<Several> {
+    let count = numbers(candidates, failregexes).count();
+    let patterns = numbers(candidates, failregexes).filter_map(|number| failregexes.get(number));
     (2..=MOST_EXPRESSIONS)
         .contains(&count)
-        .then(|| Several::new(patterns.map(|regex| regex.pattern())))?
+        .then(|| Several::new(None, patterns.map(|regex| regex.pattern())))?
 }
 
 /// The numbers of the candidates.
-fn numbers(candidates: Candidates, expressions: &[Arc<Regex>]) -> impl Iterator<Item = usize> {
+fn numbers(candidates: Candidates, failregexes: &[Arc<Regex>]) -> impl Iterator<Item = usize> {
     let first = candidates.next(0);
     let numbers = std::iter::successors(first, move |number| candidates.next(number + 1));
-    let count = expressions.len();
+    let count = failregexes.len();
     numbers.take_while(move |number| *number < count)
 }

@@ -8,15 +8,12 @@ use std::collections::BTreeSet;
 use stockade_datetime::Timestamp;
 use stockade_filter::Id;
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, shed};
 use crate::ordered::{Entry, Ordered, Place};
 use crate::{BanTime, Ticket};
 
 /// How many bans a jail holds; the one that would end first makes room.
 pub const MAX_BANS: usize = 1 << 20;
-
-/// How many bytes of lines and captured groups are kept for bans; bans beyond go without in the list.
-pub const MAX_BAN_EVIDENCE_BYTES: usize = 512 << 20;
 
 /// The ban list of a jail.
 #[derive(Debug)]
@@ -137,6 +134,16 @@ impl Bans {
         Added::New(Box::new(ticket), displaced.map(Box::new))
     }
 
+    /// Has bans go without their lines, those with many bytes first and then the oldest, until so many bytes are free;
+    /// how many there were.
+    pub(crate) fn shed(&mut self, bytes: usize) -> usize {
+        let sizes = (self.evidence_bytes, bytes);
+        let (freed, count) = shed(&mut self.list, |one| &mut one.evidence, &mut self.room, sizes);
+        self.evidence_dropped += count;
+        self.evidence_bytes -= freed;
+        freed
+    }
+
     /// Takes out the next ban whose end lies before `now`.
     pub(crate) fn take_expired(&mut self, now: Timestamp, of_jail: BanTime) -> Option<Ticket> {
         let (end, place) = self.next(of_jail)?;
@@ -205,6 +212,11 @@ impl Bans {
         (self.displaced, self.evidence_dropped)
     }
 
+    /// How many bytes the lines take.
+    pub(crate) const fn evidence_bytes(&self) -> usize {
+        self.evidence_bytes
+    }
+
     /// All bans in the order in which they were put in.
     pub(crate) fn iter(&self, of_jail: BanTime) -> impl Iterator<Item = Ban<'_>> {
         self.list.iter().map(move |(_, banned)| banned.ban(of_jail))
@@ -217,12 +229,8 @@ impl Bans {
     }
 
     fn insert(&mut self, ticket: &Ticket, epoch: u32) {
-        let mut evidence = Evidence::packed(ticket, &mut self.room);
-        if self.evidence_bytes + evidence.len() > MAX_BAN_EVIDENCE_BYTES {
-            self.evidence_dropped += 1;
-            evidence = Evidence::default();
-        }
-        self.evidence_bytes += evidence.len();
+        let evidence = Evidence::packed(ticket, &mut self.room);
+        self.evidence_bytes += evidence.weight();
         let place = self.list.push(Banned {
             id: ticket.id.clone(),
             time: ticket.time,
@@ -246,7 +254,7 @@ impl Bans {
     fn take(&mut self, place: Place) -> Ticket {
         self.disorder(place);
         let banned = self.list.remove(place);
-        self.evidence_bytes -= banned.evidence.len();
+        self.evidence_bytes -= banned.evidence.weight();
         banned.ticket()
     }
 

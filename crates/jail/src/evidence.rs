@@ -2,16 +2,21 @@
 //!
 //! In and out: the attacker's address where it is not the id, captured groups, matched lines, and how the time
 //! prints.
-//! Invariant: what was packed comes out as it went in.
+//! Invariant: what was packed comes out as it went in, unless it was made lean. Then there are no lines and no captured
+//! groups left but those by which something is decided.
 //!
 //! A million failure-ids are to fit into a quarter of a gigabyte, and unpacked the groups of a single line take
 //! half a kilobyte.
 
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
+use stockade_datetime::Timestamp;
 use stockade_filter::{Data, Id, MatchedLine};
 
-use crate::{Match, Ticket};
+use crate::ordered::{Entry, Ordered};
+use crate::{ASKED_BANTIME, Match, Ticket};
 
 /// An address, captured groups and matched lines, packed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +31,7 @@ impl Evidence {
         }
         let out = room;
         out.clear();
-        out.push(flag(ticket.time_is_whole));
+        out.push(u8::from(ticket.time_is_whole) * IS_WHOLE);
         let lines = u32::try_from(ticket.matches.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&lines.to_le_bytes());
         put_address(out, ticket.address.as_ref());
@@ -68,8 +73,11 @@ impl Evidence {
     pub(crate) fn append(&mut self, lines: &[Match], growth: usize, time_is_whole: Option<bool>) {
         let count = self.lines().unwrap_or_default();
         let mut out = std::mem::take(&mut self.0).into_vec();
-        if let (Some(first), Some(is_whole)) = (out.first_mut(), time_is_whole) {
-            *first = flag(is_whole);
+        if let Some(first) = out.first_mut() {
+            *first &= !IS_LEAN;
+            if let Some(is_whole) = time_is_whole {
+                *first = (*first & !IS_WHOLE) | (u8::from(is_whole) * IS_WHOLE);
+            }
         }
         out.reserve_exact(growth);
         for line in lines {
@@ -101,7 +109,7 @@ impl Evidence {
             return;
         };
         let mut packed = Packed(&self.0);
-        ticket.time_is_whole = packed.byte() == PRESENT;
+        ticket.time_is_whole = packed.byte() & IS_WHOLE != 0;
         for _ in LINES {
             packed.byte();
         }
@@ -118,10 +126,65 @@ impl Evidence {
         }
     }
 
-    /// How many bytes it takes.
-    pub(crate) const fn len(&self) -> usize {
-        self.0.len()
+    /// How many bytes it takes that could be done without.
+    pub(crate) fn weight(&self) -> usize {
+        let is_lean = self.0.first().is_some_and(|flags| flags & IS_LEAN != 0);
+        if is_lean { 0 } else { self.0.len() }
     }
+
+    /// Leaves out what could be done without, and says how many bytes counted for it before.
+    pub(crate) fn make_lean(&mut self, room: &mut Vec<u8>) -> usize {
+        let weight = self.weight();
+        if weight == 0 {
+            return 0;
+        }
+        let mut whole = Ticket::new(Id::Text(String::new()), Timestamp::from_seconds(0));
+        self.unpack(&mut whole);
+        let mut lean = Ticket::new(Id::Text(String::new()), Timestamp::from_seconds(0));
+        lean.time_is_whole = whole.time_is_whole;
+        lean.address = whole.address.filter(|address| address.address().is_some());
+        if let Some(user) = whole.captured.text(USER) {
+            lean.captured
+                .insert(USER, Data::Text(short(user).as_ref().into()));
+        }
+        if let Some(asked) = whole.captured.get(ASKED_BANTIME) {
+            lean.captured.insert(ASKED_BANTIME, asked.clone());
+        }
+        *self = Self::packed(&lean, room);
+        if let Some(flags) = self.0.first_mut() {
+            *flags |= IS_LEAN;
+        }
+        weight
+    }
+
+    /// Whether these are the failures of `user`, or of nobody in particular.
+    pub(crate) fn is_of(&self, user: Option<&str>) -> bool {
+        let mut known = Ticket::new(Id::Text(String::new()), Timestamp::from_seconds(0));
+        self.unpack(&mut known);
+        let known = known.captured.text(USER);
+        known == user || user.is_some_and(|user| known == Some(short(user).as_ref()))
+    }
+}
+
+/// The group with the name of a user, by which failures are taken back.
+const USER: &str = "user";
+
+/// How long the name of a user may be to be kept as it is in evidence that is lean.
+const SHORT: usize = 32;
+
+/// A text that is short and is the same for the same name.
+fn short(user: &str) -> Cow<'_, str> {
+    if user.len() <= SHORT {
+        return Cow::Borrowed(user);
+    }
+    let mut sum = DefaultHasher::new();
+    user.hash(&mut sum);
+    // No name of the same length is left as it is.
+    Cow::Owned(format!(
+        "a name of {} bytes and the sum {:016x}",
+        user.len(),
+        sum.finish()
+    ))
 }
 
 /// How much room is kept for the next to be packed; few take more.
@@ -130,9 +193,9 @@ const ROOM: usize = 16 * 1024;
 /// Where the number of lines stands, which changes while the rest stays.
 const LINES: Range<usize> = 1..5;
 
-const fn flag(is: bool) -> u8 {
-    if is { PRESENT } else { ABSENT }
-}
+/// The flags of the first byte: the time is a whole number; nothing is left that could be done without.
+const IS_WHOLE: u8 = 1;
+const IS_LEAN: u8 = 2;
 
 fn text_length(line: &Match) -> usize {
     match line {
@@ -269,6 +332,29 @@ impl<'a> Packed<'a> {
     }
 }
 
+/// Has what stands in a list, and has `held` bytes of lines in all, go without lines until `wanted` bytes are free: that with
+/// many bytes first, and then the oldest. How many bytes and how many lists of lines there were.
+pub(crate) fn shed<T: Entry>(
+    list: &mut Ordered<T>,
+    evidence_of: impl Fn(&mut T) -> &mut Evidence,
+    room: &mut Vec<u8>,
+    (held, wanted): (usize, usize),
+) -> (usize, u64) {
+    let (mut freed, mut count) = (0, 0);
+    for least in [held / list.len().max(1), 0] {
+        let mut next = list.first();
+        while let Some(place) = next.filter(|_| freed < wanted) {
+            let evidence = evidence_of(list.at_mut(place));
+            if evidence.weight() > least {
+                freed += evidence.make_lean(room);
+                count += 1;
+            }
+            next = list.after(place);
+        }
+    }
+    (freed, count)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -317,6 +403,39 @@ mod tests {
         }
 
         #[test]
+        fn what_is_lean_has_what_decides_and_can_grow_again(
+            time_is_whole in any::<bool>(),
+            user in prop::option::of(".{0,80}"),
+            other in prop::option::of(".{0,80}"),
+            matches in prop::collection::vec(line(), 0..5),
+        ) {
+            let empty = Ticket::new(Id::parse("192.0.2.1"), Timestamp::from_seconds(0));
+            let mut ticket = Ticket { time_is_whole, matches, ..empty.clone() };
+            for (name, text) in [("user", &user), ("other", &other)] {
+                if let Some(text) = text {
+                    ticket.captured.insert(name, Data::Text(text.as_str().into()));
+                }
+            }
+            let room = &mut Vec::new();
+            let mut evidence = Evidence::packed(&ticket, room);
+            let weight = evidence.weight();
+            prop_assert_eq!(evidence.make_lean(room), weight);
+            prop_assert_eq!((evidence.weight(), evidence.make_lean(room)), (0, 0));
+            prop_assert!(evidence.0.len() < 150);
+            prop_assert!(evidence.is_of(user.as_deref()));
+            let is_other = other.is_some() && other != user;
+            prop_assert!(!(is_other && evidence.is_of(other.as_deref())));
+            let added = [Match::Text("later".to_owned())];
+            if let Some(growth) = evidence.growth(&added, 5) {
+                evidence.append(&added, growth, None);
+                prop_assert_eq!(evidence.weight(), evidence.0.len());
+                let mut unpacked = empty;
+                evidence.unpack(&mut unpacked);
+                prop_assert_eq!((unpacked.matches.as_slice(), unpacked.time_is_whole), (&added[..], time_is_whole));
+            }
+        }
+
+        #[test]
         fn lines_that_are_added_come_out_in_one_piece(
             time_is_whole in prop::option::of(any::<bool>()),
             before in prop::collection::vec(line(), 0..4),
@@ -330,9 +449,9 @@ mod tests {
             let growth = evidence.growth(&added, maxmatches);
             prop_assert_eq!(growth.is_some(), fits && !ticket.matches.is_empty());
             if let Some(growth) = growth {
-                let length = evidence.len();
+                let length = evidence.weight();
                 evidence.append(&added, growth, time_is_whole);
-                prop_assert_eq!(evidence.len(), length + growth);
+                prop_assert_eq!(evidence.weight(), length + growth);
                 ticket.matches.extend(added.into_iter().map(Match::whole));
                 ticket.time_is_whole = time_is_whole.unwrap_or(false);
                 let mut unpacked = empty;

@@ -1,12 +1,12 @@
 //! The failures of a jail by id, until they become a ban or are too old.
 //!
 //! In: failures, and the settings in force when they are added. Out: a ticket once there are enough.
-//! Invariant: no more than [`MAX_PENDING`] ids and [`MAX_EVIDENCE_BYTES`] of evidence are kept.
+//! Invariant: no more than [`MAX_PENDING`] ids are kept, and how many bytes of evidence there are is known.
 
 use stockade_datetime::Timestamp;
 use stockade_filter::Id;
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, shed};
 use crate::ordered::{Entry, Ordered};
 use crate::{Match, Settings, Ticket};
 
@@ -15,9 +15,6 @@ use crate::{Match, Settings, Ticket};
 /// With one failure each they take about a quarter of a gigabyte. An attacker who commands more addresses than
 /// this within one findtime is beyond what counting by address can stop.
 pub const MAX_PENDING: usize = 1 << 20;
-
-/// How many bytes of lines and captured groups are kept for pending failures; past it only counts are kept.
-pub const MAX_EVIDENCE_BYTES: usize = 256 << 20;
 
 /// Cleaning is not repeated within this time, as in the reference.
 const CLEAN_PAUSE_SECONDS: i64 = 5;
@@ -109,13 +106,10 @@ impl Failures {
         let is_reached = reached(failure.retry);
         let growth = failure.evidence.growth(&ticket.matches, settings.maxmatches);
         if let Some(growth) = growth.filter(|_| !is_reached) {
-            if self.evidence_bytes + growth <= MAX_EVIDENCE_BYTES {
-                let time_is_whole = is_last.then_some(ticket.time_is_whole);
-                failure.evidence.append(&ticket.matches, growth, time_is_whole);
-                self.evidence_bytes += growth;
-            } else {
-                self.evidence_dropped += 1;
-            }
+            let before = failure.evidence.weight();
+            let time_is_whole = is_last.then_some(ticket.time_is_whole);
+            failure.evidence.append(&ticket.matches, growth, time_is_whole);
+            self.evidence_bytes += failure.evidence.weight() - before;
             return None;
         }
         let mut known = failure.ticket();
@@ -124,18 +118,23 @@ impl Failures {
         }
         append(&mut known.matches, ticket.matches, settings.maxmatches);
         if is_reached {
-            self.evidence_bytes -= self.list.remove(place).evidence.len();
+            self.evidence_bytes -= self.list.remove(place).evidence.weight();
             return Some(known);
         }
         let evidence = Evidence::packed(&known, &mut self.room);
-        let bytes = self.evidence_bytes - failure.evidence.len() + evidence.len();
-        if bytes <= MAX_EVIDENCE_BYTES {
-            failure.evidence = evidence;
-            self.evidence_bytes = bytes;
-        } else {
-            self.evidence_dropped += 1;
-        }
+        self.evidence_bytes = self.evidence_bytes - failure.evidence.weight() + evidence.weight();
+        failure.evidence = evidence;
         None
+    }
+
+    /// Has failures go without their lines, those with many bytes first and then the oldest, until so many bytes are
+    /// free; how many there were.
+    pub(crate) fn shed(&mut self, bytes: usize) -> usize {
+        let sizes = (self.evidence_bytes, bytes);
+        let (freed, count) = shed(&mut self.list, |one| &mut one.evidence, &mut self.room, sizes);
+        self.evidence_dropped += count;
+        self.evidence_bytes -= freed;
+        freed
     }
 
     /// Forgets what was last seen a findtime ago or longer, unless that was done just now.
@@ -158,7 +157,7 @@ impl Failures {
             }
         }
         for place in old {
-            self.evidence_bytes -= self.list.remove(place).evidence.len();
+            self.evidence_bytes -= self.list.remove(place).evidence.weight();
         }
         self.next_clean = oldest.map(|last| {
             let due = last
@@ -194,9 +193,14 @@ impl Failures {
         self.total
     }
 
-    /// How many ids had to make room, and how often lines were not kept.
+    /// How many ids had to make room, and how many went without their lines.
     pub(crate) const fn lost(&self) -> (u64, u64) {
         (self.evicted, self.evidence_dropped)
+    }
+
+    /// How many bytes the lines take.
+    pub(crate) const fn evidence_bytes(&self) -> usize {
+        self.evidence_bytes
     }
 
     /// Whether `id` has failures.
@@ -207,6 +211,19 @@ impl Failures {
     /// The count of `id`, where it has failures.
     pub(crate) fn count_of(&self, id: &Id) -> Option<u32> {
         Some(self.list.at(self.list.find(id)?).retry)
+    }
+
+    /// Forgets the failures of `id` that began under the name of `user`; how many there were.
+    pub(crate) fn forgive(&mut self, id: &Id, user: Option<&str>) -> u32 {
+        let Some(place) = self.list.find(id) else {
+            return 0;
+        };
+        if !self.list.at(place).evidence.is_of(user) {
+            return 0;
+        }
+        let failure = self.list.remove(place);
+        self.evidence_bytes -= failure.evidence.weight();
+        failure.failures
     }
 
     /// All ids that have failures, in the order in which they were first seen.
@@ -225,15 +242,11 @@ impl Failures {
         if self.list.len() >= MAX_PENDING
             && let Some(first) = self.list.first()
         {
-            self.evidence_bytes -= self.list.remove(first).evidence.len();
+            self.evidence_bytes -= self.list.remove(first).evidence.weight();
             self.evicted += 1;
         }
-        let mut evidence = Evidence::packed(&ticket, &mut self.room);
-        if self.evidence_bytes + evidence.len() > MAX_EVIDENCE_BYTES {
-            self.evidence_dropped += 1;
-            evidence = Evidence::default();
-        }
-        self.evidence_bytes += evidence.len();
+        let evidence = Evidence::packed(&ticket, &mut self.room);
+        self.evidence_bytes += evidence.weight();
         if self.next_clean.is_none() {
             let end = ticket.time.plus_micros(settings.findtime_micros);
             self.next_clean = Some(end.plus_seconds(CLEAN_DELAY_SECONDS));

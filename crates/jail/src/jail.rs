@@ -27,6 +27,8 @@ pub enum Input {
     Failure(Candidate),
     /// A line matched, and the jail has an `ignorecache` whose key is this for it.
     KeyedFailure(Candidate, String),
+    /// A service has reported a failure, which counts for so many.
+    Report(Candidate, u32),
     /// Bans that the database has, with their ban time and count as stored.
     Restore(Vec<Ticket>),
     /// What was asked for.
@@ -177,7 +179,7 @@ pub struct Losses {
     pub failures_evicted: u64,
     /// Bans that ended early to make room.
     pub bans_displaced: u64,
-    /// Times that lines and captured groups were not kept.
+    /// Ids that went without their lines and captured groups.
     pub evidence_dropped: u64,
     /// Candidates that were dropped since too many waited for answers.
     pub candidates_dropped: u64,
@@ -218,8 +220,8 @@ enum Wait {
 
 #[derive(Debug)]
 enum Admission {
-    /// A line matched.
-    Failure(Ticket),
+    /// A line matched, or a service has reported it; this much towards `maxretry`.
+    Failure(Ticket, u32),
     /// A client said so; this much towards `maxretry`.
     Attempt(Ticket, u32),
     /// The database says so.
@@ -280,16 +282,26 @@ impl Jail {
     /// Takes one input at `now` and appends what must be done about it to `effects`.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
         // Failures come many at a time, and the next step is not far.
-        if !matches!(input, Input::Failure(_) | Input::KeyedFailure(..)) {
+        if !matches!(
+            input,
+            Input::Failure(_) | Input::KeyedFailure(..) | Input::Report(..)
+        ) {
             self.expire(now, effects);
         }
         let mut is_wakeup = false;
         match input {
             Input::Failure(candidate) => {
-                self.admit(now, Admission::Failure(candidate.into()), None, effects);
+                self.admit(now, Admission::Failure(candidate.into(), 1), None, effects);
             }
             Input::KeyedFailure(candidate, key) => {
-                self.admit(now, Admission::Failure(candidate.into()), Some(key), effects);
+                self.admit(now, Admission::Failure(candidate.into(), 1), Some(key), effects);
+            }
+            Input::Report(candidate, weight) => {
+                let ticket = Ticket {
+                    failures: weight,
+                    ..candidate.into()
+                };
+                self.admit(now, Admission::Failure(ticket, weight), None, effects);
             }
             Input::Restore(tickets) => self.restore(now, tickets, effects),
             Input::Answer(answer) => self.answer(now, answer, effects),
@@ -375,6 +387,12 @@ impl Jail {
         self.admit(now, Admission::Attempt(ticket, count), None, effects)
     }
 
+    /// Takes back the failures of `id` that are no ban yet, for `user` has turned out to be who they say; returns how many
+    /// there were. Failures that began under another name stay.
+    pub fn forgive(&mut self, id: &Id, user: Option<&str>) -> u32 {
+        self.failures.forgive(id, user)
+    }
+
     /// The numbers of `status`.
     #[must_use]
     pub fn status(&self) -> Counts {
@@ -397,6 +415,25 @@ impl Jail {
             evidence_dropped: of_failures + of_bans,
             candidates_dropped: self.candidates_dropped,
         }
+    }
+
+    /// How many bytes the lines of failures take, and those of bans.
+    #[must_use]
+    pub const fn evidence_bytes(&self) -> (usize, usize) {
+        (self.failures.evidence_bytes(), self.bans.evidence_bytes())
+    }
+
+    /// Goes without lines, until so many of their bytes are free or there are none left. Those of bans go first, for
+    /// whoever keeps bans has them; nothing is decided otherwise for want of them.
+    pub fn shed_evidence(&mut self, bytes: usize) {
+        let freed = self.bans.shed(bytes);
+        self.failures.shed(bytes.saturating_sub(freed));
+    }
+
+    /// How many failures wait for an answer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// The ban list, in the order in which it was filled.
@@ -634,10 +671,10 @@ impl Jail {
                 self.decide(now, ticket, effects);
                 return;
             }
-            Admission::Failure(ticket) => {
+            Admission::Failure(ticket, count) => {
                 let (id, time) = (ticket.id.clone(), ticket.time.min(now));
                 effects.push(Effect::Found { id, time });
-                (ticket, 1)
+                (ticket, count)
             }
             Admission::Attempt(ticket, count) => {
                 let (id, time) = (ticket.id.clone(), ticket.time);
@@ -786,13 +823,13 @@ impl Jail {
 impl Admission {
     const fn ticket(&self) -> &Ticket {
         match self {
-            Self::Failure(ticket) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
+            Self::Failure(ticket, _) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
         }
     }
 
     fn into_ticket(self) -> Ticket {
         match self {
-            Self::Failure(ticket) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
+            Self::Failure(ticket, _) | Self::Attempt(ticket, _) | Self::Restored(ticket) => ticket,
         }
     }
 }

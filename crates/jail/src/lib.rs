@@ -22,8 +22,8 @@ mod ordered;
 mod settings;
 mod ticket;
 
-pub use bans::{Ban, MAX_BAN_EVIDENCE_BYTES, MAX_BANS};
-pub use failures::{MAX_EVIDENCE_BYTES, MAX_PENDING, Pending};
+pub use bans::{Ban, MAX_BANS};
+pub use failures::{MAX_PENDING, Pending};
 pub use ignore::{Entry, EntryAdded, IgnoreList, ListFile, MAX_LIST_WORDS, Source, list_file_path};
 pub use increment::{Earlier, FactorError, Increment};
 pub use jail::{Answer, Counts, ENDS_AT_ONCE, Effect, Input, Jail, Losses, MAX_WAITING, Question, Why};

@@ -118,6 +118,11 @@ impl<T: Entry> Ordered<T> {
         place
     }
 
+    /// The place of the entry behind the one at `place`.
+    pub(crate) fn after(&self, place: Place) -> Option<Place> {
+        self.slot(place).after
+    }
+
     /// Takes the entry at `place` out.
     pub(crate) fn remove(&mut self, place: Place) -> T {
         let hash = self.hasher.hash_one(self.at(place).id());

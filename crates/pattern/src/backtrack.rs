@@ -43,7 +43,12 @@ impl Scratch {
         slots: &mut Vec<usize>,
     ) -> Option<bool> {
         self.steps = 0;
-        self.tagged.search(program, text, slots)
+        let found = self.tagged.search(program, text);
+        if found == Some(true) {
+            slots.clear();
+            self.tagged.read_onto(slots, 0..self.tagged.slot_count(), 0);
+        }
+        found
     }
 
     pub(crate) fn steps(&self) -> u64 {
@@ -282,7 +287,8 @@ impl<'a> Machine<'a> {
                 | Instruction::LookStart { .. }
                 | Instruction::LookEnd(_)
                 | Instruction::NotLookStart { .. }
-                | Instruction::NotLookEnd(_) => match self.rare_step(instruction, address + 1, position) {
+                | Instruction::NotLookEnd(_)
+                | Instruction::Cut(_) => match self.rare_step(instruction, address + 1, position) {
                     Some(next) => {
                         (address, position) = next;
                         true
@@ -399,6 +405,7 @@ impl<'a> Machine<'a> {
             | Instruction::Jump(_)
             | Instruction::Save(_)
             | Instruction::Assert(_)
+            | Instruction::Cut(_)
             | Instruction::Match => None,
         }
     }

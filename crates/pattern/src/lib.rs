@@ -30,7 +30,8 @@ mod unicode_tables;
 
 pub use error::{PatternError, StepLimit};
 pub use gate::{Candidates, Gate};
+pub use limits::STEPS;
 pub use literals::Literals;
 pub use pattern::{Captures, Options, Pattern};
-pub use several::Several;
+pub use several::{Several, Told};
 pub use tags::{TagOptions, expand_tags};

@@ -48,7 +48,7 @@ pub(crate) const TAGGED_AHEAD: usize = 4;
 pub(crate) const TAGGED_ROUNDS: u32 = 64;
 
 /// The steps a backtracking search may take, whatever the text: a few tens of milliseconds.
-pub(crate) const STEPS: u64 = 5_000_000;
+pub const STEPS: u64 = 5_000_000;
 
 /// The steps that an expression bound to the beginning of the text gets before an automaton is asked
 /// whether there is a match at all. Matches take some hundred, other lines mostly fewer than ten.

@@ -168,6 +168,8 @@ pub(crate) struct Program {
     pub(crate) tagged: bool,
     /// What a match begins with, as far as that is always the same.
     pub(crate) prefix: Box<[u8]>,
+    /// The first slot of the whole match.
+    pub(crate) whole: usize,
 }
 
 impl Program {
@@ -178,15 +180,17 @@ impl Program {
             && (self
                 .first
                 .is_some_and(|heads| !heads.allow(text.first().copied()))
-                || !text.starts_with(&self.prefix))
+                // Comparing nothing takes long, for what has no bytes stands where there is no memory.
+                || !self.prefix.is_empty() && !text.starts_with(&self.prefix))
     }
 }
 
 impl Program {
-    /// Programs as alternatives, in their order, and where each ends; nothing where one of them is not for an automaton.
+    /// Programs as alternatives, in their order, which is that of their ends; nothing where one of them is not for an
+    /// automaton.
     ///
     /// They share their slots, for a way that a search takes is of one of them alone.
-    pub(crate) fn alternatives(programs: &[&Self]) -> Option<(Self, Vec<Address>)> {
+    pub(crate) fn alternatives(programs: &[&Self]) -> Option<Self> {
         let choices = programs.len().checked_sub(1)?;
         let mut instructions = Vec::new();
         let mut start = choices;
@@ -204,32 +208,92 @@ impl Program {
         if let Some(Instruction::Split { second, .. }) = instructions.last_mut() {
             *second = start;
         }
-        let (mut ends, mut conditions) = (Vec::new(), BTreeSet::new());
+        let mut conditions = BTreeSet::new();
         for program in programs.iter().filter(|program| program.tagged) {
             let start = instructions.len();
             for instruction in &program.instructions {
-                if matches!(instruction, Instruction::Match) {
-                    ends.push(instructions.len());
-                }
-                instructions.push(instruction.moved(start)?);
+                instructions.push(instruction.moved(start, 0)?);
             }
             conditions.extend(program.memory.iter().flatten().copied());
         }
+        let program = Self {
+            registers: 0,
+            slots: programs.iter().map(|program| program.slots).max().unwrap_or(0),
+            keys: 0,
+            memory: Some(conditions.into_iter().collect()),
+            first: None,
+            anchored: true,
+            tagged: true,
+            prefix: common_prefix(programs),
+            whole: 0,
+            instructions,
+        };
         // Each ends in one place.
-        (ends.len() == programs.len()).then(|| {
-            let program = Self {
-                registers: 0,
-                slots: programs.iter().map(|program| program.slots).max().unwrap_or(0),
-                keys: 0,
-                memory: Some(conditions.into_iter().collect()),
-                first: None,
-                anchored: true,
-                tagged: true,
-                prefix: common_prefix(programs),
-                instructions,
-            };
-            (program, ends)
-        })
+        (program.ends_before(program.instructions.len()) == programs.len()).then_some(program)
+    }
+
+    /// How many ends there are before an address.
+    pub(crate) fn ends_before(&self, address: Address) -> usize {
+        let before = self.instructions.iter().take(address);
+        before
+            .filter(|instruction| matches!(instruction, Instruction::Match))
+            .count()
+    }
+
+    /// This program in what a group of another one has of a line, which is all that is left of it. Nothing where that
+    /// group takes something else, or not everything is for an automaton.
+    ///
+    /// Its slots stand behind those of the other one, whose group ends where the line does and has no slots set.
+    pub(crate) fn behind(&self, prefix: &Self, group: usize) -> Option<Self> {
+        let (head, tail) = prefix
+            .instructions
+            .split_at(prefix.instructions.len().checked_sub(5)?);
+        let [
+            Instruction::Save(begin),
+            Instruction::Run(run),
+            Instruction::Save(_),
+            Instruction::Assert(Assertion::LastLineEnd),
+            Instruction::Match,
+        ] = tail
+        else {
+            return None;
+        };
+        let is_rest = *begin == 2 * group
+            && (run.min, run.max, run.kind) == (1, None, RepeatKind::Greedy)
+            && run.set.all_but() == Some(b'\n');
+        let is_whole = head
+            .iter()
+            .flat_map(Instruction::targets)
+            .all(|target| target <= head.len());
+        if !(is_rest && is_whole && prefix.tagged && self.tagged) {
+            return None;
+        }
+        let moved = |instructions: &[Instruction], by, slots| -> Option<Vec<Instruction>> {
+            let instructions = instructions.iter();
+            instructions
+                .map(|instruction| instruction.moved(by, slots))
+                .collect()
+        };
+        let mut instructions = moved(head, 0, 0)?;
+        instructions.push(Instruction::Cut(prefix.slots));
+        let by = instructions.len();
+        instructions.extend(moved(&self.instructions, by, prefix.slots)?);
+        let groups = u32::try_from(prefix.slots / 2).ok()?;
+        let mut conditions = prefix.memory.clone().unwrap_or_default();
+        conditions.extend(self.memory.iter().flatten().map(|group| group + groups));
+        let program = Self {
+            registers: 0,
+            slots: prefix.slots + self.slots,
+            keys: 0,
+            memory: Some(conditions),
+            first: prefix.first,
+            anchored: true,
+            tagged: true,
+            prefix: prefix.prefix.clone(),
+            whole: prefix.slots,
+            instructions,
+        };
+        (program.slots <= limits::TAGGED_SLOTS).then_some(program)
     }
 }
 
@@ -274,6 +338,7 @@ fn prefix_of(instructions: &[Instruction]) -> Box<[u8]> {
             | Instruction::LookEnd(_)
             | Instruction::NotLookStart { .. }
             | Instruction::NotLookEnd(_)
+            | Instruction::Cut(_)
             | Instruction::Match => break,
         }
     }
@@ -348,12 +413,47 @@ pub(crate) enum Instruction {
         after: Address,
     },
     NotLookEnd(Register),
+    /// Of all ways that lead here with more of the line to come the first alone counts. What is left of the line is a
+    /// text of its own from here on; where it begins is stored. Only an automaton has this.
+    Cut(usize),
     Match,
 }
 
 impl Instruction {
-    /// The same so many addresses on; nothing where it is not for an automaton.
-    fn moved(&self, by: Address) -> Option<Self> {
+    /// Where it may go on other than at the next one.
+    fn targets(&self) -> impl Iterator<Item = Address> + use<> {
+        let targets = match self {
+            Self::Split { first, second, .. } => [Some(*first), Some(*second)],
+            Self::Jump(target) | Self::Conditional { no: target, .. } => [Some(*target), None],
+            // The others are not moved.
+            Self::Byte(_)
+            | Self::Literal(_)
+            | Self::Set(_)
+            | Self::Run(_)
+            | Self::Save(_)
+            | Self::Assert(_)
+            | Self::BackReference(..)
+            | Self::LoopStart(_)
+            | Self::Loop(_)
+            | Self::LoopAgain(_)
+            | Self::PossessiveLoop(_)
+            | Self::PossessiveEnd { .. }
+            | Self::AtomicStart(_)
+            | Self::AtomicEnd(_)
+            | Self::AheadLiteral { .. }
+            | Self::NextTo { .. }
+            | Self::LookStart { .. }
+            | Self::LookEnd(_)
+            | Self::NotLookStart { .. }
+            | Self::NotLookEnd(_)
+            | Self::Cut(_)
+            | Self::Match => [None, None],
+        };
+        targets.into_iter().flatten()
+    }
+
+    /// The same so many addresses and slots on; nothing where it is not for an automaton.
+    fn moved(&self, by: Address, slots: usize) -> Option<Self> {
         Some(match self {
             Self::Byte(byte) => Self::Byte(*byte),
             Self::Literal(bytes) => Self::Literal(bytes.clone()),
@@ -371,10 +471,10 @@ impl Instruction {
                 peek: Arc::clone(peek),
             },
             Self::Jump(target) => Self::Jump(target + by),
-            Self::Save(slot) => Self::Save(*slot),
+            Self::Save(slot) => Self::Save(slot + slots),
             Self::Assert(place) => Self::Assert(*place),
             Self::Conditional { group, no } => Self::Conditional {
-                group: *group,
+                group: group + u32::try_from(slots / 2).ok()?,
                 no: no + by,
             },
             Self::AheadLiteral { bytes, negative } => Self::AheadLiteral {
@@ -402,7 +502,8 @@ impl Instruction {
             | Self::LookStart { .. }
             | Self::LookEnd(_)
             | Self::NotLookStart { .. }
-            | Self::NotLookEnd(_) => return None,
+            | Self::NotLookEnd(_)
+            | Self::Cut(_) => return None,
         })
     }
 }
@@ -495,6 +596,7 @@ pub(crate) fn compile(ast: &Ast) -> Result<Program, PatternError> {
     let memory = (compiler.memory && conditions.len() <= 3).then_some(conditions);
     let mut program = Program {
         prefix: prefix_of(&compiler.instructions),
+        whole: 0,
         instructions: compiler.instructions,
         registers: compiler.registers,
         slots: 2 * (ast.groups.len() + 1),
@@ -588,6 +690,7 @@ impl Compiler {
                 | Instruction::LookStart { .. }
                 | Instruction::LookEnd(_)
                 | Instruction::NotLookEnd(_)
+                | Instruction::Cut(_)
                 | Instruction::Match,
             )
             | None => {}
@@ -930,6 +1033,7 @@ impl Compiler {
                     | Instruction::LookEnd(_)
                     | Instruction::NotLookStart { .. }
                     | Instruction::NotLookEnd(_)
+                    | Instruction::Cut(_)
                     | Instruction::Match,
                 )
                 | None => {}
@@ -1006,6 +1110,7 @@ impl Compiler {
                 | Instruction::LookStart { .. }
                 | Instruction::LookEnd(_)
                 | Instruction::NotLookEnd(_)
+                | Instruction::Cut(_)
                 | Instruction::Match => return None,
             }
         }

@@ -8,49 +8,25 @@
 //! first made, and looked up from then on. Whether a group took part is part of where a way stands, so conditionals
 //! are no obstacle.
 //!
-//! Invariant: of two ways that stand at the same place the later one is dropped, for it would end as the first does.
+//! Invariant: what it finds, a backtracking search finds as well, with the same groups; where it cannot tell, it says so.
+
+mod literal;
+mod ways;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
+use self::literal::Literal;
+use self::ways::{Place, State, Step, Symbol, Way, literal_ahead};
 use crate::ast::{Assertion, RepeatKind};
 use crate::backtrack::NOWHERE;
 use crate::charset::CharSet;
 use crate::limits;
-use crate::program::{Address, Instruction, Program};
+use crate::program::{Instruction, Program};
 
 /// How many bytes there are in ASCII.
 const BYTES: usize = 128;
-
-/// What comes next in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Symbol {
-    Byte(u8),
-    /// The LF that the text ends with.
-    LastLineFeed,
-    End,
-}
-
-/// A way that a search could have come by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Way {
-    address: Address,
-    /// How many bytes of a literal, or characters of a run, it has taken already.
-    taken: u32,
-    /// For each slot, where its position is.
-    slots: Box<[Place]>,
-    /// The look-aheads that are not decided yet, by their addresses, and how many bytes of their literals were there.
-    ahead: Vec<(Address, u32)>,
-}
-
-/// Where a position is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
-    Nowhere,
-    /// It is where the search stands.
-    Here,
-    Register(u8),
-}
 
 impl Place {
     /// The register that has the position when a match is written down.
@@ -63,13 +39,6 @@ impl Place {
     }
 }
 
-/// All ways that a search could have come by, what it tries first first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct State {
-    ways: Vec<Way>,
-    is_start: bool,
-}
-
 /// A step that does more than to go on.
 #[derive(Clone, Debug)]
 struct Turn {
@@ -77,30 +46,37 @@ struct Turn {
     next: Option<u16>,
     /// The register that takes the position; [`OF_NOBODY`] where none does.
     set: u8,
-    /// The registers that have the slots of a match that ends here, and the address of its end.
-    matched: Option<(Box<[u8]>, Address)>,
-    /// What is to be seen from the next state on.
-    ahead: Ahead,
+    /// Matches that were found before do not count any more.
+    cuts: bool,
+    /// The registers that have the slots of a match that ends here, and the number of its end.
+    matched: Option<(Box<[u8]>, usize)>,
+    /// The next state stays the same until the next LF.
+    skips: bool,
 }
 
-/// What is to be seen from a state on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ahead {
-    /// Byte after byte.
-    Bytes,
-    /// Nothing before the next LF.
-    LineFeed,
-    /// These bytes, behind which the state of this row stands. No way goes on with others.
-    Literal(Box<[u8]>, u16),
+/// A step behind which only one text goes on.
+#[derive(Clone, Debug)]
+struct Lead {
+    /// The row of the next state.
+    next: u16,
+    /// The register that takes the position; [`OF_NOBODY`] where none does.
+    set: u8,
+    /// What comes then; no way goes on with anything else.
+    literal: Literal,
+    /// The row of the state behind that.
+    behind: u16,
 }
 
 /// A step as the table has it: the row of the next state, and above it the number of the register that takes the
-/// position; or [`TURNS`] and the number of a turn; or [`UNKNOWN`].
+/// position; or [`LEADS`] and the number of a lead; or [`TURNS`] and that of a turn; or [`DEAD`]; or [`UNKNOWN`].
 type Entry = u32;
 /// One register in an entry.
 const REGISTERS: Entry = 1 << 16;
-const TURNS: Entry = 1 << 24;
+const LEADS: Entry = 1 << 24;
+const TURNS: Entry = 1 << 25;
 const UNKNOWN: Entry = Entry::MAX;
+/// No way goes on, and that is all.
+const DEAD: Entry = UNKNOWN - 1;
 
 /// How many registers there are: as many as a byte can tell apart.
 const REGISTER_COUNT: usize = 256;
@@ -110,11 +86,13 @@ const OF_NOBODY: u8 = 0;
 const OF_NOWHERE: u8 = 1;
 /// The register that has the end of a match while that is written down.
 const OF_HERE: u8 = 2;
+/// The register that always has 0, where every match begins.
+const OF_BEGIN: u8 = 3;
 /// The first register that a step can set.
-const FIRST_FREE: u8 = 3;
+const FIRST_FREE: u8 = 4;
 
-/// The shortest literal that is compared at once; looking up so few bytes one by one takes no longer.
-const LITERAL_AT_ONCE: usize = 4;
+/// How long a beginning may be that texts have.
+const MOST_OF_START: usize = 64;
 
 /// The automaton of one program, as far as it was needed.
 #[derive(Clone, Debug, Default)]
@@ -126,29 +104,38 @@ pub(crate) struct Tagged {
     /// How long a row of the table is: the classes, two for the end of a text, and one for what is not ASCII.
     stride: usize,
     table: Vec<Entry>,
+    leads: Vec<Lead>,
     turns: Vec<Turn>,
     states: Vec<Arc<State>>,
     rows: HashMap<Arc<State>, u16>,
     /// The ways of all states.
     ways: usize,
     registers: Registers,
-    /// How far every text that comes here is the same, and where that leads.
+    /// The beginning that the text has, which is mostly that of the text before.
     start: Start,
-    /// The address at which the last match ended.
-    end: Address,
+    /// The turn whose registers have the groups of the last match, if they are not in `slots`.
+    found: Option<usize>,
+    /// The groups of a match that was written down before registers were set anew.
+    slots: Vec<usize>,
+    /// The number of the end at which the last match ended.
+    end: usize,
     /// How many searches are left to others after it has become too large, before it is made anew.
     rest: u32,
 }
 
-/// A beginning that all texts have, and where it leads.
+/// A beginning that texts have, and where it leads.
 #[derive(Clone, Debug, Default)]
 struct Start {
+    text: Literal,
+    /// How far it is followed.
     length: usize,
     row: usize,
     /// Registers with the positions that they have taken.
     registers: Vec<(u8, usize)>,
     /// Whether there is more to it than could be told so far.
     is_open: bool,
+    /// Whether it is followed to its end.
+    is_followed: bool,
 }
 
 /// The class of each byte. Those that are not ASCII have one that no step is made with.
@@ -174,7 +161,9 @@ struct Registers([usize; REGISTER_COUNT]);
 
 impl Default for Registers {
     fn default() -> Self {
-        Self([NOWHERE; REGISTER_COUNT])
+        let mut registers = Self([NOWHERE; REGISTER_COUNT]);
+        registers.set(OF_BEGIN, 0);
+        registers
     }
 }
 
@@ -189,6 +178,22 @@ impl Registers {
         if let Some(place) = self.0.get_mut(usize::from(register)) {
             *place = position;
         }
+    }
+}
+
+/// The lead of an entry, if it has one.
+#[inline]
+fn lead_in(leads: &[Lead], entry: Entry) -> Option<&Lead> {
+    let number = entry.checked_sub(LEADS).filter(|_| entry < TURNS)?;
+    leads.get(usize::try_from(number).ok()?)
+}
+
+/// The register that takes the position in a step, and the row of the next state, where that is all there is to it.
+#[inline]
+fn one_step(leads: &[Lead], entry: Entry) -> Option<(u8, usize)> {
+    match lead_in(leads, entry) {
+        Some(lead) => Some((lead.set, usize::from(lead.next))),
+        None => (entry < LEADS).then(|| (register_in(entry), row_in(entry))),
     }
 }
 
@@ -242,14 +247,34 @@ pub(crate) fn is_possible(program: &Program) -> bool {
             | Instruction::LookStart { .. }
             | Instruction::LookEnd(_)
             | Instruction::NotLookStart { .. }
-            | Instruction::NotLookEnd(_) => false,
+            | Instruction::NotLookEnd(_)
+            | Instruction::Cut(_) => false,
         })
 }
 
 impl Tagged {
-    /// Searches a text that the program does not exclude; whether there is a match, whose positions are in `slots`
-    /// then. `None` where that would take too many states, or more than ASCII.
-    pub(crate) fn search(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Option<bool> {
+    /// Searches a text; whether there is a match, whose groups can be asked for then. `None` where that would take too many
+    /// states, or more than ASCII.
+    ///
+    /// Most lines of a log are of other services, which few steps tell. The steps are quick where they are alone in their
+    /// function.
+    #[inline(never)]
+    pub(crate) fn search(&mut self, program: &Program, text: &[u8]) -> Option<bool> {
+        if !(self.start.is_followed && self.start.text.begins(text)) {
+            return self.search_anew(program, text);
+        }
+        let (row, position, entry) = self.start(without_line_feed(text));
+        if entry == DEAD {
+            return Some(false);
+        }
+        self.search_from(program, text, row, position)
+    }
+
+    /// Searches a text that may begin as none before.
+    fn search_anew(&mut self, program: &Program, text: &[u8]) -> Option<bool> {
+        if program.excludes(text) {
+            return Some(false);
+        }
         if self.rest > 0 {
             self.rest -= 1;
             return None;
@@ -257,10 +282,24 @@ impl Tagged {
         if self.states.is_empty() {
             self.begin(program);
         }
-        if self.start.is_open {
-            self.extend_start(program);
+        // A part of a line is searched behind what all lines of a machine begin with.
+        let begin = &self.start.text;
+        if program.whole > 0 && (begin.bytes.is_empty() || !begin.begins(text)) {
+            self.begin_as(first_word(text));
         }
-        match self.run(program, text, slots) {
+        if self.start.is_open {
+            self.extend_start();
+        }
+        let (row, position, entry) = self.start(without_line_feed(text));
+        if entry == DEAD {
+            return Some(false);
+        }
+        self.search_from(program, text, row, position)
+    }
+
+    /// Goes on with a search in which nothing has matched so far, where a step is to be made that is not plain.
+    fn search_from(&mut self, program: &Program, text: &[u8], row: usize, position: usize) -> Option<bool> {
+        match self.run(program, text, row, position) {
             Ok(found) => Some(found),
             Err(GivenUp::NotAscii) => None,
             Err(GivenUp::TooLarge) => {
@@ -275,52 +314,72 @@ impl Tagged {
         }
     }
 
-    /// The address of the program at which the last match ended: where there are several ends, it tells which.
-    pub(crate) const fn end(&self) -> Address {
+    /// Appends where groups of the last match are, from one slot up to another, counted from the position `from`, to
+    /// what there is in `places`.
+    pub(crate) fn read_onto(&self, places: &mut Vec<usize>, slots: Range<usize>, from: usize) {
+        let counted = |place: usize| if place == NOWHERE { NOWHERE } else { place - from };
+        match self.matched() {
+            Some(matched) => {
+                let registers = matched.get(slots).unwrap_or_default().iter();
+                places.extend(registers.map(|register| counted(self.registers.get(*register))));
+            }
+            None => {
+                let written = self.slots.get(slots).unwrap_or_default().iter();
+                places.extend(written.map(|place| counted(*place)));
+            }
+        }
+    }
+
+    /// The position that a slot of the last match has.
+    #[inline]
+    pub(crate) fn place(&self, slot: usize) -> usize {
+        let place = match self.matched() {
+            Some(matched) => matched.get(slot).map(|register| self.registers.get(*register)),
+            None => self.slots.get(slot).copied(),
+        };
+        place.unwrap_or(NOWHERE)
+    }
+
+    /// How many slots the last match has.
+    pub(crate) fn slot_count(&self) -> usize {
+        self.matched().map_or(self.slots.len(), <[u8]>::len)
+    }
+
+    /// The registers that have the slots of the last match, unless they are written down.
+    #[inline]
+    fn matched(&self) -> Option<&[u8]> {
+        let turn = self.turns.get(self.found?)?;
+        turn.matched.as_ref().map(|(registers, _)| &**registers)
+    }
+
+    /// At which of the ends of the program the last match ended, from 0.
+    pub(crate) const fn end(&self) -> usize {
         self.end
     }
 
-    fn run(&mut self, program: &Program, text: &[u8], slots: &mut Vec<usize>) -> Result<bool, GivenUp> {
-        let line = match text.split_last() {
-            Some((b'\n', line)) => line,
-            Some(_) | None => text,
-        };
-        for (register, position) in &self.start.registers {
-            self.registers.set(*register, *position);
-        }
+    fn run(
+        &mut self,
+        program: &Program,
+        text: &[u8],
+        row: usize,
+        mut position: usize,
+    ) -> Result<bool, GivenUp> {
+        let line = without_line_feed(text);
         let mut walk = Walk {
-            row: self.start.row,
+            row,
             matched: None,
             is_written: false,
         };
-        let mut position = self.start.length;
         while let Some(byte) = line.get(position) {
             let class = self.classes.of(*byte);
-            let entry = self.table.get(walk.row + class).copied().unwrap_or(UNKNOWN);
-            if entry < TURNS {
-                // A match that is not written down yet has its positions in registers.
-                self.write(&mut walk, slots);
-                (walk.row, position) = self.plain_steps(walk.row, line, position);
-                continue;
-            }
             if !byte.is_ascii() {
                 return Err(GivenUp::NotAscii);
             }
-            let next = self.turn(program, &mut walk, class, position, slots);
+            let next = self.turn(program, &mut walk, class, position);
             position += 1;
             match next.ok_or(GivenUp::TooLarge)? {
-                Next::Nowhere => return Ok(self.write(&mut walk, slots)),
+                Next::Nowhere => return Ok(self.finish(&walk)),
                 Next::Byte => {}
-                Next::Literal(turn) => {
-                    let rest = line.get(position..).unwrap_or_default();
-                    match self.turns.get(turn).map(|turn| &turn.ahead) {
-                        Some(Ahead::Literal(literal, row)) if begins_with(rest, literal) => {
-                            walk.row = usize::from(*row);
-                            position += literal.len();
-                        }
-                        Some(_) | None => return Ok(self.write(&mut walk, slots)),
-                    }
-                }
                 Next::LineFeed => {
                     let rest = line.get(position..).unwrap_or_default();
                     let skipped = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -330,124 +389,179 @@ impl Tagged {
                     position += skipped;
                 }
             }
+            // A match that is not written down yet has its positions in registers.
+            self.write(&mut walk);
+            let entry;
+            (walk.row, position, entry) = self.plain_steps(walk.row, line, position);
+            if entry == DEAD {
+                return Ok(self.finish(&walk));
+            }
         }
         let last_line_feed = self.bytes.len();
         if line.len() < text.len() {
-            let next = self.turn(program, &mut walk, last_line_feed, line.len(), slots);
+            let next = self.turn(program, &mut walk, last_line_feed, line.len());
             if next.ok_or(GivenUp::TooLarge)? == Next::Nowhere {
-                return Ok(self.write(&mut walk, slots));
+                return Ok(self.finish(&walk));
             }
         }
-        let next = self.turn(program, &mut walk, last_line_feed + 1, text.len(), slots);
+        let next = self.turn(program, &mut walk, last_line_feed + 1, text.len());
         next.ok_or(GivenUp::TooLarge)?;
-        Ok(self.write(&mut walk, slots))
+        Ok(self.finish(&walk))
+    }
+
+    /// Makes the steps that a text begins with, which begins as the one before, as long as they do nothing but to take
+    /// positions; see [`Self::plain_steps`].
+    #[inline]
+    fn start(&mut self, line: &[u8]) -> (usize, usize, Entry) {
+        for (register, position) in &self.start.registers {
+            self.registers.set(*register, *position);
+        }
+        self.plain_steps(self.start.row, line, self.start.length)
     }
 
     /// Goes on from a row and a position as long as steps do nothing but to take positions; the row and the position
-    /// then.
-    #[inline]
-    fn plain_steps(&mut self, mut row: usize, line: &[u8], start: usize) -> (usize, usize) {
-        let (classes, table, registers) = (&self.classes, self.table.as_slice(), &mut self.registers);
-        let rest = line.get(start..).unwrap_or_default();
-        for (position, byte) in (start..).zip(rest) {
-            match table.get(row + classes.of(*byte)) {
-                Some(entry) if *entry < TURNS => {
-                    registers.set(register_in(*entry), position);
-                    row = row_in(*entry);
-                }
-                Some(_) | None => return (row, position),
+    /// then, and the entry of the step that does more.
+    #[inline(always)]
+    fn plain_steps(&mut self, mut row: usize, line: &[u8], start: usize) -> (usize, usize, Entry) {
+        let (classes, table, registers) = (&*self.classes, self.table.as_slice(), &mut self.registers);
+        let mut position = start;
+        while let Some(byte) = line.get(position) {
+            let entry = table.get(row + classes.of(*byte));
+            let entry = entry.copied().unwrap_or(UNKNOWN);
+            if entry < LEADS {
+                registers.set(register_in(entry), position);
+                row = row_in(entry);
+                position += 1;
+                continue;
             }
+            let Some(lead) = lead_in(&self.leads, entry) else {
+                return (row, position, entry);
+            };
+            registers.set(lead.set, position);
+            let rest = line.get(position + 1..).unwrap_or_default();
+            if !lead.literal.begins(rest) {
+                return (row, position, DEAD);
+            }
+            row = usize::from(lead.behind);
+            position += 1 + lead.literal.bytes.len();
         }
-        (row, line.len())
+        (row, position, UNKNOWN)
     }
 
-    /// Follows the beginning that all texts have as far as its steps are worked out.
-    fn extend_start(&mut self, program: &Program) {
+    /// Takes this for what the text begins with.
+    #[cold]
+    fn begin_as(&mut self, begin: &[u8]) {
+        let start = &mut self.start;
+        // What stands before a LF is never the end of the text.
+        let before = begin.iter().take_while(|byte| **byte != b'\n');
+        start.text = Literal::new(before.copied().collect());
+        start.registers.clear();
+        (start.length, start.row) = (0, 0);
+        (start.is_open, start.is_followed) = (true, false);
+    }
+
+    /// Follows the beginning of the text as far as its steps are worked out.
+    fn extend_start(&mut self) {
         let Start {
+            text,
             length,
             row,
             registers,
             is_open,
+            is_followed,
         } = &mut self.start;
-        // What stands before a LF is never the end of the text.
-        let begin = program.prefix.split(|byte| *byte == b'\n').next();
-        while let Some(byte) = begin.and_then(|begin| begin.get(*length)) {
+        while let Some(byte) = text.bytes.get(*length) {
             let entry = self.table.get(*row + self.classes.of(*byte));
             let entry = entry.copied().unwrap_or(UNKNOWN);
-            if entry >= TURNS {
+            let Some((set, next)) = one_step(&self.leads, entry) else {
                 *is_open = entry == UNKNOWN && byte.is_ascii();
                 return;
+            };
+            if set != OF_NOBODY {
+                registers.push((set, *length));
             }
-            if register_in(entry) != OF_NOBODY {
-                registers.push((register_in(entry), *length));
-            }
-            *row = row_in(entry);
+            *row = next;
             *length += 1;
         }
         *is_open = false;
+        *is_followed = !text.bytes.is_empty();
     }
 
     /// Makes the step with a symbol.
     #[inline(always)]
-    fn turn(
-        &mut self,
-        program: &Program,
-        walk: &mut Walk,
-        symbol: usize,
-        position: usize,
-        slots: &mut Vec<usize>,
-    ) -> Option<Next> {
+    fn turn(&mut self, program: &Program, walk: &mut Walk, symbol: usize, position: usize) -> Option<Next> {
         let mut entry = *self.table.get(walk.row + symbol)?;
         if entry == UNKNOWN {
             entry = self.work_out(program, walk.row, symbol)?;
         }
-        let Some(number) = entry.checked_sub(TURNS) else {
+        if entry == DEAD {
+            return Some(Next::Nowhere);
+        }
+        if let Some((set, row)) = one_step(&self.leads, entry) {
             // A match that is not written down yet has its positions in registers.
-            self.write(walk, slots);
-            self.registers.set(register_in(entry), position);
-            walk.row = row_in(entry);
+            self.write(walk);
+            self.registers.set(set, position);
+            walk.row = row;
             return Some(Next::Byte);
-        };
-        let number = usize::try_from(number).ok()?;
-        let turn = self.turns.get(number)?;
-        let set = turn.set;
-        if turn.matched.is_some() {
+        }
+        let number = usize::try_from(entry.checked_sub(TURNS)?).ok()?;
+        let Turn {
+            next,
+            set,
+            cuts,
+            ref matched,
+            skips,
+        } = *self.turns.get(number)?;
+        if cuts {
+            (walk.matched, walk.is_written) = (None, false);
+        }
+        if matched.is_some() {
             walk.matched = Some((number, position));
         }
         if set != OF_NOBODY {
             // As above.
-            self.write(walk, slots);
+            self.write(walk);
             self.registers.set(set, position);
         }
-        let turn = self.turns.get(number)?;
-        let Some(row) = turn.next else {
+        let Some(row) = next else {
             return Some(Next::Nowhere);
         };
         walk.row = usize::from(row);
-        Some(match turn.ahead {
-            Ahead::Bytes => Next::Byte,
-            Ahead::LineFeed => Next::LineFeed,
-            Ahead::Literal(..) => Next::Literal(number),
-        })
+        Some(if skips { Next::LineFeed } else { Next::Byte })
     }
 
-    /// Writes the last match down; whether there was one at all.
+    /// Writes the last match down, before registers are set anew.
     #[inline]
-    fn write(&mut self, walk: &mut Walk, slots: &mut Vec<usize>) -> bool {
-        let Some((number, position)) = walk.matched.take() else {
-            return walk.is_written;
-        };
+    fn write(&mut self, walk: &mut Walk) {
+        if let Some((number, position)) = walk.matched.take() {
+            self.write_down(number, position);
+            walk.is_written = true;
+        }
+    }
+
+    fn write_down(&mut self, number: usize, position: usize) {
         self.registers.set(OF_HERE, position);
         let registers = &self.registers;
         if let Some((matched, end)) = self.turns.get(number).and_then(|turn| turn.matched.as_ref()) {
-            slots.clear();
-            slots.extend(matched.iter().map(|register| registers.get(*register)));
+            self.slots.clear();
+            self.slots
+                .extend(matched.iter().map(|register| registers.get(*register)));
             self.end = *end;
         }
-        if let Some(start) = slots.first_mut() {
-            *start = 0;
+    }
+
+    /// Notes where the groups of the last match are; whether there was one at all.
+    #[inline]
+    fn finish(&mut self, walk: &Walk) -> bool {
+        self.found = None;
+        let Some((number, position)) = walk.matched else {
+            return walk.is_written;
+        };
+        self.registers.set(OF_HERE, position);
+        self.found = Some(number);
+        if let Some((_, end)) = self.turns.get(number).and_then(|turn| turn.matched.as_ref()) {
+            self.end = *end;
         }
-        walk.is_written = true;
         true
     }
 
@@ -489,16 +603,17 @@ impl Tagged {
             *place = foreign;
         }
         self.stride = self.bytes.len() + 3;
-        self.start.is_open = true;
+        self.begin_as(&program.prefix);
         let way = Way {
             address: 0,
             taken: 0,
             slots: vec![Place::Nowhere; program.slots].into(),
             ahead: Vec::new(),
+            begins: true,
         };
         let start = State {
             ways: vec![way],
-            is_start: true,
+            is_matched: false,
         };
         let row = self.row_of(start);
         debug_assert_eq!(row, Some(0), "the first state has the first row");
@@ -530,9 +645,28 @@ impl Tagged {
             Turn {
                 next: Some(next),
                 set,
+                cuts: false,
                 matched: None,
-                ahead: Ahead::Bytes,
-            } => Entry::from(set) * REGISTERS + Entry::from(next),
+                skips: false,
+            } => match self.lead(program, next)? {
+                Some((literal, behind)) => {
+                    let number = u16::try_from(self.leads.len()).ok()?;
+                    self.leads.push(Lead {
+                        next,
+                        set,
+                        literal: Literal::new(literal),
+                        behind,
+                    });
+                    LEADS + Entry::from(number)
+                }
+                None => Entry::from(set) * REGISTERS + Entry::from(next),
+            },
+            Turn {
+                next: None,
+                cuts: false,
+                matched: None,
+                ..
+            } => DEAD,
             turn => {
                 let number = u16::try_from(self.turns.len()).ok()?;
                 self.turns.push(turn);
@@ -544,10 +678,13 @@ impl Tagged {
     }
 
     fn step(&mut self, program: &Program, state: &State, symbol: usize) -> Option<Turn> {
-        let mut step = Step::new(program, self.symbol(symbol), state.is_start);
+        let mut step = Step::new(program, self.symbol(symbol));
         step.take(&state.ways)?;
         let Step {
-            mut ways, matched, ..
+            mut ways,
+            cuts,
+            matched,
+            ..
         } = step;
         let used: BTreeSet<u8> = ways
             .iter()
@@ -567,33 +704,48 @@ impl Tagged {
                 *place = Place::Register(set);
             }
         }
+        // Where there was no match so far there is nothing to forget.
+        let cuts = cuts && state.is_matched;
+        let is_matched = matched.is_some() || state.is_matched && !cuts;
         let matched = matched.map(|(places, end)| {
-            let registers = places.iter().map(|place| place.register());
-            (registers.collect(), end)
+            let mut registers: Box<[u8]> = places.iter().map(|place| place.register()).collect();
+            if let Some(begin) = registers.first_mut() {
+                *begin = OF_BEGIN;
+            }
+            (registers, program.ends_before(end))
         });
         if ways.is_empty() {
             return Some(Turn {
                 next: None,
                 set,
+                cuts,
                 matched,
-                ahead: Ahead::Bytes,
+                skips: false,
             });
         }
-        let next = State {
-            ways,
-            is_start: false,
-        };
-        let ahead = match literal_ahead(program, &next) {
-            Some((literal, behind)) => Ahead::Literal(literal, self.row_of(behind)?),
-            None if self.skips(program, &next) => Ahead::LineFeed,
-            None => Ahead::Bytes,
-        };
+        let next = State { ways, is_matched };
+        let skips = self.skips(program, &next);
         Some(Turn {
             next: Some(self.row_of(next)?),
             set,
+            cuts,
             matched,
-            ahead,
+            skips,
         })
+    }
+
+    /// The text with which alone ways go on from the state of a row, and the row of the state behind it; `None` inside where
+    /// there is none.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says whether there is room for one more state"
+    )]
+    fn lead(&mut self, program: &Program, row: u16) -> Option<Option<(Box<[u8]>, u16)>> {
+        let state = Arc::clone(self.states.get(usize::from(row).checked_div(self.stride)?)?);
+        match literal_ahead(program, &state) {
+            Some((literal, behind)) => Some(Some((literal, self.row_of(behind)?))),
+            None => Some(None),
+        }
     }
 
     /// Whether a state stays the same until the next LF, whatever comes before.
@@ -608,9 +760,9 @@ impl Tagged {
                 if symbol == Symbol::Byte(b'\n') {
                     return true;
                 }
-                let mut step = Step::new(program, symbol, false);
+                let mut step = Step::new(program, symbol);
                 let is_taken = step.take(&state.ways).is_some();
-                is_taken && step.matched.is_none() && step.ways == state.ways
+                is_taken && !step.cuts && step.matched.is_none() && step.ways == state.ways
             })
     }
 
@@ -648,49 +800,27 @@ enum Next {
     /// No way goes on.
     Nowhere,
     Byte,
-    /// Behind the literal of the turn of this number, if that comes next.
-    Literal(usize),
     /// At the next LF, or at the end.
     LineFeed,
 }
 
-/// As `starts_with`, for what has at least [`LITERAL_AT_ONCE`] bytes and few more: two comparisons of a fixed length.
+/// A text without the LF at its end.
 #[inline]
-fn begins_with(text: &[u8], literal: &[u8]) -> bool {
-    let Some(text) = text.get(..literal.len()) else {
-        return false;
-    };
-    match literal.len() {
-        LITERAL_AT_ONCE..8 => ends_agree::<LITERAL_AT_ONCE>(text, literal),
-        8..=16 => ends_agree::<8>(text, literal),
-        _ => text == literal,
+fn without_line_feed(text: &[u8]) -> &[u8] {
+    match text.split_last() {
+        Some((b'\n', line)) => line,
+        Some(_) | None => text,
     }
 }
 
-/// Whether two texts begin and end with the same so many bytes.
-#[inline]
-fn ends_agree<const BYTES: usize>(one: &[u8], other: &[u8]) -> bool {
-    one.first_chunk::<BYTES>() == other.first_chunk() && one.last_chunk::<BYTES>() == other.last_chunk()
-}
-
-/// What comes next in every text that goes on from a state, and the state behind it.
-fn literal_ahead(program: &Program, state: &State) -> Option<(Box<[u8]>, State)> {
-    let [way] = state.ways.as_slice() else {
-        return None;
-    };
-    let Some(Instruction::Literal(literal)) = program.instructions.get(way.address) else {
-        return None;
-    };
-    let rest = literal.get(usize::try_from(way.taken).ok()?..)?;
-    // A LF may be the last one of the text, which is told apart from others.
-    if rest.len() < LITERAL_AT_ONCE || rest.contains(&b'\n') || !way.ahead.is_empty() {
-        return None;
-    }
-    let behind = State {
-        ways: vec![way.clone().at(way.address + 1)],
-        is_start: false,
-    };
-    Some((rest.into(), behind))
+/// The first word of a text with the blank behind it; nothing where that is long.
+fn first_word(text: &[u8]) -> &[u8] {
+    let end = text
+        .iter()
+        .take(MOST_OF_START)
+        .skip(1)
+        .position(|byte| *byte == b' ');
+    end.and_then(|end| text.get(..end + 2)).unwrap_or_default()
 }
 
 fn set_of(instruction: &Instruction) -> Option<&CharSet> {
@@ -703,411 +833,5 @@ fn set_of(instruction: &Instruction) -> Option<&CharSet> {
     }
 }
 
-/// One step of all ways at once.
-struct Step<'a> {
-    program: &'a Program,
-    symbol: Symbol,
-    is_start: bool,
-    /// The places before the symbol that were looked at.
-    seen: BTreeSet<Standing>,
-    /// The places behind it that were come to.
-    reached: BTreeSet<Standing>,
-    /// The ways behind it.
-    ways: Vec<Way>,
-    matched: Option<(Box<[Place]>, Address)>,
-}
-
-/// A way that is still to be followed.
-enum Open {
-    /// It stands before the symbol.
-    Before(Way),
-    /// It has taken the symbol already.
-    Behind(Way),
-}
-
-/// Where a way stands: its address, what it has taken there, which of the groups took part that conditionals ask for,
-/// and what was seen of look-aheads. What it will come to depends on nothing else.
-type Standing = (Address, u32, u32, Vec<(Address, u32)>);
-
-impl<'a> Step<'a> {
-    fn new(program: &'a Program, symbol: Symbol, is_start: bool) -> Self {
-        Self {
-            program,
-            symbol,
-            is_start,
-            seen: BTreeSet::new(),
-            reached: BTreeSet::new(),
-            ways: Vec::new(),
-            matched: None,
-        }
-    }
-
-    /// Takes the ways in their order; `None` where that is too much.
-    fn take(&mut self, ways: &[Way]) -> Option<()> {
-        let mut open: Vec<Open> = Vec::new();
-        for way in ways.iter().rev() {
-            open.extend(self.look_ahead(way.clone())?.map(Open::Before));
-        }
-        while let Some(way) = open.pop() {
-            let way = match way {
-                Open::Before(way) => way,
-                Open::Behind(way) => {
-                    self.reach(way);
-                    continue;
-                }
-            };
-            if !self.seen.insert(self.standing(&way)) {
-                continue;
-            }
-            if matches!(self.program.instructions.get(way.address)?, Instruction::Match) {
-                // It has to be known whether it is one; the last line feed has nothing behind it.
-                if !way.ahead.is_empty() && self.symbol != Symbol::LastLineFeed {
-                    return None;
-                }
-                if way.ahead.iter().any(|(address, _)| !self.is_negative(*address)) {
-                    continue;
-                }
-                // What would be tried after it does not count any more.
-                let mut slots = way.slots;
-                if let Some(end) = slots.get_mut(1) {
-                    *end = Place::Here;
-                }
-                self.matched = Some((slots, way.address));
-                break;
-            }
-            self.go(way, &mut open)?;
-            if self.ways.len() > limits::TAGGED_WAYS_A_STATE {
-                return None;
-            }
-        }
-        Some(())
-    }
-
-    /// Goes on with one way: to a place behind the symbol, or to others before it, what is tried last pushed first.
-    fn go(&mut self, mut way: Way, open: &mut Vec<Open>) -> Option<()> {
-        let next = way.address + 1;
-        match self.program.instructions.get(way.address)? {
-            Instruction::Byte(byte) => {
-                if self.symbol.is(*byte) {
-                    self.reach(way.at(next));
-                }
-            }
-            Instruction::Literal(literal) => {
-                let taken = usize::try_from(way.taken).ok()?;
-                if self.symbol.is(*literal.get(taken)?) {
-                    if taken + 1 == literal.len() {
-                        self.reach(way.at(next));
-                    } else {
-                        way.taken += 1;
-                        self.reach(way);
-                    }
-                }
-            }
-            Instruction::Set(set) => {
-                if self.symbol.is_of(set) {
-                    self.reach(way.at(next));
-                }
-            }
-            Instruction::Run(run) => {
-                let leaves = (way.taken >= run.min).then(|| way.clone().at(next));
-                let may_stay = run.max.is_none_or(|max| way.taken < max) && self.symbol.is_of(&run.set);
-                let stays = may_stay.then(|| {
-                    // Without an upper limit it does not matter how many there are past the lower one.
-                    let most = run.max.unwrap_or(run.min);
-                    way.taken = (way.taken + 1).min(most);
-                    way
-                });
-                match stays {
-                    // It comes after everything that leaving leads to.
-                    Some(stays) if run.kind == RepeatKind::Lazy => open.push(Open::Behind(stays)),
-                    Some(stays) => self.reach(stays),
-                    None => {}
-                }
-                open.extend(leaves.map(Open::Before));
-            }
-            Instruction::Split { first, second, .. } => {
-                open.push(Open::Before(way.clone().at(*second)));
-                open.push(Open::Before(way.at(*first)));
-            }
-            Instruction::Jump(target) => open.push(Open::Before(way.at(*target))),
-            Instruction::Save(slot) => {
-                if self.is_begun_again(&way, *slot) {
-                    return None;
-                }
-                *way.slots.get_mut(*slot)? = Place::Here;
-                open.push(Open::Before(way.at(next)));
-            }
-            Instruction::Assert(place) => {
-                let holds = match place {
-                    Assertion::TextStart => self.is_start,
-                    Assertion::TextEnd => self.symbol == Symbol::End,
-                    Assertion::LastLineEnd => matches!(self.symbol, Symbol::LastLineFeed | Symbol::End),
-                    Assertion::LineStart
-                    | Assertion::LineEnd
-                    | Assertion::WordBoundary { .. }
-                    | Assertion::NotWordBoundary { .. } => return None,
-                };
-                if holds {
-                    open.push(Open::Before(way.at(next)));
-                }
-            }
-            Instruction::Conditional { group, no } => {
-                let address = if took_part(&way, *group) { next } else { *no };
-                open.push(Open::Before(way.at(address)));
-            }
-            Instruction::AheadLiteral { .. } => {
-                way.ahead.push((way.address, 0));
-                if way.ahead.len() > limits::TAGGED_AHEAD {
-                    return None;
-                }
-                open.extend(self.look_at_last(way.at(next))?.map(Open::Before));
-            }
-            Instruction::NextTo { set, negative, .. } => {
-                if self.symbol.is_of(set) != *negative {
-                    open.push(Open::Before(way.at(next)));
-                }
-            }
-            Instruction::BackReference(..)
-            | Instruction::LoopStart(_)
-            | Instruction::Loop(_)
-            | Instruction::LoopAgain(_)
-            | Instruction::PossessiveLoop(_)
-            | Instruction::PossessiveEnd { .. }
-            | Instruction::AtomicStart(_)
-            | Instruction::AtomicEnd(_)
-            | Instruction::LookStart { .. }
-            | Instruction::LookEnd(_)
-            | Instruction::NotLookStart { .. }
-            | Instruction::NotLookEnd(_)
-            | Instruction::Match => return None,
-        }
-        Some(())
-    }
-
-    /// A way with its look-aheads taken past the symbol: none where one of them refuses it.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether that could be told"
-    )]
-    fn look_ahead(&self, mut way: Way) -> Option<Option<Way>> {
-        let ahead = std::mem::take(&mut way.ahead);
-        for (address, there) in ahead {
-            way.ahead.push((address, there));
-            match self.look_at_last(way)? {
-                Some(seen) => way = seen,
-                None => return Some(None),
-            }
-        }
-        Some(Some(way))
-    }
-
-    /// As [`Self::look_ahead`], for the last of its look-aheads alone.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one says whether that could be told"
-    )]
-    fn look_at_last(&self, mut way: Way) -> Option<Option<Way>> {
-        let (address, there) = way.ahead.pop()?;
-        let Some(Instruction::AheadLiteral { bytes, negative }) = self.program.instructions.get(address)
-        else {
-            return None;
-        };
-        let is_there = bytes
-            .get(usize::try_from(there).ok()?)
-            .is_some_and(|byte| self.symbol.is(*byte));
-        let there = there + 1;
-        if is_there && usize::try_from(there).ok()? < bytes.len() {
-            way.ahead.push((address, there));
-            return Some(Some(way));
-        }
-        Some((is_there != *negative).then_some(way))
-    }
-
-    fn is_negative(&self, address: Address) -> bool {
-        let instruction = self.program.instructions.get(address);
-        matches!(
-            instruction,
-            Some(Instruction::AheadLiteral { negative: true, .. })
-        )
-    }
-
-    fn reach(&mut self, way: Way) {
-        if self.reached.insert(self.standing(&way)) {
-            self.ways.push(way);
-        }
-    }
-
-    fn standing(&self, way: &Way) -> Standing {
-        let conditions = self.program.memory.as_deref().unwrap_or_default();
-        let flags = conditions
-            .iter()
-            .fold(0, |flags, group| flags << 1 | u32::from(took_part(way, *group)));
-        (way.address, way.taken, flags, way.ahead.clone())
-    }
-
-    /// Whether a group that a conditional asks for begins once more, so that where it ended says nothing any more.
-    fn is_begun_again(&self, way: &Way, slot: usize) -> bool {
-        let conditions = self.program.memory.as_deref().unwrap_or_default();
-        conditions.iter().any(|group| {
-            usize::try_from(*group).is_ok_and(|group| slot == 2 * group) && took_part(way, *group)
-        })
-    }
-}
-
-impl Way {
-    fn at(mut self, address: Address) -> Self {
-        self.address = address;
-        self.taken = 0;
-        self
-    }
-}
-
-impl Symbol {
-    fn byte(self) -> Option<u8> {
-        match self {
-            Self::Byte(byte) => Some(byte),
-            Self::LastLineFeed => Some(b'\n'),
-            Self::End => None,
-        }
-    }
-
-    fn is(self, byte: u8) -> bool {
-        self.byte() == Some(byte)
-    }
-
-    fn is_of(self, set: &CharSet) -> bool {
-        self.byte().is_some_and(|byte| set.contains_ascii(byte))
-    }
-}
-
-/// Whether a group began and ended.
-fn took_part(way: &Way, group: u32) -> bool {
-    let Some(slot) = usize::try_from(group).ok().and_then(|group| group.checked_mul(2)) else {
-        return false;
-    };
-    let is_set = |slot: usize| way.slots.get(slot).is_some_and(|place| *place != Place::Nowhere);
-    is_set(slot) && is_set(slot + 1)
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::Tagged;
-    use crate::backtrack::{self, Scratch};
-    use crate::parse::parse;
-    use crate::{Captures, Options, Pattern, Several, limits, program};
-
-    /// Expressions in which ways meet, part, and come back.
-    fn expression() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            3 => prop::sample::select(vec![
-                "a", "b", "ab", "abc", ":", " ", "\\n", ".", "\\S", "\\d", "[ab]", "[^b]", "[^:]", "\\w", "$", "\\Z", "(?=a)", "(?!b)", "(?!ab)", "(?=ba)", "(?:(?!ab).)*", "(?:(?!aba).)*?",
-                "abab", "b:abab", "aabb1", "a\\nabab",
-            ]).prop_map(str::to_owned),
-            2 => (
-                prop::sample::select(vec!["a", "\\S", "\\d", "[^:]", ".", "\\w", "[ab]"]),
-                prop::sample::select(vec!["*", "+", "?", "*?", "+?", "??", "{1,3}", "{2}", "{0,2}?", "{2,}"]),
-            ).prop_map(|(set, rounds)| format!("{set}{rounds}")),
-        ];
-        let nested = piece.prop_recursive(4, 24, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
-                prop::collection::vec(inner.clone(), 1..4)
-                    .prop_map(|parts| format!("(?:{})", parts.join("|"))),
-                inner.clone().prop_map(|part| format!("({part})")),
-                (
-                    inner.clone(),
-                    prop::sample::select(vec!["*", "+", "?", "*?", "??", "{1,2}"])
-                )
-                    .prop_map(|(part, rounds)| format!("(?:{part}){rounds}")),
-                (inner.clone(), prop::sample::select(vec!["*", "?", "+?"]))
-                    .prop_map(|(part, rounds)| format!("({part}){rounds}")),
-            ]
-        });
-        (
-            prop::sample::select(vec!["(a)?", "ab(a)?", "(a)b", "a:(b)?", "a\n(a)?"]),
-            nested.clone(),
-            prop::option::of((nested.clone(), nested.clone())),
-            prop::option::of(nested),
-        )
-            .prop_map(|(begin, first, conditional, last)| {
-                let conditional = conditional.map(|(yes, no)| format!("(?(1){yes}|{no})"));
-                format!(
-                    "^{begin}{first}{}{}",
-                    conditional.unwrap_or_default(),
-                    last.unwrap_or_default()
-                )
-            })
-    }
-
-    #[test]
-    fn what_becomes_too_large_is_made_anew_after_a_while() {
-        // Which of the last twelve were an `a` is to be known.
-        let ast = parse("^[ab]*a[ab]{12}c$", false, false).expect("an expression");
-        let program = program::compile(&ast).expect("it is small");
-        let (mut tagged, mut slots) = (Tagged::default(), Vec::new());
-        let mut bits = 1_u32;
-        let long: String = (0..2_000)
-            .map(|_| {
-                bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                if bits >> 31 == 0 { 'a' } else { 'b' }
-            })
-            .collect();
-        assert_eq!(tagged.search(&program, long.as_bytes(), &mut slots), None);
-        for _ in 0..limits::TAGGED_REST {
-            assert_eq!(tagged.search(&program, b"c", &mut slots), None);
-        }
-        assert_eq!(tagged.search(&program, b"abbbbbbbbbbbbc", &mut slots), Some(true));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3_000))]
-        #[test]
-        fn several_find_what_one_after_the_other_finds(
-            sources in prop::collection::vec(expression(), 2..6),
-            texts in prop::collection::vec("(ab|a:|a\n|)(abab|b:abab|aabb1|)[ab1: ]{0,9}(abab|)\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
-        ) {
-            let patterns: Result<Vec<Pattern>, _> =
-                sources.iter().map(|source| Pattern::compile(source, Options::default())).collect();
-            let Ok(patterns) = patterns else { return Ok(()) };
-            let Some(mut several) = Several::new(&patterns) else { return Ok(()) };
-            let (mut captures, mut expected) = (Captures::default(), Captures::default());
-            for text in texts {
-                let Some(found) = several.captures_into(&text, &mut captures) else { continue };
-                let first = patterns
-                    .iter()
-                    .position(|pattern| pattern.captures_into(&text, &mut expected) == Ok(true));
-                prop_assert_eq!(found, first, "{:?} in {:?}", sources, text);
-                if found.is_some() {
-                    prop_assert_eq!(&captures, &expected, "{:?} in {:?}", sources, text);
-                }
-            }
-        }
-
-        #[test]
-        fn it_finds_what_a_backtracking_search_finds(
-            source in expression(),
-            texts in prop::collection::vec("(ab|a:|a\n|)(abab|b:abab|aabb1|)[ab1: ]{0,9}(abab|)\n{0,2}[ab:]{0,3}é?[ab]?\n?", 1..12),
-        ) {
-            let Ok(ast) = parse(&source, false, false) else { return Ok(()) };
-            let Ok(program) = program::compile(&ast) else { return Ok(()) };
-            if !program.tagged {
-                return Ok(());
-            }
-            let (mut tagged, mut scratch, mut slots) = (Tagged::default(), Scratch::default(), Vec::new());
-            for text in texts {
-                let Ok(expected) = backtrack::search(&program, &mut scratch, &text, 0, 1_000_000) else { continue };
-                if program.excludes(text.as_bytes()) {
-                    prop_assert!(!expected, "{} in {:?}", source, text);
-                    continue;
-                }
-                let Some(found) = tagged.search(&program, text.as_bytes(), &mut slots) else { continue };
-                prop_assert_eq!(found, expected, "{} in {:?}", source, text);
-                if found {
-                    prop_assert_eq!(slots.as_slice(), scratch.slots(), "{} in {:?}", source, text);
-                }
-            }
-        }
-    }
-}
+mod tests;

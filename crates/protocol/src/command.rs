@@ -47,6 +47,10 @@ pub enum Command {
         /// `basic`, `short`, `cymru`, `stats`.
         flavor: Option<String>,
     },
+    /// `sources`, which is our own: how each source of lines is doing.
+    Sources,
+    /// `limits`, which is our own: how full everything is that has a limit.
+    Limits,
     /// `stats`, `statistics`, `statistic`.
     Statistics,
     /// `banned [ID…]`.
@@ -128,7 +132,24 @@ const SERVER_OPTIONS: [&str; 7] = [
 const ALLOW_IPV6: &str = "allowipv6";
 
 /// The same, of ours. With more behind it, it is a jail of that name.
-const NATIVE: &str = "native";
+const OURS: [&str; 4] = ["native", "confine", "statusgroup", "operategroup"];
+
+/// What of our own can be read of the server; with more behind it, it is a jail of that name.
+const RIGHTS: &str = "rights";
+
+/// Options of the server that are ours and can be read, too. With more behind it, it is a jail of that name.
+const OWN_OPTIONS: [&str; 3] = ["reportsocket", "sysloglisten", "syslogallow"];
+
+/// Properties of our own: how structured lines are read.
+pub const STRUCTURE: [&str; 7] = [
+    "lineformat",
+    "field.time",
+    "field.host",
+    "field.user",
+    "field.message",
+    "failwhen",
+    "ignorewhen",
+];
 
 /// How many words must follow a property of a jail in `set`; `None` where there is no such property.
 fn words_to_set(property: &str) -> Option<usize> {
@@ -140,7 +161,8 @@ fn words_to_set(property: &str) -> Option<usize> {
         | "maxmatches" | "maxretry" | "maxlines" | "unbanip" | "addaction" | "delaction" | "action" => {
             Some(1)
         }
-        _ if property.starts_with("bantime.") => Some(1),
+        "reports" | "reports.from" | "reports.forgive" => Some(1),
+        _ if property.starts_with("bantime.") || STRUCTURE.contains(&property) => Some(1),
         // Of our own: the terms of the ban, then the ids.
         "ban" => Some(2),
         _ => None,
@@ -156,7 +178,8 @@ fn words_to_get(property: &str) -> Option<usize> {
         | "actions" | "standings" | "verify" => Some(0),
         "actionproperties" | "actionmethods" => Some(1),
         "action" => Some(2),
-        _ if property.starts_with("bantime.") => Some(0),
+        "reports" | "reports.from" | "reports.forgive" => Some(0),
+        _ if property.starts_with("bantime.") || STRUCTURE.contains(&property) => Some(0),
         _ => None,
     }
 }
@@ -182,6 +205,8 @@ impl Command {
             | Self::ConfigError(_)
             | Self::FlushLogs
             | Self::Status { .. }
+            | Self::Sources
+            | Self::Limits
             | Self::Statistics
             | Self::Banned(_)
             | Self::UnbanAll
@@ -213,6 +238,8 @@ impl Command {
             "config-error" => Ok(Self::ConfigError(words.value(1)?.text())),
             "flushlogs" => Ok(Self::FlushLogs),
             "status" => status(&words),
+            "sources" => Ok(Self::Sources),
+            "limits" => Ok(Self::Limits),
             "stats" | "statistic" | "statistics" => Ok(Self::Statistics),
             "banned" => Ok(Self::Banned(words.texts(1))),
             "unban" => match words.rest(1) {
@@ -289,6 +316,8 @@ impl Command {
                 word(jail.into());
                 words.extend(flavor.iter().map(|flavor| Cow::Owned(flavor.into())));
             }
+            Self::Sources => word("sources".into()),
+            Self::Limits => word("limits".into()),
             Self::Statistics => word("stats".into()),
             Self::Banned(ids) => {
                 word("banned".into());
@@ -553,7 +582,7 @@ fn set(words: &Words<'_>, multi: bool) -> Result<Command, Failure> {
     if let Some(option) = words.value(1)?.as_str()
         && (SERVER_OPTIONS.contains(&option)
             || option == ALLOW_IPV6
-            || (option == NATIVE && words.rest(3).is_empty()))
+            || ((OURS.contains(&option) || OWN_OPTIONS.contains(&option)) && words.rest(3).is_empty()))
     {
         return Ok(Command::Set {
             option: option.to_owned(),
@@ -625,7 +654,8 @@ fn check_early(property: &str, arguments: &[Value]) -> Result<(), Failure> {
 
 fn get(words: &Words<'_>) -> Result<Command, Failure> {
     if let Some(option) = words.value(1)?.as_str()
-        && SERVER_OPTIONS.contains(&option)
+        && (SERVER_OPTIONS.contains(&option)
+            || ((OWN_OPTIONS.contains(&option) || option == RIGHTS) && words.rest(2).is_empty()))
     {
         return Ok(Command::Get(option.to_owned()));
     }
@@ -668,7 +698,7 @@ mod tests {
             property: property.to_owned(),
             arguments: arguments.iter().map(|word| Value::from(*word)).collect(),
         };
-        let cases: [(&str, Command); 50] = [
+        let cases: [(&str, Command); 54] = [
             ("ping", Command::Ping),
             ("ping 2 x", Command::Ping),
             ("version x", Command::Version),
@@ -713,6 +743,8 @@ mod tests {
                     flavor: Some("--all".into()),
                 },
             ),
+            ("sources x", Command::Sources),
+            ("limits", Command::Limits),
             ("stats x y", Command::Statistics),
             ("statistic", Command::Statistics),
             ("statistics", Command::Statistics),
@@ -754,6 +786,14 @@ mod tests {
                     value: "off".into(),
                 },
             ),
+            (
+                "set reportsocket none",
+                Command::Set {
+                    option: "reportsocket".into(),
+                    value: "none".into(),
+                },
+            ),
+            ("get sysloglisten", Command::Get("sysloglisten".into())),
             (
                 "set allowipv6 auto",
                 Command::Set {
@@ -966,6 +1006,8 @@ mod tests {
                 Just(Command::Version),
                 Just(Command::ServerStatus),
                 Just(Command::FlushLogs),
+                Just(Command::Sources),
+                Just(Command::Limits),
                 Just(Command::Statistics),
                 Just(Command::UnbanAll),
                 Just(Command::Stop),

@@ -67,6 +67,12 @@ impl Failure {
         Self::new("builtins", "ValueError", [message.into()])
     }
 
+    /// Something that the client may not do.
+    #[must_use]
+    pub fn not_permitted(message: impl Into<String>) -> Self {
+        Self::new("builtins", "PermissionError", [message.into()])
+    }
+
     /// A value of the wrong type.
     #[must_use]
     pub fn type_error(message: impl Into<String>) -> Self {

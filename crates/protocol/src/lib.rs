@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-mod command;
+pub mod command;
 pub mod definition;
 mod failure;
 pub mod framing;
@@ -17,6 +17,7 @@ pub mod places;
 mod printable;
 mod reply;
 mod repr;
+mod right;
 pub mod text;
 mod value;
 
@@ -25,4 +26,5 @@ pub use failure::Failure;
 pub use framing::{Frame, Framer};
 pub use happening::{Happening, What};
 pub use reply::{Answer, Reply, message};
+pub use right::Right;
 pub use value::Value;

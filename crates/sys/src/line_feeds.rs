@@ -8,7 +8,27 @@
 const AT_ONCE: usize = 64;
 
 /// Calls `found` with the place of each LF of `bytes`.
-pub fn line_feeds(bytes: &[u8], mut found: impl FnMut(usize)) {
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "what not every processor has can only be called so")]
+pub fn line_feeds(bytes: &[u8], found: impl FnMut(usize)) {
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: this processor has AVX2.
+        unsafe { avx2::line_feeds(bytes, found) }
+    } else {
+        // SAFETY: every processor of this architecture has SSE2.
+        scan(bytes, found, |chunk| unsafe { sse2::mask(chunk) });
+    }
+}
+
+/// Calls `found` with the place of each LF of `bytes`.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn line_feeds(bytes: &[u8], found: impl FnMut(usize)) {
+    scan(bytes, found, mask);
+}
+
+/// Calls `found` with the place of each LF of `bytes`, where `mask` has a bit for each of a chunk.
+#[inline(always)]
+fn scan(bytes: &[u8], mut found: impl FnMut(usize), mask: impl Fn(&[u8; AT_ONCE]) -> u64) {
     let (chunks, rest) = bytes.as_chunks::<AT_ONCE>();
     let mut tell = |start: usize, mut mask: u64| {
         while mask != 0 {
@@ -28,13 +48,37 @@ pub fn line_feeds(bytes: &[u8], mut found: impl FnMut(usize)) {
     tell(start, mask(&last));
 }
 
-/// A bit for each LF.
 #[cfg(target_arch = "x86_64")]
-#[inline]
-#[expect(unsafe_code, reason = "what not every processor has can only be called so")]
-fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
-    // SAFETY: every processor of this architecture has SSE2.
-    unsafe { sse2::mask(chunk) }
+mod avx2 {
+    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set1_epi8};
+
+    use super::{AT_ONCE, scan};
+
+    /// As [`super::line_feeds`].
+    #[target_feature(enable = "avx2")]
+    pub(super) fn line_feeds(bytes: &[u8], found: impl FnMut(usize)) {
+        scan(bytes, found, |chunk| mask(chunk));
+    }
+
+    /// A bit for each LF.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
+        let line_feed = _mm256_set1_epi8(0x0A);
+        let (halves, _) = chunk.as_chunks::<32>();
+        halves.iter().rev().fold(0, |mask, half| {
+            let equal = _mm256_cmpeq_epi8(load(half), line_feed);
+            mask << 32 | u64::from(_mm256_movemask_epi8(equal).cast_unsigned())
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "a register is read from memory")]
+    fn load(bytes: &[u8; 32]) -> __m256i {
+        // SAFETY: there are as many bytes as are read, and they need not be aligned.
+        unsafe { std::arch::x86_64::_mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -74,6 +118,14 @@ fn mask(chunk: &[u8; AT_ONCE]) -> u64 {
 mod tests {
     use super::line_feeds;
 
+    /// How `line_feeds` looks at a chunk where the processor can do no better.
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "as above")]
+    fn by_sse2(bytes: &[u8], found: impl FnMut(usize)) {
+        // SAFETY: every processor of this architecture has SSE2.
+        super::scan(bytes, found, |chunk| unsafe { super::sse2::mask(chunk) });
+    }
+
     #[test]
     fn each_is_found_in_its_place() {
         let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
@@ -88,6 +140,12 @@ mod tests {
             let mut found = Vec::new();
             line_feeds(&bytes, |at| found.push(at));
             assert_eq!(found, expected, "{bytes:?}");
+            #[cfg(target_arch = "x86_64")]
+            {
+                found.clear();
+                by_sse2(&bytes, |at| found.push(at));
+                assert_eq!(found, expected, "{bytes:?}");
+            }
         }
     }
 }

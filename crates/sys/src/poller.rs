@@ -25,6 +25,8 @@ pub enum Interest {
     Write,
     /// Either.
     Both,
+    /// What the kernel calls an exceptional condition (`POLLPRI`), such as another list of mounts.
+    Urgent,
 }
 
 impl Interest {
@@ -33,6 +35,7 @@ impl Interest {
             Self::Read => epoll::EventFlags::IN,
             Self::Write => epoll::EventFlags::OUT,
             Self::Both => epoll::EventFlags::IN.union(epoll::EventFlags::OUT),
+            Self::Urgent => epoll::EventFlags::PRI,
         }
     }
 }

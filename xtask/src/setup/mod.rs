@@ -5,9 +5,11 @@
 //! Invariant: nothing that is there already is touched, no service is started or stopped, and the
 //! reference is never installed, only unpacked below `target/`.
 
+mod bookworm;
 pub(crate) mod packages;
 pub(crate) mod reference;
 mod tools;
+mod unpacked;
 
 use crate::trouble::Trouble;
 use crate::workspace::Workspace;
@@ -46,6 +48,23 @@ pub(crate) fn provide(workspace: &Workspace) -> Result<Vec<Missing>, Trouble> {
             skipped: "one of the tools of others",
         }),
     }
-    missing.extend(packages::namespaces()?);
+    match unpacked::unpack(workspace) {
+        Ok(()) => {}
+        Err(trouble) => missing.push(Missing {
+            what: trouble.chain(),
+            skipped: "the end-to-end test of vsftpd",
+        }),
+    }
+    let namespaces = packages::namespaces()?;
+    // Whoever may make no namespaces may enter no other root either.
+    if namespaces.is_none()
+        && let Err(trouble) = bookworm::provide(workspace)
+    {
+        missing.push(Missing {
+            what: trouble.chain(),
+            skipped: "the test of the package",
+        });
+    }
+    missing.extend(namespaces);
     Ok(missing)
 }

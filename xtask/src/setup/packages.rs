@@ -30,10 +30,16 @@ struct Need {
 /// The tests with programs that others have written for a fail2ban.
 const TOOLS: &str = "the tools of others";
 
+/// The test of our own package.
+const PACKAGE: &str = "the test of the package";
+
 /// The test of a fresh machine with services on it.
 const FRESH: &str = "the end-to-end test of a fresh machine";
 
-const NEEDS: [Need; 25] = [
+/// The tests of the package's own jails on the services they are for.
+const SERVICES: &str = "an end-to-end test of the package's jails";
+
+const NEEDS: [Need; 30] = [
     Need {
         file: "python3",
         package: "python3",
@@ -116,6 +122,22 @@ const NEEDS: [Need; 25] = [
         skipped: FRESH,
     },
     Need {
+        file: "apache2",
+        package: "apache2",
+        skipped: SERVICES,
+    },
+    Need {
+        file: "proftpd",
+        package: "proftpd-core",
+        skipped: SERVICES,
+    },
+    Need {
+        // vsftpd, which is unpacked only, wants it.
+        file: "/usr/lib/x86_64-linux-gnu/libwrap.so.0",
+        package: "libwrap0",
+        skipped: SERVICES,
+    },
+    Need {
         file: "curl",
         package: "curl",
         skipped: FRESH,
@@ -144,6 +166,16 @@ const NEEDS: [Need; 25] = [
         file: "logrotate",
         package: "logrotate",
         skipped: TOOLS,
+    },
+    Need {
+        file: "debootstrap",
+        package: "debootstrap",
+        skipped: PACKAGE,
+    },
+    Need {
+        file: "shellcheck",
+        package: "shellcheck",
+        skipped: PACKAGE,
     },
     Need {
         file: "monit",

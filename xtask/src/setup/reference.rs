@@ -67,6 +67,27 @@ pub(crate) fn unpack(workspace: &Workspace) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// The package itself, for a machine to install it on.
+pub(super) fn package(workspace: &Workspace) -> Result<PathBuf, Trouble> {
+    let kept = workspace.root.join("target/reference.deb");
+    if kept.exists() {
+        return Ok(kept);
+    }
+    let work = workspace
+        .root
+        .join("target")
+        .join(format!("reference-{}", std::process::id()));
+    let outcome = fetch(&work).and_then(|package| {
+        fs::rename(&package, &kept).map_err(|source| Trouble::File {
+            doing: "create",
+            path: kept.clone(),
+            source,
+        })
+    });
+    drop(fs::remove_dir_all(&work));
+    outcome.map(|()| kept)
+}
+
 /// Brings the package into `work`; where it is.
 fn fetch(work: &Path) -> Result<PathBuf, Trouble> {
     create(&work.join("tree"))?;
@@ -173,7 +194,7 @@ fn by_suite(mirror: &str, suite: &str, work: &Path) -> Result<PathBuf, Trouble> 
 }
 
 /// The mirror that the system's own sources name, and Debian's.
-fn mirrors() -> Vec<String> {
+pub(super) fn mirrors() -> Vec<String> {
     let mut texts = vec![fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
     for entry in fs::read_dir("/etc/apt/sources.list.d")
         .into_iter()

@@ -5,6 +5,7 @@
 //! default places. From the other, which has more than one address, the real client knocks.
 
 mod fresh;
+mod package;
 mod services;
 mod ssh;
 
@@ -14,7 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use stockade_conformance::{
-    Machine, Ran, Running, Subject, can_make_machines, has_reference, join, run, spawn, until,
+    Machine, Ran, Running, Subject, can_make_machines, has_reference, join, run, spawn, until, within,
 };
 
 /// How long anything may take that should take less than a second, on a machine busy with other tests.
@@ -124,7 +125,12 @@ fn a_ban_from_its_cause_to_its_end(log: Log, base: Base, guests: &[Guests]) {
 
     for guests in guests {
         ssh::attack(&network, guests.attacker, guests.target, MAXRETRY);
-        daemon.says_within(PATIENCE, &format!("[sshd] Ban {}", guests.attacker));
+        let ban = format!("[sshd] Ban {}", guests.attacker);
+        // On a busy machine the last attempt may have come to nothing, which ssh does not tell from a ban.
+        if within(PATIENCE / 2, || daemon.log().contains(&ban).then_some(())).is_none() {
+            ssh::attack(&network, guests.attacker, guests.target, 1);
+        }
+        daemon.says_within(PATIENCE, &ban);
     }
     let banned = Instant::now();
     check_refused(&network, guests, &daemon);
@@ -235,6 +241,8 @@ fn check_length(daemon: &Daemon<'_>, attacker: &str) {
 struct Daemon<'a> {
     target: &'a Machine,
     subject: Subject,
+    /// The jail that it is all about.
+    jail: &'a str,
     running: Option<Running>,
 }
 
@@ -242,9 +250,14 @@ impl<'a> Daemon<'a> {
     const LOG: &'static str = "/var/log/fail2ban.log";
 
     fn start(target: &'a Machine, subject: Subject) -> Self {
+        Self::start_with(target, subject, "sshd")
+    }
+
+    fn start_with(target: &'a Machine, subject: Subject, jail: &'a str) -> Self {
         let mut daemon = Self {
             target,
             subject,
+            jail,
             running: None,
         };
         daemon.start_again();
@@ -255,7 +268,8 @@ impl<'a> Daemon<'a> {
     fn start_again(&mut self) {
         let output = self.target.directory().join("daemon");
         let log = || self.target.read(Self::LOG) + &fs::read_to_string(&output).unwrap_or_default();
-        let before = self.times("Jail 'sshd' started").len();
+        let message = format!("Jail '{}' started", self.jail);
+        let before = self.times(&message).len();
         let mut running = spawn(&mut self.target.inside(&self.subject.server(None)), &output);
         until("the daemon to be ready", PATIENCE, log, || {
             assert_eq!(
@@ -264,8 +278,8 @@ impl<'a> Daemon<'a> {
                 "the daemon has ended\n{}",
                 log()
             );
-            let started = self.times("Jail 'sshd' started").len() > before;
-            (started && self.client(&["status", "sshd"]).succeeded()).then_some(())
+            let started = self.times(&message).len() > before;
+            (started && self.client(&["status", self.jail]).succeeded()).then_some(())
         });
         self.running = Some(running);
     }
@@ -299,7 +313,9 @@ impl<'a> Daemon<'a> {
 
     /// The addresses that `status` lists.
     fn banned(&self) -> Vec<String> {
-        let status = self.client(&["status", "sshd"]).expect("asking for the status");
+        let status = self
+            .client(&["status", self.jail])
+            .expect("asking for the status");
         let list = status
             .lines()
             .find_map(|line| line.split_once("Banned IP list:\t"));

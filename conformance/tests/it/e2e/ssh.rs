@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use stockade_conformance::{Machine, Ran, Running, run, spawn, until};
 
+use super::services::add_line;
+
 /// Who logs in.
 const USER: &str = "guest";
 const PASSWORD: &str = "correct horse";
@@ -126,10 +128,4 @@ fn attempt(machine: &Machine, source: &str, target: &str, more: &[&str], passwor
         .env("STOCKADE_PASSWORD", password)
         .env_remove("SSH_AUTH_SOCK");
     run(&mut machine.inside(&ssh), LIMIT)
-}
-
-fn add_line(machine: &Machine, file: &str, line: &str) {
-    let path = machine.etc().join(file);
-    let text = fs::read_to_string(&path).expect("the machine's own /etc");
-    fs::write(path, format!("{text}{line}\n")).expect("the machine's own /etc");
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use stockade_action::facts::{BanFacts, JailFacts, Past};
+use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::message::{Medium, Message, parts};
 use stockade_action::tags::{Facts, HostNames, Properties};
-use stockade_config::{InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written, nearest};
+use stockade_config::{Group, InspectedAction, Kind, Merged, Mistake, Text, Vocabulary, Written, nearest};
 use stockade_jail::{Address, BanTime, Id, Ticket, Timestamp};
 
 use super::names::references_of;
@@ -38,29 +38,6 @@ const TAGS: [&str; 22] = [
     "fq-hostname",
     "sh-hostname",
     "timeout",
-];
-
-/// Options of actions that are no commands, and that the daemon reads by itself.
-pub(super) const SETTINGS: [&str; 19] = [
-    "name",
-    "actname",
-    "timeout",
-    "native",
-    "retries",
-    "type",
-    "rate",
-    "batch",
-    "accept",
-    "longest",
-    "cafile",
-    "host",
-    "tls",
-    "user",
-    "password",
-    "sender",
-    "sendername",
-    "dest",
-    "sendmail",
 ];
 
 /// Files of actions that later versions have not, and the tags that they defined.
@@ -276,9 +253,9 @@ fn is_known(tag: &str) -> bool {
         Id::Address(Address::single(std::net::IpAddr::from([192, 0, 2, 1]))),
         Timestamp::from_seconds(0),
     );
-    let facts = BanFacts {
+    let facts = BanFacts::new(
         ticket,
-        jail: JailFacts {
+        JailFacts {
             name: String::new(),
             bantime: BanTime::from_seconds(0),
             banned: 0,
@@ -287,8 +264,7 @@ fn is_known(tag: &str) -> bool {
             found_total: 0,
             now: Timestamp::from_seconds(0),
         },
-        past: Past::default(),
-    };
+    );
     TAGS.contains(&tag) || tag.starts_with("F-") || facts.value(tag).is_some()
 }
 
@@ -328,18 +304,10 @@ fn unread_parameter(
 ) {
     let name = base(parameter.name());
     let standard = vocabulary.options();
-    let ours: &[&str] = match vocabulary {
-        Vocabulary::Action => &[
-            "name",
-            "actname",
-            "timeout",
-            "native",
-            "retries",
-            "kill-mode",
-            "keep-on-stop",
-        ],
-        Vocabulary::Filter => &["logtype", "mode"],
-        Vocabulary::Daemon | Vocabulary::Jail => &[],
+    let ours = match vocabulary {
+        Vocabulary::Action => Vocabulary::Action.has(Group::Setting, name),
+        Vocabulary::Filter => Vocabulary::Filter.has(Group::Variable, name),
+        Vocabulary::Daemon | Vocabulary::Jail => false,
     };
     let options: Vec<&str> = merged
         .sections
@@ -347,11 +315,12 @@ fn unread_parameter(
         .flat_map(|(_, options)| options.iter().filter_map(|layers| layers.last()))
         .map(|option| base(option.name()))
         .collect();
-    let sends = vocabulary == Vocabulary::Action && options.contains(&"type") && SETTINGS.contains(&name);
+    let sends =
+        vocabulary == Vocabulary::Action && options.contains(&"type") && vocabulary.has(Group::Message, name);
     let is_known = parameter.is_used()
         || sends
         || standard.contains(&name)
-        || ours.contains(&name)
+        || ours
         || options.iter().any(|option| option.eq_ignore_ascii_case(name));
     if is_known {
         return;

@@ -1,48 +1,19 @@
 //! Characters that mean something else than they seem to: comments behind values, `;` within expressions, what cannot
 //! be seen, and quotes that are none.
 
-use stockade_config::{SourceSection, Span, Vocabulary, Written};
+use stockade_config::{Entry, Group, SourceSection, Span, ValueKind, Vocabulary, Written};
 
 use crate::context::Context;
 use crate::{Code, Diagnostic, Place, Severity};
 
-/// Options in which `#` is an ordinary character.
-const WITH_HASH: [&str; 7] = [
-    "failregex",
-    "ignoreregex",
-    "prefregex",
-    "datepattern",
-    "ignorecommand",
-    "bantime.formula",
-    "fail2ban_agent",
-];
-
-/// Options that are true or false.
-pub(crate) const TRUTHS: [&str; 6] = [
-    "enabled",
-    "bantime.increment",
-    "bantime.overalljails",
-    "ignoreself",
-    "skip_if_nologs",
-    "systemd_if_nologs",
-];
-
-/// Options of which a wrong value keeps the daemon from starting.
-const STRICT: [&str; 13] = [
-    "backend",
-    "maxretry",
-    "maxmatches",
-    "maxlines",
-    "findtime",
-    "bantime",
-    "bantime.maxtime",
-    "bantime.rndtime",
-    "logencoding",
-    "logtimezone",
-    "loglevel",
-    "dbpurgeage",
-    "dbmaxmatches",
-];
+/// What is known of an option of the files of settings: of the daemon's, of a jail's, or of a variable's.
+fn setting(name: &str) -> Option<&'static Entry> {
+    let variables = Vocabulary::Jail.entries(Group::Variable);
+    Vocabulary::Jail
+        .entry(name)
+        .or_else(|| Vocabulary::Daemon.entry(name))
+        .or_else(|| variables.into_iter().find(|variable| variable.name == name))
+}
 
 /// What a file is about, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +108,9 @@ fn lines(option: &Written) -> impl Iterator<Item = (&str, Span)> {
 /// `option = value # comment`.
 fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written) {
     let name = option.name();
-    if WITH_HASH.contains(&name) || Vocabulary::Action.options().contains(&name) {
+    let kind = setting(name).map(|setting| setting.kind);
+    let (is_truth, is_strict) = kind.map_or((false, false), |kind| (kind.is_truth(), kind.is_strict()));
+    if kind.is_some_and(ValueKind::may_have_hash) || Vocabulary::Action.has(Group::Read, name) {
         return;
     }
     for (line, at) in lines(option) {
@@ -151,9 +124,7 @@ fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written)
         let text = line.get(hash..).unwrap_or_default();
         let is_quoted = before.matches('"').count() % 2 == 1 || before.matches('\'').count() % 2 == 1;
         // A comment has words; `#` alone or as the beginning of a word is a value.
-        let is_comment = text.chars().nth(1).is_none_or(char::is_whitespace)
-            || STRICT.contains(&name)
-            || TRUTHS.contains(&name);
+        let is_comment = text.chars().nth(1).is_none_or(char::is_whitespace) || is_strict || is_truth;
         if is_quoted || !is_comment {
             continue;
         }
@@ -161,9 +132,9 @@ fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written)
             .column
             .saturating_add(u32::try_from(before.chars().count()).unwrap_or(0));
         let place = Place::at(&Span { column, ..at }, text.chars().count());
-        let consequence = if TRUTHS.contains(&name) {
+        let consequence = if is_truth {
             ", which therefore counts as false"
-        } else if STRICT.contains(&name) {
+        } else if is_strict {
             ", which therefore cannot be used"
         } else {
             ""
@@ -177,7 +148,7 @@ fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written)
             ),
         )
         .help("put the comment on a line of its own, or write ` ;` instead of `#`");
-        if STRICT.contains(&name) {
+        if is_strict {
             diagnostic.severity = Severity::Error;
         }
         context.report(diagnostic);
@@ -187,9 +158,10 @@ fn comment(context: &mut Context<'_>, section: &SourceSection, option: &Written)
 /// `option = "value"`.
 fn quoted(context: &mut Context<'_>, section: &SourceSection, option: &Written) {
     let name = option.name();
-    let is_known = Vocabulary::Jail.options().contains(&name) || Vocabulary::Daemon.options().contains(&name);
-    let takes_quotes = ["action", "filter", "journalmatch", "ignorecache"].contains(&name);
-    if !is_known || takes_quotes || WITH_HASH.contains(&name) {
+    let known = Vocabulary::Jail
+        .entry(name)
+        .or_else(|| Vocabulary::Daemon.entry(name));
+    if known.is_none_or(|known| known.kind.takes_quotes() || known.kind.may_have_hash()) {
         return;
     }
     for (line, at) in lines(option) {

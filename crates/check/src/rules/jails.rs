@@ -26,6 +26,9 @@ pub(crate) fn apply(context: &mut Context<'_>) {
         logs(context, jail);
         sources(context, jail);
         command(context, jail);
+        piped(context, jail);
+        reported(context, jail);
+        listened(context, jail);
         increment(context, jail);
         counting(context, jail);
         names(context, jail);
@@ -66,7 +69,7 @@ fn parts(context: &mut Context<'_>, jail: &InspectedJail) {
         jail.option(option)
             .is_none_or(|text| text.as_str().is_none_or(|text| text.trim().is_empty()))
     };
-    if is_empty("filter") && is_empty("failregex") {
+    if is_empty("filter") && is_empty("failregex") && !is_on(jail, "reports") {
         context.report(
             Diagnostic::new(
                 Code::NoFilter,
@@ -97,12 +100,18 @@ fn parts(context: &mut Context<'_>, jail: &InspectedJail) {
 /// A jail without anything to read.
 fn logs(context: &mut Context<'_>, jail: &InspectedJail) {
     let backend = jail.option("backend").and_then(Text::as_str).unwrap_or_default();
-    if backend.to_lowercase().starts_with("systemd") {
+    if ["systemd", "syslog"]
+        .iter()
+        .any(|name| backend.to_lowercase().starts_with(name))
+    {
         return;
     }
     let switches = backend.starts_with("auto")
         && is_on(jail, "systemd_if_nologs")
         && jail.option("journalmatch").is_some();
+    if is_on(jail, "reports") && jail.logs.is_empty() {
+        return;
+    }
     let Some(text) = jail.option("logpath") else {
         // A value that could not be read has been reported.
         let is_reported = |place: &Place| {
@@ -193,6 +202,11 @@ fn sources(context: &mut Context<'_>, jail: &InspectedJail) {
     let name = backend.as_str().unwrap_or_default().to_lowercase();
     let (unread, message) = if name.starts_with("systemd") {
         ("logpath", "the backend reads the journal, and no log files")
+    } else if name.starts_with("syslog") {
+        (
+            "logpath",
+            "the backend reads messages of syslog, and no log files",
+        )
     } else if name.starts_with("polling") || name.starts_with("pyinotify") {
         ("journalmatch", "the backend reads log files, and not the journal")
     } else {
@@ -219,6 +233,96 @@ fn sources(context: &mut Context<'_>, jail: &InspectedJail) {
     context.report(diagnostic);
 }
 
+/// The programs in `logpath` whose output is a log.
+fn piped(context: &mut Context<'_>, jail: &InspectedJail) {
+    let Some(text) = jail.option("logpath") else {
+        return;
+    };
+    for log in &jail.logs {
+        let Some(command) = log.pattern.strip_prefix('|') else {
+            continue;
+        };
+        let program = command.split_whitespace().next().unwrap_or_default();
+        let from = log.byte + log.pattern.len() - command.trim_start().len();
+        if program.is_empty() {
+            if let Some(place) = Place::of(text, log.byte, log.pattern.len()) {
+                context.report(
+                    Diagnostic::new(Code::MissingCommand, place, "there is no command behind `|`")
+                        .help("write `| COMMAND`, whose output is the log"),
+                );
+            }
+        } else if is_missing(context, program)
+            && let Some(place) = Place::of(text, from, program.len())
+        {
+            context.report(
+                Diagnostic::new(
+                    Code::MissingCommand,
+                    place,
+                    format!("there is no program {program} whose output could be a log"),
+                )
+                .help("install the program, or correct the path"),
+            );
+        }
+    }
+}
+
+/// A jail that takes reports where there is no socket for them.
+fn reported(context: &mut Context<'_>, jail: &InspectedJail) {
+    if !is_on(jail, "reports") || has_socket(context, "reportsocket") {
+        return;
+    }
+    let place = jail.option("reports").and_then(|text| value_place(jail, text));
+    if let Some(place) = place {
+        context.report(
+            Diagnostic::new(
+                Code::NoSocket,
+                place,
+                format!(
+                    "the jail [{}] takes reports, and there is no socket for them",
+                    jail.name
+                ),
+            )
+            .help("write `reportsocket = /run/stockade/report` into fail2ban.local"),
+        );
+    }
+}
+
+/// A jail that reads syslog where there is no socket for it.
+fn listened(context: &mut Context<'_>, jail: &InspectedJail) {
+    let Some(text) = jail.option("backend") else {
+        return;
+    };
+    let backend = text.as_str().unwrap_or_default();
+    if !backend.starts_with("syslog") || has_socket(context, "sysloglisten") {
+        return;
+    }
+    if let Some(place) = value_place(jail, text) {
+        context.report(
+            Diagnostic::new(
+                Code::NoSocket,
+                place,
+                format!("the jail [{}] reads syslog, and there is no socket for it", jail.name),
+            )
+            .help("write `sysloglisten = udp:127.0.0.1:514` into fail2ban.local, or what else is to be listened to"),
+        );
+    }
+}
+
+/// Whether `fail2ban.conf` has a socket of this kind.
+fn has_socket(context: &Context<'_>, option: &str) -> bool {
+    let mut general = context.inspection.general.iter();
+    general.any(|(name, text)| {
+        let value = text.as_str().unwrap_or_default().trim();
+        name == option && !value.is_empty() && !value.eq_ignore_ascii_case("none")
+    })
+}
+
+/// Whether a word of a command is the path of a program that is not there.
+fn is_missing(context: &Context<'_>, program: &str) -> bool {
+    let is_path = program.starts_with('/') && !program.contains(['<', '$', '"', '\'', HOLE]);
+    is_path && context.files.kind(program) == Kind::Missing
+}
+
 /// The program of `ignorecommand`.
 fn command(context: &mut Context<'_>, jail: &InspectedJail) {
     let Some(text) = jail.option("ignorecommand") else {
@@ -226,8 +330,7 @@ fn command(context: &mut Context<'_>, jail: &InspectedJail) {
     };
     let value = text.as_str().unwrap_or_default();
     let program = value.split_whitespace().next().unwrap_or_default();
-    let is_path = program.starts_with('/') && !program.contains(['<', '$', '"', '\'', HOLE]);
-    if !is_path || context.files.kind(program) != Kind::Missing {
+    if !is_missing(context, program) {
         return;
     }
     let from = value.len() - value.trim_start().len();

@@ -4,32 +4,13 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use stockade_action::message::Medium;
-use stockade_config::{Merged, Mistake, SourceFile, SourceSection, Vocabulary, Written, nearest};
+use stockade_config::{
+    Group, INCLUDES, Merged, Mistake, SourceFile, SourceSection, Vocabulary, Written, nearest,
+};
 
-use super::actions::{SETTINGS, tags};
+use super::actions::tags;
 use crate::context::Context;
 use crate::{Code, Diagnostic, Place};
-
-/// Variables of the stock jails that are there to be used, whether or not anybody does.
-const CONVENTIONAL: [&str; 17] = [
-    "banaction",
-    "banaction_allports",
-    "action_",
-    "destemail",
-    "sender",
-    "sendername",
-    "mta",
-    "protocol",
-    "chain",
-    "port",
-    "mode",
-    "fail2ban_agent",
-    "cfemail",
-    "cfapikey",
-    "blocklist_de_apikey",
-    "default_backend",
-    "logpath",
-];
 
 /// Sections that mean something in every file.
 const EVERYWHERE: [&str; 2] = ["DEFAULT", "INCLUDES"];
@@ -164,11 +145,11 @@ fn one_section(
 fn includes(context: &mut Context<'_>, section: &SourceSection, references: &References) {
     for option in &section.options {
         let name = option.name();
-        if ["before", "after"].contains(&name) || references.has(name) || option.is_used() {
+        if INCLUDES.iter().any(|known| known.name == name) || references.has(name) || option.is_used() {
             continue;
         }
         let message = format!("nobody reads the option `{name}` in [INCLUDES]");
-        let help = nearest(name, ["before", "after"]).map_or_else(
+        let help = nearest(name, INCLUDES.iter().map(|known| known.name)).map_or_else(
             || "the options are `before` and `after`".to_owned(),
             |meant| format!("did you mean `{meant}`?"),
         );
@@ -383,20 +364,16 @@ fn one_option(
 ) {
     let name = option.name();
     let base = name.split('?').next().unwrap_or(name);
-    let is_known = vocabulary.options().contains(&base);
+    let is_known = vocabulary.has(Group::Read, base);
     if is_known || option.is_used() || references.has(base) || name == "__name__" {
         return;
     }
     match vocabulary {
-        Vocabulary::Jail if CONVENTIONAL.contains(&name) || is_conventional(name) => return,
-        // The daemon takes this one without anybody's asking.
-        Vocabulary::Action
-            if ["timeout", "retries", "native", "kill-mode", "keep-on-stop"].contains(&base) =>
-        {
-            return;
-        }
-        Vocabulary::Action if sends(section) && SETTINGS.contains(&base) => return,
-        Vocabulary::Filter | Vocabulary::Action if ["logtype", "_daemon", "mode"].contains(&base) => return,
+        Vocabulary::Jail if Vocabulary::Jail.has(Group::Variable, name) || is_conventional(name) => return,
+        // The daemon takes these without anybody's asking.
+        Vocabulary::Action if Vocabulary::Action.has(Group::Setting, base) => return,
+        Vocabulary::Action if sends(section) && Vocabulary::Action.has(Group::Message, base) => return,
+        Vocabulary::Filter | Vocabulary::Action if Vocabulary::Filter.has(Group::Variable, base) => return,
         Vocabulary::Daemon | Vocabulary::Jail | Vocabulary::Filter | Vocabulary::Action => {}
     }
     // Where somebody refers to a name like this one, that has been reported.
@@ -418,11 +395,13 @@ fn one_option(
     }
     let place = Place::name(option);
     let known = vocabulary.options();
-    let variables: &[&str] = match vocabulary {
-        Vocabulary::Jail => &CONVENTIONAL,
-        Vocabulary::Daemon | Vocabulary::Filter | Vocabulary::Action => &[],
-    };
-    let here = known.iter().chain(variables).copied();
+    let variables = Vocabulary::Jail
+        .entries(Group::Variable)
+        .map(|variable| variable.name);
+    let here = known
+        .iter()
+        .copied()
+        .chain(variables.filter(|_| vocabulary == Vocabulary::Jail));
     let near = nearest(name, here).or_else(|| {
         let used = references.names.iter().map(String::as_str);
         nearest(name, used.filter(|used| used.len() > 4 && !used.contains('/')))
@@ -463,7 +442,7 @@ fn elsewhere(
     name: &str,
     vocabulary: Vocabulary,
 ) -> Option<String> {
-    let is = |other: Vocabulary| other != vocabulary && other.options().contains(&name);
+    let is = |other: Vocabulary| other != vocabulary && other.has(Group::Read, name);
     match vocabulary {
         Vocabulary::Jail => {
             let of_action = context

@@ -47,13 +47,13 @@ pub(crate) fn apply(context: &mut Context<'_>) {
 }
 
 /// What the filter and the jail say of an option.
-fn both<'t>(jail: &'t InspectedJail, name: &str) -> Vec<&'t Text> {
+pub(super) fn both<'t>(jail: &'t InspectedJail, name: &str) -> Vec<&'t Text> {
     let of_filter = jail.filter.as_ref().and_then(|filter| filter.option(name));
     of_filter.into_iter().chain(jail.option(name)).collect()
 }
 
 /// The lines of a value, each with the byte at which it begins.
-fn lines(text: &Text) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn lines(text: &Text) -> impl Iterator<Item = (usize, &str)> {
     let mut from = 0;
     text.as_str()
         .unwrap_or_default()
@@ -111,7 +111,7 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
             failregex(context, text, from, line, reading, prefix.as_ref());
         }
     }
-    if count == 0 {
+    if count == 0 && !super::structure::has_host(jail) {
         no_failregex(context, jail);
     }
     for text in both(jail, "ignoreregex") {

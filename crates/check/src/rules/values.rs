@@ -1,32 +1,20 @@
 //! Values of one option that cannot be what is meant: numbers, times, truths, and words out of a list.
 
-use stockade_config::{HOLE, InspectedJail, Kind, Text, is_level, nearest};
+use std::net::SocketAddr;
+
+use stockade_config::{
+    BACKENDS, CACHE_PARAMETERS, FALSE, Group, HOLE, InspectedJail, Kind, LEVELS, TARGETS, TRUE, Text,
+    ValueKind, Vocabulary, is_level, nearest,
+};
 use stockade_datetime::{Number, duration};
-use stockade_filter::{Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
+use stockade_filter::{Address, Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
 use stockade_jail::formula::Formula;
 use stockade_jail::{FactorError, Increment};
 use stockade_protocol::{Value, definition};
 
-use super::characters::TRUTHS;
 use crate::context::Context;
 use crate::suggest::did_you_mean;
 use crate::{Code, Diagnostic, Place, Severity};
-
-const LEVELS: [&str; 9] = [
-    "CRITICAL",
-    "ERROR",
-    "WARNING",
-    "NOTICE",
-    "INFO",
-    "DEBUG",
-    "TRACEDEBUG",
-    "HEAVYDEBUG",
-    "NOTSET",
-];
-const TARGETS: [&str; 5] = ["STDOUT", "STDERR", "SYSOUT", "SYSLOG", "SYSTEMD-JOURNAL"];
-const BACKENDS: [&str; 4] = ["auto", "pyinotify", "polling", "systemd"];
-const TRUE: [&str; 4] = ["1", "on", "true", "yes"];
-const FALSE: [&str; 5] = ["0", "off", "false", "no", ""];
 
 /// What a jail has the daemon read before the year of a date is known; any will do.
 const YEAR: i16 = 2000;
@@ -103,39 +91,157 @@ fn shown(value: &str) -> String {
     }
 }
 
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    let words = value.split(|c: char| c == ',' || c.is_whitespace());
+    words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("none"))
+}
+
+fn is_network(word: &str) -> bool {
+    matches!(Address::parse(word), Ok(Some(_)))
+}
+
+/// What is wrong with `udp:ADDRESS:PORT tcp:ADDRESS:PORT unix:PATH[mode=0666]`.
+fn syslog_places(value: &str) -> Result<(), String> {
+    if value.trim().eq_ignore_ascii_case("none") {
+        return Ok(());
+    }
+    let mut depth = 0_u32;
+    let places = value.split(|c: char| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && (c == ',' || c.is_whitespace())
+    });
+    for place in places.filter(|place| !place.is_empty()) {
+        let wrong = || {
+            let place = shown(place);
+            format!(
+                "{place} is none of udp:ADDRESS:PORT, tcp:ADDRESS:PORT and unix:PATH, such as udp:127.0.0.1:514"
+            )
+        };
+        match place.split_once(':') {
+            Some(("udp" | "tcp", address)) => {
+                address.parse::<SocketAddr>().map_err(|_| wrong())?;
+            }
+            Some(("unix", path)) => local_socket(path)?,
+            Some(_) | None => return Err(wrong()),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with `PATH`, `PATH[mode=0660, group=NAME]` or `none`.
+fn local_socket(value: &str) -> Result<(), String> {
+    if value.trim().is_empty() || value.trim().eq_ignore_ascii_case("none") {
+        return Ok(());
+    }
+    let definition = definition::parse(value).map_err(|error| error.to_string())?;
+    if !definition.name.starts_with('/') {
+        let name = shown(&definition.name);
+        return Err(format!(
+            "the path of a socket begins with `/`, and {name} does not"
+        ));
+    }
+    for (name, value) in &definition.parameters {
+        match name.as_str() {
+            "mode" if u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o777) => {}
+            "mode" => return Err(format!("`mode` is a number such as 0660, not {}", shown(value))),
+            "group" => {}
+            _ => return Err(format!("a socket has `mode` and `group`, and no {}", shown(name))),
+        }
+    }
+    Ok(())
+}
+
 fn daemon(context: &mut Context<'_>) {
     for (name, text) in &context.inspection.general {
         let value = text.as_str().unwrap_or_default();
-        match name.as_str() {
-            "loglevel" => loglevel(context, text, value),
-            "logtarget" => logtarget(context, text, value),
-            "syslogsocket" if value != "auto" && !value.starts_with('/') => wrong(
-                context,
-                Code::BadSyslogsocket,
-                text,
-                format!("`syslogsocket` must be `auto` or a path, not {}", shown(value)),
-                None,
-            ),
-            "dbpurgeage" => {
-                time(context, name, text);
-            }
-            "dbmaxmatches" | "stacksize" => number(context, name, text),
-            "allowipv6"
-                if !["auto"]
-                    .iter()
-                    .chain(&TRUE)
-                    .chain(&FALSE)
-                    .any(|word| value.eq_ignore_ascii_case(word)) =>
-            {
-                let message = format!(
-                    "`allowipv6` must be `auto`, `yes` or `no`, not {}; it counts as no",
-                    shown(value)
-                );
-                wrong(context, Code::BadTruth, text, message, None);
-            }
-            _ => {}
+        if let Some(option) = Vocabulary::Daemon.entry(name) {
+            one_value(context, name, option.kind, text, value);
         }
     }
+}
+
+/// What is wrong with a value of some kind.
+fn one_value(context: &mut Context<'_>, name: &str, kind: ValueKind, text: &Text, value: &str) {
+    match kind {
+        ValueKind::Truth | ValueKind::Switch => truth(context, name, text),
+        ValueKind::TruthOrAuto => truth_or_auto(context, name, text, value),
+        ValueKind::Number => number(context, name, text),
+        ValueKind::Time => {
+            // What is empty removes a setting of bans that grow.
+            if !(name.starts_with("bantime.") && value.is_empty()) {
+                let seconds = time(context, name, text);
+                no_time(context, name, text, seconds);
+            }
+        }
+        ValueKind::Level => loglevel(context, text, value),
+        ValueKind::LogTarget => logtarget(context, text, value),
+        ValueKind::SyslogSocket if value != "auto" && !value.starts_with('/') => wrong(
+            context,
+            Code::BadSyslogsocket,
+            text,
+            format!("`{name}` must be `auto` or a path, not {}", shown(value)),
+            None,
+        ),
+        ValueKind::LocalSocket => {
+            if let Err(why) = local_socket(value) {
+                wrong(context, Code::BadSocket, text, format!("`{name}`: {why}"), None);
+            }
+        }
+        ValueKind::Listeners => {
+            if let Err(why) = syslog_places(value) {
+                wrong(context, Code::BadSocket, text, format!("`{name}`: {why}"), None);
+            }
+        }
+        ValueKind::Networks => {
+            if let Some(word) = words(value).find(|word| !is_network(word)) {
+                let message = format!("`{name}`: {} is no address and no network", shown(word));
+                wrong(context, Code::BadSocket, text, message, None);
+            }
+        }
+        ValueKind::Formula | ValueKind::Factor => formula(context, name, text, value),
+        ValueKind::Multipliers => multipliers(context, name, text, value),
+        ValueKind::Backend => backend(context, text, value),
+        ValueKind::Encoding => encoding(context, text, value),
+        ValueKind::Zone => zone(context, text, value),
+        ValueKind::Cache => ignorecache(context, text, value),
+        ValueKind::Words(_) if name == "usedns" => usedns(context, text, value),
+        // The rest is looked at where it is used, or may be anything.
+        ValueKind::SyslogSocket
+        | ValueKind::Words(_)
+        | ValueKind::Users
+        | ValueKind::Path
+        | ValueKind::Addresses
+        | ValueKind::Command
+        | ValueKind::Script
+        | ValueKind::Logs
+        | ValueKind::Filter
+        | ValueKind::Actions
+        | ValueKind::Pattern
+        | ValueKind::Patterns
+        | ValueKind::DatePatterns
+        | ValueKind::JournalMatch
+        | ValueKind::Things
+        | ValueKind::Files
+        | ValueKind::Rate
+        | ValueKind::Word
+        | ValueKind::Text => {}
+    }
+}
+
+fn truth_or_auto(context: &mut Context<'_>, name: &str, text: &Text, value: &str) {
+    let mut known = ["auto"].iter().chain(&TRUE).chain(&FALSE);
+    if known.any(|word| value.eq_ignore_ascii_case(word)) {
+        return;
+    }
+    let message = format!(
+        "`{name}` must be `auto`, `yes` or `no`, not {}; it counts as no",
+        shown(value)
+    );
+    wrong(context, Code::BadTruth, text, message, None);
 }
 
 fn loglevel(context: &mut Context<'_>, text: &Text, value: &str) {
@@ -204,32 +310,21 @@ fn logtarget(context: &mut Context<'_>, text: &Text, value: &str) {
 fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
     for (name, text) in &jail.options {
         let value = text.as_str().unwrap_or_default();
-        match name.as_str() {
-            name if TRUTHS.contains(&name) => truth(context, name, text),
-            "maxretry" | "maxmatches" | "maxlines" => number(context, name, text),
-            "findtime" | "bantime" => {
-                let seconds = time(context, name, text);
-                no_time(context, name, text, seconds);
-            }
-            "bantime.maxtime" | "bantime.rndtime" if !value.is_empty() => {
-                time(context, name, text);
-            }
-            "bantime.factor" | "bantime.formula" => formula(context, name, text, value),
-            "bantime.multipliers" => multipliers(context, name, text, value),
-            "backend" => backend(context, text, value),
-            "logencoding" => encoding(context, text, value),
-            "logtimezone" => zone(context, text, value),
-            "ignorecache" => ignorecache(context, text, value),
-            "usedns" => usedns(context, text, value),
-            _ => {}
+        // A word for yes or no is looked at in jails that are not enabled, too.
+        if let Some(option) = Vocabulary::Jail.entry(name).filter(|_| name != "enabled") {
+            one_value(context, name, option.kind, text, value);
         }
     }
     if let Some(filter) = &jail.filter {
         for (name, text) in &filter.options {
-            match name.as_str() {
-                "usedns" => usedns(context, text, text.as_str().unwrap_or_default()),
-                "maxlines" => number(context, name, text),
-                _ => {}
+            if let Some(option) = Vocabulary::Filter.entry(name) {
+                one_value(
+                    context,
+                    name,
+                    option.kind,
+                    text,
+                    text.as_str().unwrap_or_default(),
+                );
             }
         }
     }
@@ -247,8 +342,16 @@ fn one_jail(context: &mut Context<'_>, jail: &InspectedJail) {
         }
     }
     for action in &jail.actions {
-        if let Some(timeout) = action.property("timeout") {
-            time(context, "timeout", timeout);
+        for option in Vocabulary::Action.entries(Group::Setting) {
+            if let Some(text) = action.property(option.name) {
+                one_value(
+                    context,
+                    option.name,
+                    option.kind,
+                    text,
+                    text.as_str().unwrap_or_default(),
+                );
+            }
         }
     }
     positions(context, jail);
@@ -471,15 +574,15 @@ fn multipliers(context: &mut Context<'_>, name: &str, text: &Text, value: &str) 
 }
 
 fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
-    let name = match definition::parse(value) {
-        Ok(definition) => definition.name,
+    let definition = match definition::parse(value) {
+        Ok(definition) => definition,
         Err(error) => {
             let message = format!("{} cannot be read: {error}", context.shown(text, "backend"));
             wrong(context, Code::BadDefinition, text, message, None);
             return;
         }
     };
-    let lower = name.to_lowercase();
+    let (name, lower) = (&definition.name, definition.name.to_lowercase());
     if lower == "gamin" {
         wrong(
             context,
@@ -494,11 +597,12 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
             "inotify" => Some("did you mean `pyinotify`?".to_owned()),
             _ => did_you_mean(&lower, BACKENDS),
         };
-        let help = help.unwrap_or_else(|| "the backends are auto, pyinotify, polling and systemd".to_owned());
-        let message = format!("there is no backend {}", shown(&name));
+        let help = help
+            .unwrap_or_else(|| "the backends are auto, pyinotify, polling, systemd and syslog".to_owned());
+        let message = format!("there is no backend {}", shown(name));
         wrong(context, Code::BadBackend, text, message, Some(help));
-    } else if lower == "systemd" && name != lower {
-        let message = format!("filters do not take {} for the journal", shown(&name));
+    } else if lower == "systemd" && *name != lower {
+        let message = format!("filters do not take {} for the journal", shown(name));
         wrong(
             context,
             Code::BadBackend,
@@ -506,6 +610,34 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
             message,
             Some("write `systemd` in lower case".to_owned()),
         );
+    } else if let Some(known) = parameters_of(&lower)
+        && let Some((parameter, _)) = definition
+            .parameters
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+    {
+        let help = match (did_you_mean(parameter, known.iter().copied()), known) {
+            (Some(help), _) => help,
+            (None, []) => format!("write `backend = {lower}`; only `systemd` and `syslog` have parameters"),
+            (None, known) => format!("its parameters are {}", known.join(", ")),
+        };
+        let message = format!("the backend `{lower}` has no parameter {}", shown(parameter));
+        wrong(context, Code::BadBackend, text, message, Some(help));
+    }
+}
+
+/// The parameters that a backend has, where they are checked here.
+fn parameters_of(backend: &str) -> Option<&'static [&'static str]> {
+    match backend {
+        "auto" | "pyinotify" | "polling" => Some(&[]),
+        "systemd" => Some(&[
+            "journalpath",
+            "journalfiles",
+            "journalflags",
+            "namespace",
+            "rotated",
+        ]),
+        _ => None,
     }
 }
 
@@ -570,7 +702,7 @@ fn ignorecache(context: &mut Context<'_>, text: &Text, value: &str) {
             let unknown = options
                 .parameters
                 .iter()
-                .find(|(name, _)| !["key", "max-count", "max-time"].contains(&name.as_str()));
+                .find(|(name, _)| !CACHE_PARAMETERS.contains(&name.as_str()));
             let bad_time = options
                 .get("max-time")
                 .filter(|time| duration::seconds(time).is_err());

@@ -2,9 +2,11 @@
 //!
 //! In: the argument and the configuration. Out: the filter is set accordingly, and the header says so.
 
+use std::sync::Arc;
+
 use stockade_config::{Error, Files as _, Kind, Located, Reader, Trial, TrialError};
 use stockade_daemon::log::Level;
-use stockade_filter::{Filter, UseDns};
+use stockade_filter::{Filter, StructureOptions, UseDns};
 use stockade_protocol::definition::{self, Definition};
 use stockade_protocol::{Command, Value};
 
@@ -162,6 +164,7 @@ impl Expressions<'_> {
             Some((property.clone(), arguments.clone()))
         };
         let commands: Vec<(String, Vec<Value>)> = trial.commands.iter().filter_map(set).collect();
+        let mut structure = StructureOptions::default();
         for (number, (property, arguments)) in commands.iter().enumerate() {
             // What a jail says itself comes behind what its filter says.
             let later = commands.get(number + 1..).unwrap_or_default();
@@ -203,9 +206,12 @@ impl Expressions<'_> {
                 "addjournalmatch" if self.options.journalmatch.is_none() => {
                     self.journalmatch.push(texts().map(str::to_owned).collect());
                 }
+                _ if structure.set(property, text) => {}
                 _ => {}
             }
         }
+        let structure = structure.compile().map_err(Trouble::error)?;
+        self.filter.set_structure(structure.map(Arc::new));
         Ok(())
     }
 

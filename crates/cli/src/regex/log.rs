@@ -155,6 +155,7 @@ pub(crate) fn each_entry<E: From<io::Error>>(
     let now = clock::now().plus_seconds(86_400);
     let start = JournalStart {
         after: None,
+        cursor: None,
         since: Timestamp::from_seconds(0),
     };
     let mut journal = Journal::new();

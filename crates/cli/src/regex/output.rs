@@ -2,9 +2,9 @@
 //!
 //! In: failures, or with `-i` lines that are none. Out: lines of text in the form of the reference.
 
-use stockade_action::facts::{BanFacts, JailFacts, Past};
+use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::tags::Facts as _;
-use stockade_daemon::machine;
+use stockade_daemon::{machine, reverse};
 use stockade_datetime::Timestamp;
 use stockade_filter::{Captured, Data, Id, MatchedLine};
 use stockade_jail::{BanTime, Match, Ticket};
@@ -243,20 +243,22 @@ fn tag(name: &str, failure: &Failure<'_>, ticket: &Ticket) -> Result<Option<Stri
             ticket.time_text(),
             matches()
         )),
-        _ => BanFacts {
-            ticket: ticket.clone(),
-            jail: JailFacts {
-                name: String::new(),
-                bantime: BanTime::Forever,
-                banned: 0,
-                banned_total: 0,
-                found: 0,
-                found_total: 0,
-                now: ticket.time,
-            },
-            past: Past::default(),
+        _ => {
+            let mut facts = BanFacts::new(
+                ticket.clone(),
+                JailFacts {
+                    name: String::new(),
+                    bantime: BanTime::Forever,
+                    banned: 0,
+                    banned_total: 0,
+                    found: 0,
+                    found_total: 0,
+                    now: ticket.time,
+                },
+            );
+            reverse::complete(&mut facts, &format!("<{name}>"));
+            facts.value(name)
         }
-        .value(name),
     })
 }
 

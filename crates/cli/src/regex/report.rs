@@ -38,7 +38,7 @@ pub(super) fn print(
     let sources = |regexes: &[std::sync::Arc<stockade_filter::Regex>]| -> Vec<String> {
         regexes.iter().map(|regex| regex.source().to_owned()).collect()
     };
-    let failregex = sources(filter.failregex());
+    let failregex = failregexes(filter);
     expressions(printer, "Failregex", &failregex, &statistics.failregex, verbose)?;
     let ignoreregex = sources(filter.ignoreregex());
     expressions(
@@ -86,6 +86,17 @@ pub(super) fn print(
         }
     }
     printer.flush()
+}
+
+/// What makes failures: the failregexes, and where fields do it the conditions behind them.
+pub(super) fn failregexes(filter: &Filter) -> Vec<String> {
+    let conditions = filter
+        .structure()
+        .filter(|structure| structure.has_host())
+        .into_iter()
+        .flat_map(|structure| structure.failwhen());
+    let regexes = filter.failregex().iter().map(|regex| regex.source());
+    regexes.chain(conditions).map(str::to_owned).collect()
 }
 
 /// One list of expressions with their hits.

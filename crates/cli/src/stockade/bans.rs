@@ -100,7 +100,7 @@ fn seconds(text: &str) -> Result<i64, String> {
 }
 
 /// The addresses of a list.
-fn listed(path: &str) -> Result<Vec<String>, Trouble> {
+pub(super) fn listed(path: &str) -> Result<Vec<String>, Trouble> {
     let mut text = String::new();
     let read = if path == "-" {
         std::io::stdin().read_to_string(&mut text).map(|_| ())
@@ -206,17 +206,17 @@ pub(super) fn unban(unban: Unban) -> Result<(), Trouble> {
 }
 
 /// A ban in force, as the daemon tells it.
-struct InForce {
-    jail: String,
-    id: String,
+pub(super) struct InForce {
+    pub(super) jail: String,
+    pub(super) id: String,
     since: String,
     seconds: i64,
-    until: String,
+    pub(super) until: String,
 }
 
 impl InForce {
     /// Reads `ID TAB START + SECONDS = END`.
-    fn read(jail: &str, line: &str) -> Option<Self> {
+    pub(super) fn read(jail: &str, line: &str) -> Option<Self> {
         let (id, times) = line.split_once('\t')?;
         let (since, rest) = times.split_once(" + ")?;
         let (seconds, until) = rest.split_once(" = ")?;
@@ -229,7 +229,7 @@ impl InForce {
         })
     }
 
-    fn is_permanent(&self) -> bool {
+    pub(super) fn is_permanent(&self) -> bool {
         self.seconds < 0
     }
 }

@@ -5,6 +5,7 @@
 //! Invariant: an error says what is wrong, where, and what to do about it.
 
 use clap::Args;
+use serde_json::Value as Json;
 use stockade_config::{Overrides, Reader};
 use stockade_protocol::text::render;
 use stockade_protocol::{Answer, Command, Value};
@@ -13,6 +14,7 @@ use super::standings::Standings;
 use crate::connection::{Connection, ConnectionError};
 use crate::explain;
 use crate::files::{ConfigurationFiles, variables};
+use crate::json;
 use crate::options::{CONFIGURATION, VERSION};
 use crate::terminal;
 
@@ -37,6 +39,8 @@ pub(super) enum Trouble {
     NoDaemon { socket: String, source: ConnectionError },
     #[error(transparent)]
     Explain(#[from] explain::Trouble),
+    #[error(transparent)]
+    Adoption(#[from] super::adopt::Failed),
     #[error("{0}")]
     Refused(String),
     #[error("the daemon has ended, or wants to tell no more")]
@@ -50,6 +54,20 @@ pub(super) enum Trouble {
         "there is no jail to ban with\n  Enable one in {CONFIGURATION}/jail.local and run `stockade reload`."
     )]
     NoJail,
+    #[error("{0} is a network, and a report is of one address")]
+    NoSingleAddress(String),
+    #[error(
+        "nobody takes reports on {socket}: {reason}\n  `reportsocket` in fail2ban.conf says where the daemon takes them, and from whom; `-s` names another place."
+    )]
+    NoReports { socket: String, reason: String },
+    #[error(
+        "the daemon takes no reports\n  Set `reportsocket` in fail2ban.conf, as in `reportsocket = /run/stockade/report`, and run `stockade reload`."
+    )]
+    NoReportSocket,
+    #[error(
+        "the jail '{0}' takes no reports\n  `reports = yes` in its section has it take them, after `stockade reload`."
+    )]
+    TakesNoReports(String),
     #[error("{path} cannot be read: {reason}")]
     Unreadable { path: String, reason: String },
     #[error("{path} cannot be written to: {reason}")]
@@ -109,6 +127,26 @@ fn remedy(error: &ConnectionError) -> &'static str {
         | ConnectionError::NoAnswer(_)
         | ConnectionError::TooLong => "Start one with `stockade run`, or name its socket with `-s`.",
     }
+}
+
+/// What the daemon says to `command`, which asks for a list of dictionaries. Where there is no such jail, that is said
+/// instead.
+pub(super) fn list(place: &Place, jail: Option<&str>, command: &Command) -> Result<Vec<Json>, Trouble> {
+    let mut client = Client::connect(place)?;
+    if let Some(jail) = jail {
+        // Whoever asks for a jail that there is not is to be told so.
+        let _status = client.ask(&Command::JailStatus {
+            jail: jail.to_owned(),
+            flavor: None,
+        })?;
+    }
+    let told = client.ask(command)?;
+    Ok(told
+        .items()
+        .unwrap_or_default()
+        .iter()
+        .map(json::convert)
+        .collect())
 }
 
 /// A daemon that answers.

@@ -5,10 +5,14 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 use stockade_config::{Mode, Overrides, Switch};
+use stockade_protocol::command::STRUCTURE;
 use stockade_protocol::text::render;
 use stockade_protocol::{Command, Value};
 
 use super::client::{Client, Place, Trouble, reader};
+use super::limits::limits;
+use super::rights::rights;
+use super::sources::sources;
 use super::table::Table;
 use crate::files::ConfigurationFiles;
 use crate::json;
@@ -51,6 +55,15 @@ pub(super) struct Status {
     place: Place,
     /// The jail to show
     jail: Option<String>,
+    /// Show each file, pattern and journal that is read: whether it can be, how far behind that is, how many lines came
+    #[arg(long)]
+    sources: bool,
+    /// Show how full everything is that has a limit, how often that was reached, and what happens then
+    #[arg(long, conflicts_with = "sources")]
+    limits: bool,
+    /// Show what the daemon has given up of its rights, and have it try; exits with 1 where anything is not refused
+    #[arg(long, conflicts_with_all = ["jail", "sources", "limits"])]
+    rights: bool,
     /// Print JSON, for programs
     #[arg(long)]
     json: bool,
@@ -131,7 +144,20 @@ pub(super) struct Reload {
     if_exists: bool,
 }
 
-pub(super) fn status(status: &Status) -> Result<(), Trouble> {
+pub(super) fn status(status: &Status) -> Result<bool, Trouble> {
+    if status.rights {
+        return rights(&status.place, status.json);
+    }
+    show_status(status).map(|()| true)
+}
+
+fn show_status(status: &Status) -> Result<(), Trouble> {
+    if status.sources {
+        return sources(&status.place, status.jail.as_deref(), status.json);
+    }
+    if status.limits {
+        return limits(&status.place, status.jail.as_deref(), status.json);
+    }
     let command = match (&status.jail, status.json) {
         (Some(jail), _) => Command::JailStatus {
             jail: jail.clone(),
@@ -285,6 +311,14 @@ fn show_jail(show: &Show) -> Result<(), Trouble> {
     for property in PROPERTIES {
         properties.push((property, client.ask(&get(property))?));
     }
+    // Most jails have none of these, and fail2ban knows none of them.
+    for property in STRUCTURE {
+        if let Ok(value) = client.ask(&get(property))
+            && value.is_true()
+        {
+            properties.push((property, value));
+        }
+    }
     if show.json {
         let object: Map<String, Json> = properties
             .iter()
@@ -364,7 +398,13 @@ pub(super) fn reload(reload: &Reload) -> Result<(), Trouble> {
     let automatic = stream.automatic.clone();
     let (words, places) = reload_request(reload.jail.as_deref(), options, stream);
     let answer = client.connection.ask_with_places(words.clone(), places);
-    client.answered(&words, answer)?;
+    client.answered(&words, answer).map_err(|trouble| {
+        if let Trouble::Refused(why) = &trouble {
+            let remedy = "`stockade check` says what is wrong with the configuration, and where.";
+            return Trouble::Refused(format!("{why}\n  {remedy}"));
+        }
+        trouble
+    })?;
     for (jail, thing) in automatic {
         print(&format!("[{jail}] is on by itself, for there is {thing}"));
     }

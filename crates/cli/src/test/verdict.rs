@@ -5,13 +5,21 @@
 use std::sync::Arc;
 
 use stockade_datetime::{Timestamp, duration};
-use stockade_filter::{Filter, Regex, Step, UseDns};
+use stockade_filter::{Filter, Regex, Step, Unread, UseDns};
 
 use super::nearest::{Nearest, Search};
 
 /// Where the way of a line ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
+    /// It is not structured as it should be.
+    Unread,
+    /// No alternative of `failwhen` is met.
+    Unmet,
+    /// An alternative of `ignorewhen` is met.
+    Ignorewhen,
+    /// `field.host` is no address.
+    NoAddress,
     /// It is older than `findtime`.
     TooOld,
     /// The prefregex does not match.
@@ -43,7 +51,11 @@ pub(super) enum End {
 }
 
 /// All of them, in the order of the way.
-pub(super) const ENDS: [End; 14] = [
+pub(super) const ENDS: [End; 18] = [
+    End::Unread,
+    End::Unmet,
+    End::Ignorewhen,
+    End::NoAddress,
     End::TooOld,
     End::Prefregex,
     End::Failregex,
@@ -78,6 +90,10 @@ pub(super) struct Verdict {
     pub(super) failregex: Option<usize>,
     /// The ignoreregex that matched, from 1.
     pub(super) ignoreregex: Option<usize>,
+    /// Why it is not read, where it is structured.
+    pub(super) unread: Option<Unread>,
+    /// The alternative of `failwhen` that is met, from 1.
+    pub(super) failwhen: Option<usize>,
     /// What was made of each id.
     pub(super) failures: Vec<Failure>,
     /// The failregex that comes nearest, where none matches.
@@ -103,6 +119,10 @@ impl End {
     /// The word for it.
     pub(super) const fn word(self) -> &'static str {
         match self {
+            Self::Unread => "unread",
+            Self::Unmet => "failwhen",
+            Self::Ignorewhen => "ignorewhen",
+            Self::NoAddress => "no-address",
             Self::TooOld => "too-old",
             Self::Prefregex => "prefregex",
             Self::Failregex => "failregex",
@@ -123,6 +143,10 @@ impl End {
     /// What it means for so many lines.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
+            Self::Unread => "not structured as lineformat says",
+            Self::Unmet => "failwhen is not met",
+            Self::Ignorewhen => "ignorewhen is met",
+            Self::NoAddress => "field.host is no address",
             Self::TooOld => "older than findtime",
             Self::Prefregex => "the prefregex does not match",
             Self::Failregex => "no failregex matches",
@@ -149,7 +173,11 @@ impl End {
             | Self::Counted
             | Self::Banned
             | Self::AlreadyBanned => true,
-            Self::TooOld
+            Self::Unread
+            | Self::Unmet
+            | Self::Ignorewhen
+            | Self::NoAddress
+            | Self::TooOld
             | Self::Prefregex
             | Self::Failregex
             | Self::Ignoreregex
@@ -179,11 +207,14 @@ impl Verdict {
             prefregex: None,
             failregex: None,
             ignoreregex: None,
+            unread: None,
+            failwhen: None,
             failures,
             nearest: None,
         };
         let mut content = None;
-        let mut undated = line.to_owned();
+        let mut line = line.to_owned();
+        let mut undated = line.clone();
         let mut drop = None;
         for step in steps {
             match step {
@@ -218,17 +249,32 @@ impl Verdict {
                 Step::NameDoesNotCount => drop = Some(End::UseDns),
                 Step::NoId => drop = Some(End::NoId),
                 Step::Pending => drop = Some(End::Pending),
+                Step::Text(text) => {
+                    line.clone_from(text);
+                    undated.clone_from(text);
+                }
+                Step::Unread(why) => {
+                    drop = Some(End::Unread);
+                    verdict.unread = Some(*why);
+                }
+                Step::Unmet => drop = Some(End::Unmet),
+                Step::Failwhen(index) => verdict.failwhen = Some(index + 1),
+                Step::Ignorewhen(index) => {
+                    drop = Some(End::Ignorewhen);
+                    verdict.ignoreregex = Some(index + 1);
+                }
+                Step::NoAddress => drop = Some(End::NoAddress),
             }
         }
         let of_failures = verdict.failures.iter().map(|failure| failure.end).max();
-        verdict.end = of_failures
-            .or(drop)
-            .unwrap_or(match (verdict.prefregex, verdict.failregex) {
+        verdict.end = of_failures.or(drop).unwrap_or(
+            match (verdict.prefregex, verdict.failregex.or(verdict.failwhen)) {
                 (Some(false), _) => End::Prefregex,
                 (Some(true) | None, None) => End::Failregex,
                 // It matched, and its name has no address.
                 (Some(true) | None, Some(_)) => End::Unresolved,
-            });
+            },
+        );
         if verdict.end == End::Failregex && filter.maxlines() == 1 {
             let text = format!("{}\n", content.as_deref().unwrap_or(&undated));
             let dns = filter.usedns() != UseDns::No;
@@ -250,6 +296,20 @@ impl Verdict {
         };
         let by = self.by_failregex();
         match self.end {
+            End::Unread => match self.unread {
+                Some(Unread::Depth) => "it is nested too deep",
+                Some(Unread::Twice) => {
+                    "it has a name twice that leads to a field, and either could be an attacker's"
+                }
+                Some(Unread::Envelope) => "it is not in the envelope that lineformat says",
+                Some(Unread::GoesOn) => "it goes on in the next line, for it was too long for one envelope",
+                Some(Unread::TooLong) => "it and what goes before are too long together",
+                Some(Unread::Syntax) | None => "it is no JSON",
+            }
+            .to_owned(),
+            End::Unmet => "failwhen is not met".to_owned(),
+            End::Ignorewhen => format!("ignorewhen {} is met", self.ignoreregex.unwrap_or(0)),
+            End::NoAddress => "failwhen is met, but field.host is no address".to_owned(),
             End::TooOld => format!("it is older than findtime, {findtime}"),
             End::Prefregex => format!("the prefregex does not match{}", self.undated()),
             End::Failregex => {
@@ -283,8 +343,9 @@ impl Verdict {
     }
 
     fn by_failregex(&self) -> String {
-        self.failregex
-            .map(|number| format!(" (failregex {number})"))
+        let number = |name: &str, number: Option<usize>| number.map(|number| format!(" ({name} {number})"));
+        number("failregex", self.failregex)
+            .or_else(|| number("failwhen", self.failwhen))
             .unwrap_or_default()
     }
 

@@ -8,7 +8,7 @@ use std::mem;
 use std::time::Duration;
 
 use stockade_action::command::CommandAction;
-use stockade_action::facts::{BanFacts, JailFacts, Past};
+use stockade_action::facts::{BanFacts, JailFacts};
 use stockade_action::plan::{Definition, NativeFirewall};
 use stockade_action::smtp_py;
 use stockade_action::tags::{HostNames, Properties};
@@ -119,11 +119,7 @@ impl Cell {
             } else {
                 let known = self.jail.bans().filter(|ban| ledger.ended(ban.id));
                 let bans = known.filter_map(|ban| self.jail.ticket(ban.id));
-                let bans = bans.map(|ticket| BanFacts {
-                    ticket,
-                    jail: facts.clone(),
-                    past: Past::default(),
-                });
+                let bans = bans.map(|ticket| BanFacts::new(ticket, facts.clone()));
                 Job::Unban(bans.collect())
             };
             self.order(world, &mut action, job);

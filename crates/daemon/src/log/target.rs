@@ -5,14 +5,15 @@
 //! Invariant: no write waits for longer than [`SEND_LIMIT`] for a socket, and after one that had to, none
 //! waits until the socket takes records again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{AUTO, Level, TargetError};
+use crate::helper;
 
 /// The facility `DAEMON`, which syslog records have unless told otherwise.
 pub(super) const DAEMON: u8 = 3;
@@ -295,14 +296,18 @@ impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            file: append(path)?,
+            file: helper::append(path)?,
             torn: false,
         })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Goes on with whatever is at the path now; where that cannot be opened, with the file of before.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
-        self.file = append(&self.path)?;
+        self.file = helper::append(&self.path)?;
         self.torn = false;
         Ok(())
     }
@@ -321,14 +326,6 @@ impl LogFile {
         self.torn = false;
         Ok(())
     }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
 }
 
 /// A socket that takes each record as a datagram. It is connected when there is something to send, and again

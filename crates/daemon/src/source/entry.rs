@@ -41,6 +41,8 @@ const VALUE_LIMIT: u64 = 1 << 30;
 pub struct Entry {
     fields: Vec<(String, Vec<u8>)>,
     size: usize,
+    /// Something of it was too long.
+    cut: bool,
 }
 
 impl Entry {
@@ -50,9 +52,15 @@ impl Entry {
             return;
         }
         let room = LINE_LIMIT.saturating_sub(self.size);
+        self.cut |= value.len() > room;
         let value = value.get(..room).unwrap_or(value);
         self.size += value.len();
         self.fields.push((field.to_owned(), value.to_vec()));
+    }
+
+    /// Whether something of it was too long and is not there.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The first value of a field.
@@ -162,7 +170,7 @@ impl Parser {
                 State::Line(line) => {
                     let end = memchr::memchr(b'\n', bytes);
                     let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-                    append(line, part);
+                    self.entry.cut |= append(line, part);
                     if end.is_some() {
                         let line = std::mem::take(line);
                         self.line(&line, take);
@@ -199,7 +207,7 @@ impl Parser {
                             .ok()
                             .and_then(|left| bytes.get(..left))
                             .unwrap_or(bytes);
-                        append(value, part);
+                        self.entry.cut |= append(value, part);
                         *left -= len(part);
                         part.len()
                     }
@@ -241,10 +249,11 @@ impl Parser {
     }
 }
 
-/// Appends as much of `part` as an entry may have.
-fn append(to: &mut Vec<u8>, part: &[u8]) {
+/// Appends as much of `part` as an entry may have; whether that was not all of it.
+fn append(to: &mut Vec<u8>, part: &[u8]) -> bool {
     let room = LINE_LIMIT.saturating_sub(to.len());
     to.extend_from_slice(part.get(..room).unwrap_or(part));
+    part.len() > room
 }
 
 #[cfg(test)]
@@ -342,5 +351,6 @@ mod tests {
         let message = found[0].get("MESSAGE").expect("a message");
         assert_eq!(message.len(), LINE_LIMIT);
         assert_eq!(found[0].get("_COMM"), Some(&b""[..]));
+        assert!(found[0].is_cut());
     }
 }

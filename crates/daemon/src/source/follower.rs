@@ -13,10 +13,11 @@ use std::path::Path;
 use sha1::{Digest, Sha1};
 use stockade_sys::Watch;
 
+use super::content::Content;
 use super::disk::{Disk, Identity, Readable};
 use super::{Block, Event, LINE_LIMIT, LineBreak, ReaderId, len};
 
-/// How much of the first line is compared at each read, to see whether the file is still the same.
+/// How much of its beginning is compared at each read, to see whether the file is still the same.
 const HEAD: usize = 256;
 
 /// Where one reader is.
@@ -32,6 +33,8 @@ pub(super) struct Reader {
     pub(super) told: bool,
     /// It does not want to read now.
     pub(super) idle: bool,
+    /// The file was asked for by its own name; otherwise a pattern has found it.
+    pub(super) named: bool,
 }
 
 impl Reader {
@@ -43,6 +46,17 @@ impl Reader {
             in_operation,
             told: false,
             idle: false,
+            named: true,
+        }
+    }
+
+    /// The same one at the beginning of another content.
+    pub(super) fn anew(&self, in_operation: bool) -> Self {
+        Self {
+            offset: 0,
+            passing: None,
+            in_operation,
+            ..self.clone()
         }
     }
 
@@ -60,12 +74,22 @@ pub(super) struct LogFile<F> {
     /// The hash of the first line with its end; empty while that is not complete.
     pub(super) hash: String,
     pub(super) watch: Option<Watch>,
+    /// It could not be read, and may have to be opened again.
+    pub(super) broken: bool,
+    /// It was told that there are no lines in it.
+    pub(super) refusal_told: bool,
     line_break: LineBreak,
-    /// The beginning of the first line, once that is complete.
+    content: Content,
+    /// How the file begins, as far as that was there.
     head: Vec<u8>,
+    /// The first line does not end before here.
+    first_searched: u64,
     /// There is no end of a line between a reader's offset and here.
     searched: u64,
 }
+
+/// How much is read at least, where so much is there: a few lines.
+const ROOM: usize = 16 * 1024;
 
 /// How a pass over a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,26 +98,41 @@ pub(super) enum Pass {
     End,
     /// There is more; the share of this file is used up.
     More,
+    /// The content has become another one while it was read.
+    Changed,
 }
 
 impl<F: Readable> LogFile<F> {
     /// Opens a regular file; it waits for nothing.
     pub(super) fn at(disk: &impl Disk<File = F>, path: &Path, line_break: LineBreak) -> io::Result<Self> {
+        // What nothing is ever written to is as good as not there.
+        if disk.is_null(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // To open something else may already do something: a writer to a pipe would take this for a reader.
+        if disk.exists(path) && !disk.is_file(path) {
+            return Err(not_a_file());
+        }
         let file = disk.open(path)?;
         let status = file.status()?;
         if !status.is_file {
-            return Err(io::Error::other("not a regular file"));
+            return Err(not_a_file());
         }
         let mut open = Self {
             identity: status.identity,
             file,
             hash: String::new(),
             watch: None,
+            broken: false,
+            refusal_told: false,
             line_break,
+            content: Content::Unknown,
             head: Vec::new(),
+            first_searched: 0,
             searched: 0,
         };
-        open.look_at_first_line()?;
+        // Where it becomes another one at this moment, that is noticed when it is read.
+        open.begins_as_before()?;
         Ok(open)
     }
 
@@ -101,21 +140,67 @@ impl<F: Readable> LogFile<F> {
         Ok(self.file.status()?.size)
     }
 
-    /// Hashes the first line, if it is complete.
-    pub(super) fn look_at_first_line(&mut self) -> io::Result<()> {
-        let line = self.first_line()?;
-        self.hash = line.as_deref().map(hash).unwrap_or_default();
-        self.head = line.unwrap_or_default();
-        self.head.truncate(HEAD);
-        Ok(())
+    /// How it begins, where that is known.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
     }
 
-    /// Whether the file begins as it did when its first line was looked at.
-    pub(super) fn begins_as_before(&self) -> io::Result<bool> {
+    /// Which file it is now: a few file systems give a file another number when it is first written to.
+    pub(super) fn identity_now(&mut self) -> Identity {
+        if let Ok(status) = self.file.status() {
+            self.identity = status.identity;
+        }
+        self.identity
+    }
+
+    /// What it is instead, where there are no lines in it.
+    pub(super) const fn refused(&self) -> Option<&'static str> {
+        match self.content {
+            Content::Other(kind) => Some(kind),
+            Content::Unknown | Content::Lines => None,
+        }
+    }
+
+    /// Whether the file begins as it did when it was looked at last; more of the beginning is then known than before.
+    pub(super) fn begins_as_before(&mut self) -> io::Result<bool> {
         let mut head = [0; HEAD];
-        let head = head.get_mut(..self.head.len()).unwrap_or_default();
-        let count = self.file.read_at(head, 0)?;
-        Ok(head.get(..count) == Some(self.head.as_slice()))
+        let count = self.file.read_at(&mut head, 0)?;
+        let head = head.get(..count).unwrap_or_default();
+        if !head.starts_with(&self.head) {
+            return Ok(false);
+        }
+        if head.len() > self.head.len() {
+            self.head = head.to_vec();
+        }
+        if self.content == Content::Unknown {
+            self.content = Content::of(&self.head);
+        }
+        self.look_for_first_line()
+    }
+
+    /// Hashes the first line once it is complete; whether it begins as the file does.
+    fn look_for_first_line(&mut self) -> io::Result<bool> {
+        let limit = u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX);
+        let mut chunk = [0; 4096];
+        while self.hash.is_empty() && self.first_searched < limit {
+            let count = self.file.read_at(&mut chunk, self.first_searched)?;
+            let bytes = chunk.get(..count).unwrap_or_default();
+            // The reference looks for the byte here, whatever the encoding.
+            if let Some(end) = LineBreak::Byte.first(bytes, 0) {
+                let end = usize::try_from(self.first_searched).unwrap_or(0) + end;
+                let mut line = vec![0; end];
+                let count = self.file.read_at(&mut line, 0)?;
+                let known = self.head.len().min(end);
+                if count < end || line.get(..known) != self.head.get(..known) {
+                    return Ok(false);
+                }
+                self.hash = hash(&line);
+            } else if count == 0 {
+                break;
+            }
+            self.first_searched += len(bytes);
+        }
+        Ok(true)
     }
 
     /// The beginning of the last, unfinished line; the end of the file where there is none.
@@ -134,8 +219,14 @@ impl<F: Readable> LogFile<F> {
     }
 
     /// Begins again at the beginning, for the content is another one.
-    pub(super) fn start_over(&mut self) {
+    pub(super) fn start_over(&mut self) -> io::Result<()> {
         self.searched = 0;
+        self.first_searched = 0;
+        self.hash.clear();
+        self.head.clear();
+        self.content = Content::Unknown;
+        self.refusal_told = false;
+        self.begins_as_before().map(|_| ())
     }
 
     /// Reads what is there for those of `readers` that are not idle, up to about `share` bytes.
@@ -147,11 +238,13 @@ impl<F: Readable> LogFile<F> {
         share: &mut usize,
         deliver: &mut dyn FnMut(Event<'_>),
     ) -> io::Result<Pass> {
+        // As a rule no more is read than is wanted; only a line that is longer is.
+        let mut is_long = false;
         loop {
             let Some(from) = active(readers).map(|reader| reader.offset).min() else {
                 return Ok(Pass::End);
             };
-            if *share == 0 {
+            if *share == 0 && !is_long {
                 return Ok(Pass::More);
             }
             // Readers that are further on are met there.
@@ -162,15 +255,25 @@ impl<F: Readable> LogFile<F> {
             if self.searched > from && next.is_none() && !self.has_line_end(buffer)? {
                 return Ok(Pass::End);
             }
-            let room = next.map_or(buffer.len(), |next| {
-                usize::try_from(next - from).map_or(buffer.len(), |room| room.min(buffer.len()))
+            let passing = active(readers).any(|reader| reader.offset == from && reader.passing.is_some());
+            let most = if is_long || passing {
+                buffer.len()
+            } else {
+                buffer.len().min((*share).max(ROOM))
+            };
+            let room = next.map_or(most, |next| {
+                usize::try_from(next - from).map_or(most, |room| room.min(most))
             });
             let count = self
                 .file
                 .read_at(buffer.get_mut(..room).unwrap_or_default(), from)?;
             let bytes = buffer.get(..count).unwrap_or_default();
             *share = share.saturating_sub(count.max(1));
-            let passing = active(readers).any(|reader| reader.offset == from && reader.passing.is_some());
+            // The file may have been emptied and written to anew since it was looked at: then these bytes may begin
+            // anywhere in a line, or come again from the beginning on.
+            if count > 0 && !self.is_what_was_read(from, bytes)? {
+                return Ok(Pass::Changed);
+            }
             if passing {
                 self.pass_over(readers, from, bytes);
                 if count == 0 {
@@ -180,7 +283,18 @@ impl<F: Readable> LogFile<F> {
             }
             let (end, truncated) = match self.line_break.last(bytes, from) {
                 Some(end) => (end, false),
-                None if count >= LINE_LIMIT => (count, true),
+                None if count >= LINE_LIMIT => match self.gap(bytes, from) {
+                    0 => (count, true),
+                    gap => {
+                        let to = next.map_or(from + gap, |next| next.min(from + gap));
+                        skip(readers, from, to);
+                        continue;
+                    }
+                },
+                None if count == most && most < buffer.len() => {
+                    is_long = true;
+                    continue;
+                }
                 // Another reader is in the middle of this line; this one goes on from there.
                 None if next.is_some() && count == room && count > 0 => {
                     advance(readers, from, count, Some(from));
@@ -204,7 +318,31 @@ impl<F: Readable> LogFile<F> {
                 line_break: self.line_break,
             }));
             advance(readers, from, end, truncated.then_some(from));
+            is_long = false;
         }
+    }
+
+    /// Whether `bytes` are what stands at `from` in the content that was looked at.
+    fn is_what_was_read(&mut self, from: u64, bytes: &[u8]) -> io::Result<bool> {
+        if !self.begins_as_before()? || self.size()? < from + len(bytes) {
+            return Ok(false);
+        }
+        let both = bytes.len().min(self.head.len());
+        Ok(from > 0 || bytes.get(..both) == self.head.get(..both))
+    }
+
+    /// How much nobody has written at `from`, where as much as a line may have is read and none ends.
+    ///
+    /// A program that goes on where it was after its log was emptied leaves a gap that is as long as that log was,
+    /// and the next line stands behind it. Shorter gaps belong to their lines, as with the reference.
+    fn gap(&self, bytes: &[u8], from: u64) -> u64 {
+        let empty = bytes.iter().position(|byte| *byte != 0);
+        let end = from + empty.map_or(len(bytes), |at| u64::try_from(at).unwrap_or(0));
+        let end = match empty {
+            Some(_) => end,
+            None => self.file.next_written(end).max(end),
+        };
+        self.line_break.align(end) - from
     }
 
     /// Whether a line has ended since there was none.
@@ -223,34 +361,21 @@ impl<F: Readable> LogFile<F> {
     /// Goes on within a line that was too long, to its end if that is here.
     fn pass_over(&self, readers: &mut [Reader], from: u64, bytes: &[u8]) {
         let end = self.line_break.first(bytes, from);
+        let gap = if end.is_none() && bytes.len() >= LINE_LIMIT {
+            self.gap(bytes, from)
+        } else {
+            0
+        };
         for reader in readers
             .iter_mut()
             .filter(|reader| !reader.idle && reader.offset == from)
         {
-            reader.offset += u64::try_from(end.unwrap_or(bytes.len())).unwrap_or(0);
+            let passed = u64::try_from(end.unwrap_or(bytes.len())).unwrap_or(0);
+            reader.offset += passed.max(gap);
             if end.is_some() {
                 reader.passing = None;
             }
         }
-    }
-
-    fn first_line(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
-        let mut chunk = [0; 4096];
-        while line.len() < LINE_LIMIT {
-            let count = self.file.read_at(&mut chunk, len(&line))?;
-            let bytes = chunk.get(..count).unwrap_or_default();
-            // The reference looks for the byte here, whatever the encoding.
-            if let Some(end) = LineBreak::Byte.first(bytes, 0) {
-                line.extend_from_slice(bytes.get(..end).unwrap_or_default());
-                return Ok(Some(line));
-            }
-            if count == 0 {
-                break;
-            }
-            line.extend_from_slice(bytes);
-        }
-        Ok(None)
     }
 }
 
@@ -266,6 +391,20 @@ fn advance(readers: &mut [Reader], from: u64, count: usize, passing: Option<u64>
         reader.offset += u64::try_from(count).unwrap_or(0);
         reader.passing = passing;
     }
+}
+
+/// Goes on behind what has no lines.
+fn skip(readers: &mut [Reader], from: u64, to: u64) {
+    for reader in readers
+        .iter_mut()
+        .filter(|reader| !reader.idle && reader.offset == from)
+    {
+        reader.offset = to;
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("not a regular file")
 }
 
 /// The hash of a line as the reference keeps it: SHA-1 in hexadecimal digits.

@@ -4,7 +4,6 @@
 //!
 //! Invariant: what a pattern matches is limited, whatever files others create.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -84,6 +83,28 @@ pub(super) fn expand(disk: &impl Disk, pattern: &Path) -> Expansion {
     expansion
 }
 
+/// Whether the pattern matches the name of a file.
+pub(super) fn covers(pattern: &Path, path: &Path) -> bool {
+    let (mut wanted, mut found) = (pattern.components(), path.components());
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return true,
+            (Some(Component::Normal(wanted)), Some(Component::Normal(found))) => {
+                let is_met = if is_pattern(Path::new(wanted)) {
+                    matches(wanted.as_bytes(), found.as_bytes())
+                } else {
+                    wanted == found
+                };
+                if !is_met {
+                    return false;
+                }
+            }
+            (wanted, found) if wanted == found => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Whether a pattern with `*`, `?` and `[…]` matches a whole name; a leading dot wants to be named.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
@@ -151,11 +172,6 @@ fn class(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
         }
     }
     Some((found != negated, end + 1))
-}
-
-/// The last part of a path.
-pub(super) fn name(path: &Path) -> &OsStr {
-    path.file_name().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,31 +3,41 @@
 //! In: which journal, which entries, from when on; the current time. Out: [`JournalEvent`]s.
 //!
 //! For each set of [`JournalOptions`] there is one child. First it reads what is there and ends; then another
-//! one follows from the last entry on. One that dies is started again behind the last entry, after a pause
-//! that grows; so no entry is lost or comes twice. When a reader joins or goes on, reading begins again at the
-//! oldest time that matters to anyone, and those who are further on pass over what they have had.
+//! one follows from the last entry on. One that dies is started again at the last entry, after a pause
+//! that grows, and what was had is passed over; so no entry is lost or comes twice. The same where a journal
+//! appears in a place that there was not when the child began. When a reader joins or goes on, reading begins
+//! again at the oldest time that matters to anyone, and those who are further on pass over what they have had.
+//!
+//! A child is never told to begin behind an entry but at it: where that entry is gone by then, `journalctl` begins
+//! with the next one, and takes that for the one it was to leave out.
 //!
 //! Invariant: a child of ours never outlives its reader, and what it writes is never waited for.
+
+mod options;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use stockade_datetime::Timestamp;
 use stockade_sys::{Interest, Poller};
 
+use super::cursor::Cursor;
+use super::disk::Disk as _;
 use super::entry::Parser;
-use super::{Entry, Matches, ReaderId};
+use super::{
+    Entry, LINE_LIMIT, Lag, Matches, Meter, ReaderId, SourceKind, SourcePosition, SourceState, SourceStatus,
+};
+use crate::helper::{Child, Command, Process};
+use crate::limits::Fill;
 use crate::log::Level;
+use options::{Found, JOURNALCTL, Watching, find_journalctl};
+pub use options::{JournalOptionError, JournalOptions, available};
 
-const JOURNALCTL: &str = "journalctl";
 const LOGGER: &str = "fail2ban.filtersystemd";
-
-/// Where the journal is, in memory and on disk.
-const DIRECTORIES: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 
 /// How much is read in one call of [`Journal::ready`], so that commands and expiries get their turn.
 const READ_BUDGET: usize = 4 * 1024 * 1024;
@@ -51,146 +61,6 @@ const END_LOOK_MICROS: i64 = 10_000;
 
 /// An entry this young means that reading has caught up with what is being written.
 const FRESH_MICROS: i64 = 1_000_000;
-
-/// Which journal is read: the options in `backend = systemd[…]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct JournalOptions {
-    /// `journalpath`: a directory in place of the system's.
-    pub path: Option<PathBuf>,
-    /// `journalfiles`: patterns of files.
-    pub files: Vec<String>,
-    /// `journalflags`: local 1, volatile 2, system 4, user 8.
-    pub flags: Option<u32>,
-    /// `namespace`.
-    pub namespace: Option<String>,
-    /// `rotated`: the system's journal alone unless flags say otherwise. Archived files are read in any case.
-    pub rotated: bool,
-}
-
-/// An option in `systemd[…]` that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JournalOptionError {
-    /// There is none of that name.
-    #[error("unexpected keyword argument '{0}'")]
-    Unknown(
-        /// The name.
-        String,
-    ),
-    /// `journalflags` is no number.
-    #[error("invalid literal for int() with base 10: '{0}'")]
-    Flags(
-        /// The value.
-        String,
-    ),
-    /// `journalpath` does not exist.
-    #[error("journal path {0} does not exist")]
-    Path(
-        /// The path.
-        String,
-    ),
-}
-
-impl JournalOptions {
-    /// Reads the options as they stand in the brackets.
-    ///
-    /// # Errors
-    ///
-    /// Where one is unknown or cannot be used.
-    pub fn parse<'a>(
-        options: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, JournalOptionError> {
-        let mut parsed = Self::default();
-        for (name, value) in options {
-            match name {
-                "journalpath" => {
-                    if !Path::new(value).exists() {
-                        return Err(JournalOptionError::Path(value.to_owned()));
-                    }
-                    parsed.path = Some(PathBuf::from(value));
-                }
-                "journalfiles" => {
-                    parsed.files = value
-                        .split(|c: char| c == ',' || c.is_whitespace())
-                        .filter(|word| !word.is_empty())
-                        .map(str::to_owned)
-                        .collect();
-                }
-                "journalflags" => {
-                    let flags = value.trim().parse();
-                    parsed.flags = Some(flags.map_err(|_| JournalOptionError::Flags(value.to_owned()))?);
-                }
-                "namespace" => parsed.namespace = Some(value.to_owned()),
-                "rotated" => {
-                    parsed.rotated = ["1", "on", "true", "yes"].contains(&value.to_lowercase().as_str());
-                }
-                _ => return Err(JournalOptionError::Unknown(name.to_owned())),
-            }
-        }
-        Ok(parsed)
-    }
-
-    /// The arguments by which `journalctl` opens this journal.
-    fn arguments(&self) -> Vec<String> {
-        const RUNTIME: u32 = 2;
-        const SYSTEM: u32 = 4;
-        const USER: u32 = 8;
-        let mut arguments: Vec<String> = self.files.iter().map(|file| format!("--file={file}")).collect();
-        let flags = self.flags.unwrap_or(if self.rotated { SYSTEM } else { 0 });
-        if let Some(path) = &self.path {
-            arguments.push(format!("--directory={}", path.display()));
-        } else if self.files.is_empty() && flags & RUNTIME != 0 {
-            arguments.push(format!("--directory={}", DIRECTORIES[0]));
-        }
-        if let Some(namespace) = &self.namespace {
-            arguments.push(format!("--namespace={namespace}"));
-        }
-        if flags & SYSTEM != 0 {
-            arguments.push("--system".to_owned());
-        }
-        if flags & USER != 0 {
-            arguments.push("--user".to_owned());
-        }
-        arguments
-    }
-}
-
-/// Where a journal can be read, or nothing: whether there is a `journalctl`, and a directory that holds
-/// files of the journal.
-#[must_use]
-pub fn available(options: &JournalOptions) -> Option<PathBuf> {
-    find_journalctl()?;
-    if let Some(file) = options.files.first() {
-        return Some(PathBuf::from(file));
-    }
-    let places: Vec<&Path> = match &options.path {
-        Some(path) => vec![path],
-        None => DIRECTORIES.iter().map(Path::new).collect(),
-    };
-    places
-        .into_iter()
-        .find(|place| holds_journals(place, 1))
-        .map(Path::to_owned)
-}
-
-/// Whether there is a file of the journal here or so many levels below.
-fn holds_journals(directory: &Path, levels: u32) -> bool {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return false;
-    };
-    entries.filter_map(Result::ok).any(|entry| {
-        let path = entry.path();
-        path.extension().is_some_and(|ending| ending == "journal")
-            || (levels > 0 && path.is_dir() && holds_journals(&path, levels - 1))
-    })
-}
-
-fn find_journalctl() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/bin", "/bin"].map(PathBuf::from))
-        .map(|directory| directory.join(JOURNALCTL))
-        .find(|program| program.is_file())
-}
 
 /// Something for the loop to know.
 #[derive(Debug)]
@@ -218,11 +88,16 @@ pub enum JournalEvent<'a> {
     },
 }
 
+/// How long a child has to be at work to be taken for well.
+const WELL_MICROS: i64 = 2_000_000;
+
 /// Where a reader begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalStart {
     /// The time of the last entry it has had before, which does not come again.
     pub after: Option<Timestamp>,
+    /// The last entry that was looked at for it before, where that is known.
+    pub cursor: Option<String>,
     /// The oldest time that matters.
     pub since: Timestamp,
 }
@@ -232,8 +107,9 @@ pub struct Journal {
     program: PathBuf,
     poller: Option<Poller>,
     streams: BTreeMap<JournalOptions, Stream>,
+    watching: Watching,
     /// Children that were told to end and have not yet been seen to.
-    ending: Vec<Child>,
+    ending: Vec<Process>,
     chunk: Vec<u8>,
 }
 
@@ -243,23 +119,32 @@ struct Stream {
     child: Option<Running>,
     /// Who reads what has changed, so reading begins anew.
     stale: bool,
+    /// What there was of it when the child was started.
+    found: Found,
     /// The last entry that has come, and when it was received.
-    last: Option<(String, Timestamp)>,
+    last: Option<(Arc<Cursor>, Timestamp)>,
+    /// The child has begun at that entry, and has not come to the next one yet.
+    resuming: bool,
     /// Everything that was there has been read.
     caught_up: bool,
     /// When the next child is started.
     start_at: Option<Timestamp>,
     pause_seconds: i64,
+    /// Why there is no child, or the last one has ended.
+    trouble: Option<String>,
+    /// It was said that there is no program to run.
+    told_of_program: bool,
+    meter: Meter,
 }
 
 struct Reader {
     matches: Matches,
     /// Entries received before do not matter.
     since: Timestamp,
-    /// Entries written up to then it has had, from before we began.
+    /// Entries written up to then it has had, from before we began; known until the first that it has not.
     after: Option<Timestamp>,
     /// The last entry that was looked at for it, and when that was received.
-    last: Option<(String, Timestamp)>,
+    last: Option<(Arc<Cursor>, Timestamp)>,
     /// That entry has not yet come again since reading began anew.
     passing: bool,
     /// The time of the last entry that it was given.
@@ -269,7 +154,7 @@ struct Reader {
 }
 
 struct Running {
-    child: Child,
+    child: Process,
     output: File,
     complaints: File,
     complaint: Vec<u8>,
@@ -288,10 +173,16 @@ impl Journal {
     }
 
     fn with_program(program: PathBuf) -> Self {
+        let (poller, watching) = (Poller::new().ok(), Watching::new());
+        if let (Some(poller), Some(fd)) = (&poller, watching.disk().fd()) {
+            // Without it a journal that appears later is found with the next child.
+            drop(poller.add(fd, 0, Interest::Read));
+        }
         Self {
             program,
-            poller: Poller::new().ok(),
+            poller,
             streams: BTreeMap::new(),
+            watching,
             ending: Vec::new(),
             chunk: Vec::new(),
         }
@@ -304,19 +195,29 @@ impl Journal {
             readers: BTreeMap::new(),
             child: None,
             stale: true,
+            found: Found::default(),
             last: None,
+            resuming: false,
             caught_up: false,
             start_at: None,
             pause_seconds: PAUSE_FIRST_SECONDS,
+            trouble: None,
+            told_of_program: false,
+            meter: Meter::default(),
         });
         stream.stale = true;
+        let cursor = start.cursor.as_deref().map(Cursor::read);
+        let last = cursor.and_then(|cursor| Some((cursor.received()?, cursor)));
+        let last = last.map(|(received, cursor)| (Arc::new(cursor), received));
+        // A cursor says more exactly than a time what it has had.
+        let after = start.after.filter(|_| last.is_none());
         stream.readers.insert(
             reader,
             Reader {
                 matches,
-                since: start.since.max(start.after.unwrap_or(start.since)),
-                after: start.after,
-                last: None,
+                since: start.since.max(after.unwrap_or(start.since)),
+                after,
+                last,
                 passing: false,
                 position: start.after,
                 in_operation: false,
@@ -367,6 +268,38 @@ impl Journal {
             .position
     }
 
+    /// How each journal is doing.
+    #[must_use]
+    pub fn statuses(&self, now: Timestamp) -> Vec<SourceStatus> {
+        self.streams
+            .iter()
+            .map(|(options, stream)| stream.status(options, now))
+            .collect()
+    }
+
+    /// How often an entry was too long, of each journal that is read.
+    #[must_use]
+    pub(crate) fn fills(&self) -> Vec<Fill> {
+        let fills = self.streams.values().map(|stream| {
+            Fill::of_source(
+                "journal",
+                "an entry of the journal, in bytes",
+                (None, LINE_LIMIT),
+                stream.meter.dropped(),
+                "the rest is passed over",
+            )
+        });
+        fills.collect()
+    }
+
+    /// The last entry that was looked at for `reader`.
+    #[must_use]
+    pub fn cursor(&self, reader: ReaderId) -> Option<&str> {
+        let mut streams = self.streams.values();
+        let reader = streams.find_map(|stream| stream.readers.get(&reader))?;
+        reader.last.as_ref().map(|(cursor, _)| cursor.as_str())
+    }
+
     /// What to wait for; it stays the same whatever children come and go.
     #[must_use]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -399,6 +332,7 @@ impl Journal {
         self.reap();
         self.chunk.resize(CHUNK, 0);
         let mut budget = READ_BUDGET;
+        self.look(now);
         for (options, stream) in &mut self.streams {
             if stream.stale {
                 end_child(&mut self.ending, self.poller.as_ref(), &mut stream.child);
@@ -435,6 +369,37 @@ impl Journal {
         self.reap();
     }
 
+    /// Has it looked again for journals, whatever is told of their directories.
+    pub(crate) fn look_again(&mut self) {
+        self.watching.doubt();
+    }
+
+    /// Looks for journals that were not there when their children began; a child does not look for them.
+    fn look(&mut self, now: Timestamp) {
+        let has_news = self.watching.has_news();
+        if !has_news && !self.streams.values().any(|stream| stream.stale) {
+            return;
+        }
+        let look = |watching: &Watching, options: &JournalOptions| options.look(watching.disk());
+        let found: Vec<Found> = self
+            .streams
+            .keys()
+            .map(|options| look(&self.watching, options))
+            .collect();
+        // What comes to be after the second look is told by a watch.
+        self.watching
+            .watch(found.iter().flat_map(|found| &found.directories));
+        for (options, stream) in &mut self.streams {
+            let found = look(&self.watching, options);
+            if !stream.stale && !stream.found.is_like(&found) {
+                end_child(&mut self.ending, self.poller.as_ref(), &mut stream.child);
+                stream.caught_up = false;
+                stream.start_at = Some(now);
+            }
+            stream.found = found;
+        }
+    }
+
     /// Takes leave of children that have ended.
     fn reap(&mut self) {
         self.ending
@@ -461,6 +426,33 @@ impl Drop for Journal {
 }
 
 impl Stream {
+    /// How it is doing.
+    fn status(&self, options: &JournalOptions, now: Timestamp) -> SourceStatus {
+        let state = if self.readers.values().all(|reader| reader.idle) {
+            SourceState::Waiting("its jails are idle".to_owned())
+        } else if available(options).is_none() && !self.told_of_program {
+            SourceState::Waiting("there is no journal yet".to_owned())
+        } else if let Some(trouble) = self.trouble.as_ref().filter(|_| !self.is_well(now)) {
+            SourceState::Failing(trouble.clone())
+        } else {
+            SourceState::Following
+        };
+        let mut status = SourceStatus::new(SourceKind::Journal, options.to_string(), state);
+        status.readers = self.readers.keys().copied().collect();
+        if let Some((cursor, received)) = &self.last {
+            status.position = Some(SourcePosition::Cursor(cursor.as_str().to_owned()));
+            status.lag = Some(Lag::Micros(now.micros_since(*received).max(0)));
+        }
+        status.counts = self.meter.counts(now);
+        status
+    }
+
+    /// Whether its child has been at work for a while.
+    fn is_well(&self, now: Timestamp) -> bool {
+        let child = self.child.as_ref();
+        child.is_some_and(|child| now.micros_since(child.started) > WELL_MICROS)
+    }
+
     /// Reading begins again at the oldest time that matters.
     fn begin_anew(&mut self, now: Timestamp) {
         self.stale = false;
@@ -468,11 +460,15 @@ impl Stream {
         self.last = None;
         self.start_at = Some(Timestamp::from_seconds(0));
         for reader in self.readers.values_mut() {
-            reader.passing = reader.last.is_some();
             // A position in the future is from a clock that was wrong; to keep to it would be to read nothing.
-            if reader.after.is_some_and(|after| after > now) {
-                reader.after = None;
-            }
+            reader.after = reader.after.filter(|after| *after <= now);
+            reader.last = match reader.last.take() {
+                Some((_, received)) if received > now && !reader.in_operation => None,
+                // The clock was set back meanwhile.
+                Some((cursor, received)) => Some((cursor, received.min(now))),
+                None => None,
+            };
+            reader.passing = reader.last.is_some();
             reader.since = reader.since.min(now);
         }
     }
@@ -483,7 +479,7 @@ impl Stream {
             .values()
             .filter(|reader| !reader.idle)
             .map(|reader| match &reader.last {
-                Some((_, received)) => *received,
+                Some((_, received)) => reader.since.max(*received),
                 None => reader.since,
             })
             .min()
@@ -507,16 +503,29 @@ impl Stream {
         {
             return;
         }
+        if options.is_nowhere(&self.found) {
+            // `journalctl` would complain of it and end; that something is there is told by a watch.
+            self.start_at = Some(now.plus_seconds(PAUSE_LONGEST_SECONDS));
+            self.begin_operation(deliver);
+            return;
+        }
         self.start_at = None;
         match self.start(program, options, poller, now) {
-            Ok(running) => self.child = Some(running),
+            Ok(running) => {
+                self.told_of_program = false;
+                self.resuming = self.last.is_some();
+                self.child = Some(running);
+            }
             Err(error) => {
                 self.pause(now);
-                say(
-                    deliver,
-                    Level::ERROR,
-                    format!("Cannot run {}: {error}", program.display()),
-                );
+                let program = program.display();
+                let trouble = format!("{program} cannot be run: {error}; it comes with systemd");
+                // It is tried again each minute, and said once.
+                if !std::mem::replace(&mut self.told_of_program, true) {
+                    let text = format!("The journal is not read: {trouble}. It is tried again and again");
+                    say(deliver, Level::ERROR, text);
+                }
+                self.trouble = Some(trouble);
             }
         }
     }
@@ -528,10 +537,10 @@ impl Stream {
         poller: Option<&Poller>,
         now: Timestamp,
     ) -> io::Result<Running> {
-        let mut arguments = options.arguments();
+        let mut arguments = options.arguments(&self.found);
         arguments.extend(["--output=export", "--no-pager", "--quiet"].map(str::to_owned));
         match &self.last {
-            Some((cursor, _)) => arguments.push(format!("--after-cursor={cursor}")),
+            Some((cursor, _)) => arguments.push(format!("--cursor={}", cursor.as_str())),
             None => {
                 let since = self.since();
                 arguments.push(format!(
@@ -545,18 +554,11 @@ impl Stream {
             arguments.extend(["--follow", "--no-tail"].map(str::to_owned));
         }
         arguments.extend(self.chosen());
-        let mut child = Command::new(program)
-            .args(arguments)
-            .env_remove("SYSTEMD_LOG_LEVEL")
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(io::Error::other("it has no output"));
-        };
-        let (output, complaints) = (OwnedFd::from(output), OwnedFd::from(complaints));
+        let Child {
+            stdout: output,
+            stderr: complaints,
+            process,
+        } = spawn(program, &arguments)?;
         for fd in [&output, &complaints] {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
@@ -569,9 +571,9 @@ impl Stream {
             .flat_map(|reader| reader.matches.fields())
             .collect();
         Ok(Running {
-            child,
-            output: File::from(output),
-            complaints: File::from(complaints),
+            child: process,
+            output,
+            complaints,
             complaint: Vec::new(),
             parser: Parser::new(fields),
             follows: self.caught_up,
@@ -591,7 +593,8 @@ impl Stream {
             .flat_map(|reader| reader.matches.arguments())
             .collect();
         let words: Vec<String> = groups.into_iter().collect::<Vec<_>>().join(&"+".to_owned());
-        if words.len() > ARGUMENT_LIMIT {
+        // No argument can hold a byte 0.
+        if words.len() > ARGUMENT_LIMIT || words.iter().any(|word| word.contains('\0')) {
             return Vec::new();
         }
         words
@@ -609,6 +612,10 @@ impl Stream {
         };
         let mut entries = Vec::new();
         let outcome = running.parser.feed(bytes, &mut |entry| entries.push(entry));
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.meter.count(now, number(entries.len()));
+        let cut = entries.iter().filter(|entry| entry.is_cut());
+        self.meter.count_dropped(number(cut.count()));
         for entry in entries {
             self.hand_out(&entry, now, deliver);
         }
@@ -617,18 +624,28 @@ impl Stream {
 
     fn hand_out(&mut self, entry: &Entry, now: Timestamp, deliver: &mut impl FnMut(JournalEvent<'_>)) {
         let Some(cursor) = entry.cursor() else { return };
-        let here = (cursor.to_owned(), entry.received());
+        self.trouble = None;
+        let here = (Arc::new(Cursor::read(cursor)), entry.received());
         self.pause_seconds = PAUSE_FIRST_SECONDS;
+        if self.has_had(&here.0) {
+            return;
+        }
         let is_fresh = entry.received() > now.plus_micros(-FRESH_MICROS);
         let mut readers = Vec::new();
         for (id, reader) in &mut self.readers {
-            if reader.idle || reader.passes_over(&here) {
+            if reader.idle || reader.passes_over(&here.0) {
                 continue;
             }
             reader.last = Some(here.clone());
-            let is_old =
-                entry.received() < reader.since || reader.after.is_some_and(|after| entry.time() <= after);
-            if is_old || !reader.matches.accept(entry) {
+            // What comes later is new whatever its time, for it was written later or its clock was set back.
+            let is_old = !reader.in_operation
+                && (entry.received() < reader.since
+                    || reader.after.is_some_and(|after| entry.time() <= after));
+            if is_old {
+                continue;
+            }
+            reader.after = None;
+            if !reader.matches.accept(entry) {
                 continue;
             }
             if is_fresh && !reader.in_operation {
@@ -647,11 +664,23 @@ impl Stream {
         self.last = Some(here);
     }
 
+    /// Whether the child, which began at the last entry, has not come to the next one yet.
+    fn has_had(&mut self, here: &Cursor) -> bool {
+        let follows = self.child.as_ref().is_some_and(|running| running.follows);
+        self.resuming = self.resuming
+            && self.last.as_ref().is_some_and(|(last, _)| match follows {
+                // It is not to pass over without end: there is no end at which that would be over.
+                true => here.is_same(last),
+                false => !here.is_after(last),
+            });
+        self.resuming
+    }
+
     /// The output of the child is of no use any more.
     fn give_up(&mut self, why: &str, now: Timestamp) {
         if let Some(running) = &mut self.child {
             running.complaint = why.as_bytes().to_vec();
-            drop(running.child.kill());
+            running.child.kill();
             running.closed = Some(now);
         }
     }
@@ -677,7 +706,7 @@ impl Stream {
                     .closed
                     .is_none_or(|at| now.micros_since(at).abs() > END_MICROS)
                 {
-                    drop(running.child.kill());
+                    running.child.kill();
                 }
                 return false;
             }
@@ -688,16 +717,11 @@ impl Stream {
         let lasted = now.micros_since(running.started);
         let had_all = !running.follows && status.as_ref().is_ok_and(std::process::ExitStatus::success);
         self.child = None;
+        self.trouble = None;
         if had_all {
             self.caught_up = true;
             self.start_at = Some(now);
-            for (id, reader) in &mut self.readers {
-                reader.passing = false;
-                if !reader.in_operation && !reader.idle {
-                    reader.in_operation = true;
-                    deliver(JournalEvent::InOperation { reader: *id });
-                }
-            }
+            self.begin_operation(deliver);
             if !complaint.is_empty() {
                 say(deliver, Level::DEBUG, format!("{JOURNALCTL}: {complaint}"));
             }
@@ -711,6 +735,7 @@ impl Stream {
             (true, Ok(status)) => status.to_string(),
             (true, Err(error)) => error.to_string(),
         };
+        self.trouble = Some(format!("{JOURNALCTL} has ended ({how}); it is started again"));
         say(
             deliver,
             Level::ERROR,
@@ -719,8 +744,21 @@ impl Stream {
                 self.pause_seconds
             ),
         );
+        // What has come since it was last well is read to its end first.
+        self.caught_up = false;
         self.pause(now);
         true
+    }
+
+    /// All there was has been read, so what comes now is new.
+    fn begin_operation(&mut self, deliver: &mut impl FnMut(JournalEvent<'_>)) {
+        for (id, reader) in &mut self.readers {
+            reader.passing = false;
+            if !reader.in_operation && !reader.idle {
+                reader.in_operation = true;
+                deliver(JournalEvent::InOperation { reader: *id });
+            }
+        }
     }
 
     fn pause(&mut self, now: Timestamp) {
@@ -731,23 +769,9 @@ impl Stream {
 
 impl Reader {
     /// Whether this entry is one that the reader has had before reading began anew.
-    fn passes_over(&mut self, here: &(String, Timestamp)) -> bool {
-        if !self.passing {
-            return false;
-        }
-        match &self.last {
-            // It has come to the last one it had: the next is new.
-            Some((cursor, _)) if *cursor == here.0 => {
-                self.passing = false;
-                true
-            }
-            // That one may be gone from the journal by now; what was received later is new in any case.
-            Some((_, received)) if here.1 > *received => {
-                self.passing = false;
-                false
-            }
-            Some(_) | None => true,
-        }
+    fn passes_over(&mut self, here: &Cursor) -> bool {
+        self.passing = self.passing && self.last.as_ref().is_some_and(|(last, _)| !here.is_after(last));
+        self.passing
     }
 }
 
@@ -770,13 +794,23 @@ impl Running {
     }
 }
 
+/// Starts a child.
+fn spawn(program: &Path, arguments: &[String]) -> io::Result<Child> {
+    Command::new(program)
+        .args(arguments)
+        .env_remove("SYSTEMD_LOG_LEVEL")
+        .env("LC_ALL", "C")
+        .ends_with_us()
+        .spawn()
+}
+
 /// Ends a child, if there is one; it is taken leave of later.
-fn end_child(ending: &mut Vec<Child>, poller: Option<&Poller>, child: &mut Option<Running>) {
+fn end_child(ending: &mut Vec<Process>, poller: Option<&Poller>, child: &mut Option<Running>) {
     if let Some(mut running) = child.take() {
         if let Some(poller) = poller {
             drop(poller.remove(&running.output));
         }
-        drop(running.child.kill());
+        running.child.kill();
         ending.push(running.child);
     }
 }

@@ -17,6 +17,9 @@ const PROBES: usize = 5;
 /// What is small enough to look at line by line.
 const SMALL: u64 = 4096;
 
+/// How far the end of a line is looked for. A file may be one line, and of any length.
+const LONGEST: usize = 2 * LINE_LIMIT;
+
 /// How much is read at a time.
 const CHUNK: usize = 8192;
 
@@ -61,6 +64,8 @@ pub fn first_line_since(
             }
         }
         match (first, dated) {
+            // Where lines begin in there is not known, so none of it is passed over.
+            (None, _) if lines.is_lost => (high, known) = (middle, None),
             (None, _) => high = middle,
             (Some(_), Some((_, after, time))) if time < since => low = after,
             (Some(first), Some((start, ..))) => (high, known) = (first, Some(start)),
@@ -95,6 +100,8 @@ struct Lines<'f, F> {
     offset: u64,
     /// The length of the present line.
     line: usize,
+    /// A line was longer than [`LONGEST`], and nothing is known of where the next one begins.
+    is_lost: bool,
 }
 
 impl<'f, F: Readable> Lines<'f, F> {
@@ -107,6 +114,7 @@ impl<'f, F: Readable> Lines<'f, F> {
             start: 0,
             offset,
             line: 0,
+            is_lost: false,
         }
     }
 
@@ -123,8 +131,12 @@ impl<'f, F: Readable> Lines<'f, F> {
         Ok(())
     }
 
-    /// Goes on to the next line: where it begins and where the one after it does.
+    /// Goes on to the next line: where it begins and where the one after it does; nothing where there is none or the
+    /// end of one was not found.
     fn advance(&mut self) -> io::Result<Option<(u64, u64)>> {
+        if self.is_lost {
+            return Ok(None);
+        }
         self.start += self.line;
         self.offset += u64::try_from(self.line).unwrap_or(0);
         self.line = 0;
@@ -142,7 +154,8 @@ impl<'f, F: Readable> Lines<'f, F> {
             // A break may have been cut in two.
             let width = usize::try_from(self.line_break.width()).unwrap_or(1);
             searched = (searched + rest.len()).saturating_sub(width - 1);
-            if !self.fill()? {
+            self.is_lost = searched > LONGEST;
+            if self.is_lost || !self.fill()? {
                 return Ok(None);
             }
         }
@@ -172,10 +185,13 @@ impl<'f, F: Readable> Lines<'f, F> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::cell::Cell;
+    use std::fs::File;
+    use std::io::{self, Seek, SeekFrom, Write};
 
     use stockade_datetime::Timestamp;
 
+    use super::super::disk::{Readable, Status};
     use super::{LineBreak, first_line_since};
 
     /// Lines begin with their second, or with a letter where they have no date.
@@ -308,6 +324,47 @@ mod tests {
                     assert_eq!(at, first, "{long} {since}");
                 }
             }
+        }
+    }
+
+    /// A file, and how much of it was read.
+    struct Counted(File, Cell<u64>);
+
+    impl Readable for Counted {
+        fn status(&self) -> io::Result<Status> {
+            self.0.status()
+        }
+
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let count = Readable::read_at(&self.0, buffer, offset)?;
+            self.1.set(self.1.get() + u64::try_from(count).expect("a count"));
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_file_may_be_one_line_and_larger_than_the_memory() {
+        let huge = 64 << 30;
+        for (name, before, after, expected) in [
+            ("nothing else", "", "", 0),
+            ("behind a line that is older", "100 x\n", "", 6),
+            ("before one that is younger", "100 x\n", "\n200 x\n", 6),
+            ("behind one that is younger", "200 x\n", "\n300 x\n", 0),
+        ] {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(before.as_bytes()).expect("a line");
+            file.seek(SeekFrom::Start(huge)).expect("a gap");
+            file.write_all(after.as_bytes()).expect("a line");
+            file.set_len(huge + 10).expect("a gap");
+            let file = Counted(file, Cell::new(0));
+            let since = Timestamp::from_seconds(150);
+            let found = first_line_since(&file, 0, huge + 10, LineBreak::Byte, since, &mut date);
+            assert_eq!(found.expect("a position"), expected, "{name}");
+            assert!(
+                file.1.get() < 200 << 20,
+                "{name}: {} bytes were read",
+                file.1.get()
+            );
         }
     }
 

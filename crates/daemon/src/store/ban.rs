@@ -7,7 +7,7 @@
 use serde_json::Value;
 use stockade_datetime::Timestamp;
 use stockade_filter::{Captured, Data, Id, MatchedLine};
-use stockade_jail::{BanTime, Match, Ticket};
+use stockade_jail::{ASKED_BANTIME, BanTime, Match, Ticket};
 
 /// The `bantime` of a ban that has no end.
 pub const PERMANENT: f64 = -1.0;
@@ -55,6 +55,13 @@ impl BanRow {
             bancount: i64::from(ticket.bancount.max(1)),
             data: data.with_captured(&ticket.captured).to_json(max_matches),
         }
+    }
+
+    /// Leaves out the lines and all that was captured, but for what holds over a restart.
+    pub(super) fn make_lean(&mut self) {
+        let mut data = BanData::from_json(&self.data);
+        data.captured.retain(|(name, _)| name == ASKED_BANTIME);
+        self.data = data.to_json(0);
     }
 
     /// The ticket that this row was written for.

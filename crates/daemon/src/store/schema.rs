@@ -17,10 +17,10 @@ use super::{Report, StoreError};
 use crate::log::Level;
 
 /// The version of the layout below.
-const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 4;
 
 /// How long another program may hold the file before a statement gives up. The reference waits as long.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
 /// The layout, letter by letter that of the reference, so that either program can take the file over.
 const CREATE_VERSION: &str = "CREATE TABLE fail2banDb(version INTEGER)";

@@ -8,7 +8,7 @@ use stockade_datetime::Timestamp;
 
 use stockade_jail::{BanTime, Increment, Match};
 
-use super::{BanData, BanRow, LogPosition, PERMANENT, Report, RestoreLimits, Store};
+use super::{BanData, BanRow, JournalPosition, LogPosition, PERMANENT, Report, RestoreLimits, Store};
 use crate::growth::Growth;
 use crate::log::Level;
 
@@ -550,6 +550,7 @@ fn positions_of_logs_are_kept() {
         "j",
         Timestamp::from_micros(1_795_305_578_216_527),
         "2026-11-21T23:59:38.216527+00:00 ",
+        Some("s=1;i=2"),
     );
     assert!(store.commit_pending(WAIT));
     assert_eq!(
@@ -561,17 +562,29 @@ fn positions_of_logs_are_kept() {
         Some(position("four", 4))
     );
     assert_eq!(
-        store
-            .journal_position("j")
-            .expect("an answer")
-            .map(Timestamp::micros),
-        Some(1_795_305_578_216_527)
+        store.journal_position("j").expect("an answer"),
+        Some(JournalPosition {
+            time: Timestamp::from_micros(1_795_305_578_216_527),
+            cursor: Some("s=1;i=2".to_owned()),
+        })
+    );
+    assert_eq!(store.journal_position("k").expect("an answer"), None);
+    // The reference, which knows of no cursor, has read on.
+    store.save_journal_position("k", Timestamp::from_seconds(5), "5", Some("c5"));
+    store.save_journal_position("k", Timestamp::from_seconds(6), "6", None);
+    assert!(store.commit_pending(WAIT));
+    assert_eq!(
+        store.journal_position("k").expect("an answer"),
+        Some(JournalPosition {
+            time: Timestamp::from_seconds(6),
+            cursor: None,
+        })
     );
     store.close();
     let row: (String, f64) = place
         .connection()
         .query_row(
-            "SELECT firstlinemd5, lastfilepos FROM logs WHERE path='systemd-journal'",
+            "SELECT firstlinemd5, lastfilepos FROM logs WHERE path='systemd-journal' AND jail='j'",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

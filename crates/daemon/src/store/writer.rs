@@ -31,6 +31,10 @@ pub(super) const BATCH: usize = 1000;
 /// disk does not answer.
 pub(super) const QUEUE_LIMIT: usize = 65_536;
 
+/// How many bytes the lines and captured groups of bans have that wait. What is more is left out of its ban: lines are
+/// the attackers' to choose, and as long as they like.
+pub(super) const QUEUE_BYTES: usize = 32 << 20;
+
 /// How long a full queue makes its caller wait, once until the writer moves again.
 const ROOM_LIMIT: Duration = Duration::from_secs(1);
 
@@ -97,6 +101,40 @@ pub(super) enum Task {
 }
 
 impl Task {
+    /// How many bytes it has of what attackers choose.
+    fn bytes(&self) -> usize {
+        self.row().map_or(0, |row| row.data.len())
+    }
+
+    const fn row(&self) -> Option<&BanRow> {
+        match self {
+            Self::Ban { row, .. } | Self::GrowingBan { row, .. } => Some(row),
+            Self::AddJail(_)
+            | Self::DisableJail(_)
+            | Self::Forget { .. }
+            | Self::AddLog { .. }
+            | Self::SavePosition { .. }
+            | Self::Purge { .. }
+            | Self::Announce(..)
+            | Self::Ask(_) => None,
+        }
+    }
+
+    /// The same without the lines of its ban.
+    fn make_lean(&mut self) {
+        match self {
+            Self::Ban { row, .. } | Self::GrowingBan { row, .. } => row.make_lean(),
+            Self::AddJail(_)
+            | Self::DisableJail(_)
+            | Self::Forget { .. }
+            | Self::AddLog { .. }
+            | Self::SavePosition { .. }
+            | Self::Purge { .. }
+            | Self::Announce(..)
+            | Self::Ask(_) => {}
+        }
+    }
+
     /// Whether somebody waits for an answer.
     pub(super) fn is_unanswered(&self) -> bool {
         let waits = |cell: &Cell<Option<Question>>| {
@@ -133,6 +171,9 @@ struct State {
     tasks: VecDeque<Task>,
     /// How many the writer has in hand.
     held: usize,
+    /// How many bytes all of these have of what attackers choose, and how often there were too many.
+    bytes: usize,
+    leaned: u64,
     /// Tasks taken in, and tasks done with, since the beginning.
     handed: u64,
     done: u64,
@@ -154,8 +195,12 @@ impl State {
 
 impl Queue {
     /// Puts a task in; waits a little where there is no room, and then gives it up.
-    pub(super) fn push(&self, task: Task) {
+    pub(super) fn push(&self, mut task: Task) {
         let mut state = self.lock();
+        if state.bytes + task.bytes() > QUEUE_BYTES {
+            task.make_lean();
+            state.leaned += 1;
+        }
         if state.waiting() >= QUEUE_LIMIT && !state.stalled {
             state = self
                 .moved
@@ -169,6 +214,7 @@ impl Queue {
             state.given_up += 1;
             return;
         }
+        state.bytes += task.bytes();
         state.tasks.push_back(task);
         state.handed += 1;
         drop(state);
@@ -191,6 +237,17 @@ impl Queue {
     pub(super) fn pending(&self) -> u64 {
         let state = self.lock();
         state.handed - state.done
+    }
+
+    /// How many bytes the lines of bans have that are not yet committed, and how many bans went without.
+    pub(super) fn lines(&self) -> (usize, u64) {
+        let state = self.lock();
+        (state.bytes, state.leaned)
+    }
+
+    /// How often tasks were given up.
+    pub(super) fn given_up(&self) -> u64 {
+        self.lock().given_up
     }
 
     /// Tells the writer to end once the queue is empty, and waits for that; whether it has ended.
@@ -262,6 +319,8 @@ pub(super) fn run(queue: &Queue, mut connection: Connection, report: &Report) {
         let mut state = queue.lock();
         state.done += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         state.held = 0;
+        let bytes: usize = batch.iter().map(Task::bytes).sum();
+        state.bytes = state.bytes.saturating_sub(bytes);
         drop(state);
         queue.moved.notify_all();
         if in_log >= CHECKPOINT_TASKS {

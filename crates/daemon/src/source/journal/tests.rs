@@ -7,7 +7,7 @@ use stockade_datetime::Timestamp;
 use stockade_filter::Encoding;
 
 use super::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart};
-use crate::source::{JournalMatch, Matches, ReaderId};
+use crate::source::{JournalMatch, Matches, ReaderId, SourceState};
 
 const ONE: ReaderId = ReaderId(1);
 const TWO: ReaderId = ReaderId(2);
@@ -15,10 +15,10 @@ const TWO: ReaderId = ReaderId(2);
 /// Stands in for `journalctl`: each line of `entries` is a number, a time, a name and a message.
 const STAND_IN: &str = r#"#!/bin/sh
 here=$(dirname "$0")
-after=0 since=0 follow=
+from=0 since=0 follow=
 for argument; do
     case $argument in
-        --after-cursor=c*) after=${argument#--after-cursor=c} ;;
+        --cursor=*) from=${argument#*;i=}; from=$((0x${from%%;*})) ;;
         --since=@*) since=$(echo "${argument#--since=@}" | tr -d .) ;;
         --follow) follow=yes ;;
     esac
@@ -28,8 +28,9 @@ if [ -e "$here/broken" ]; then echo "it is broken" >&2; exit 1; fi
 exec 3< "$here/entries"
 while :; do
     if read -r number time name message <&3; then
-        if [ "$number" -gt "$after" ] && [ "$time" -ge "$since" ]; then
-            printf '__CURSOR=c%s\n__REALTIME_TIMESTAMP=%s\n_COMM=%s\nMESSAGE=%s\n\n' "$number" "$time" "$name" "$message"
+        if [ "$number" -ge "$from" ] && [ "$time" -ge "$since" ]; then
+            printf '__CURSOR=s=1;i=%x;b=2;m=%x;t=%x;x=%x\n' "$number" "$number" "$time" "$number"
+            printf '__REALTIME_TIMESTAMP=%s\n_COMM=%s\nMESSAGE=%s\n\n' "$time" "$name" "$message"
         fi
     elif [ -z "$follow" ]; then
         exit 0
@@ -64,11 +65,11 @@ fn what_is_there_is_read_and_then_what_comes() {
     let calls = place.calls();
     assert_eq!(calls.len(), 2, "{calls:?}");
     assert!(
-        calls[0].ends_with("--output=export --no-pager --quiet --since=@0.000000"),
+        calls[0].ends_with("--merge --output=export --no-pager --quiet --since=@0.000000"),
         "{calls:?}"
     );
     assert!(
-        calls[1].ends_with("--after-cursor=c3 --follow --no-tail"),
+        calls[1].ends_with("--cursor=s=1;i=3;b=2;m=3;t=2dc6c0;x=3 --follow --no-tail"),
         "{calls:?}"
     );
 }
@@ -120,6 +121,101 @@ fn a_child_that_dies_is_started_again_behind_the_last_entry() {
     assert_eq!(place.read(1), ["1 a: two"]);
     place.write(&["3 3000000 a three"]);
     assert_eq!(place.read(1), ["1 a: three"]);
+}
+
+#[test]
+fn where_the_last_entry_is_gone_the_next_one_comes_all_the_same() {
+    let mut place = Place::new();
+    place.write(&["1 1000000 a one", "2 2000000 a two"]);
+    place.add(ONE, "", None, 0);
+    assert_eq!(place.read(3), ["1 a: one", "1 a: two", "1 in operation"]);
+    fs::write(place.directory.path().join("entries"), "").expect("entries");
+    place.mark("die");
+    let said = place.read(1);
+    assert!(said[0].contains("journalctl has ended"), "{said:?}");
+    // Only now: the child might have told of them before it died.
+    place.write(&["4 4000000 a four", "5 5000000 a five"]);
+    assert_eq!(place.read(2), ["1 a: four", "1 a: five"]);
+}
+
+#[test]
+fn a_restart_goes_on_at_the_cursor() {
+    let begin = |cursor: Option<&str>, after| {
+        let mut place = Place::new();
+        // Three of them say to be written at the same time, and one before that.
+        place.write(&[
+            "1 2000000 a one",
+            "2 2000000 a two",
+            "3 2000000 a three",
+            "4 1999999 a four",
+            "5 3000000 a five",
+        ]);
+        let start = JournalStart {
+            after: Some(Timestamp::from_seconds(after)),
+            cursor: cursor.map(str::to_owned),
+            since: Timestamp::from_seconds(1),
+        };
+        let (options, wanted) = (JournalOptions::default(), Matches::default());
+        place.journal.add(ONE, options, wanted, start);
+        place
+    };
+    let future = "s=1;i=2;b=2;m=2;t=ffffffffffffff;x=2";
+    for (name, cursor, expected) in [
+        (
+            "between entries of one time",
+            Some("s=1;i=2;b=2;m=2;t=1e8480;x=2"),
+            &["1 a: three", "1 a: five", "1 in operation"][..],
+        ),
+        (
+            "a copy of the entry",
+            Some("s=7;i=9;b=2;m=3;t=1e8480;x=3"),
+            &["1 a: five", "1 in operation"],
+        ),
+        ("by time alone", None, &["1 a: five", "1 in operation"]),
+        (
+            "in the future",
+            Some(future),
+            &[
+                "1 a: one",
+                "1 a: two",
+                "1 a: three",
+                "1 a: four",
+                "1 a: five",
+                "1 in operation",
+            ],
+        ),
+    ] {
+        let mut place = begin(cursor, 2);
+        assert_eq!(place.read(expected.len()), expected, "{name}");
+        assert_eq!(
+            place.journal.cursor(ONE),
+            Some("s=1;i=5;b=2;m=5;t=2dc6c0;x=5"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn it_is_said_once_that_there_is_no_program() {
+    let mut place = Place::new();
+    place.step_micros = 5_000_000;
+    let program = place.directory.path().join("journalctl");
+    fs::rename(&program, place.directory.path().join("away")).expect("no program");
+    place.add(ONE, "", None, 0);
+    place.write(&["1 1000000 a one"]);
+    let said = place.read(1);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("The journal is not read: ") && said[0].contains("it comes with systemd"),
+        "{said:?}"
+    );
+    let status = place.journal.statuses(place.now).remove(0);
+    assert!(
+        matches!(&status.state, SourceState::Failing(why) if why.contains("cannot be run")),
+        "{status:?}"
+    );
+    fs::rename(place.directory.path().join("away"), &program).expect("the program");
+    assert_eq!(place.read(2), ["1 a: one", "1 in operation"]);
 }
 
 #[test]
@@ -180,35 +276,52 @@ fn options_say_which_journal() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_string_lossy().into_owned();
     let at_path = format!("--directory={path}");
+    let file = |name: &str| {
+        fs::write(directory.path().join(name), "").expect("a file");
+        format!("{path}/{name}")
+    };
+    let (now, before, user) = (
+        file("system.journal"),
+        file("system@1.journal"),
+        file("user-1.journal"),
+    );
+    let _odd = file("[odd].journal");
+    let both = format!("{now}, {path}/user*.journal,{path}/none.journal");
+    let both_found = format!("--file={now} --file={before} --file={user}");
+    let all = format!("{path}/*.journal");
+    let all_found = format!("--file={path}/\\[odd].journal --file={now} --file={before} --file={user}");
     for (options, expected) in [
-        (vec![], ""),
+        (vec![], "--merge"),
         (vec![("journalpath", path.as_str())], at_path.as_str()),
-        (
-            vec![("journalfiles", "a*.journal, b")],
-            "--file=a*.journal --file=b",
-        ),
-        (vec![("journalflags", "4")], "--system"),
+        (vec![("journalfiles", both.as_str())], both_found.as_str()),
+        (vec![("journalfiles", all.as_str())], all_found.as_str()),
+        (vec![("journalflags", "1")], ""),
+        (vec![("journalflags", "4")], "--merge --system"),
+        (vec![("journalflags", "5")], "--system"),
         (vec![("journalflags", "2")], "--directory=/run/log/journal"),
-        (vec![("journalflags", "8")], "--user"),
-        (vec![("rotated", "on")], "--system"),
+        (vec![("journalflags", "8")], "--merge --user"),
+        (vec![("rotated", "on")], "--merge --system"),
         (
             vec![("namespace", "x"), ("rotated", "on"), ("journalflags", "0")],
-            "--namespace=x",
+            "--namespace=x --merge",
         ),
     ] {
         let parsed = JournalOptions::parse(options.iter().copied()).expect("options");
-        assert_eq!(parsed.arguments().join(" "), expected, "{options:?}");
+        let found = parsed.look(&crate::source::System::new());
+        assert_eq!(parsed.arguments(&found).join(" "), expected, "{options:?}");
     }
-    for (option, value, error) in [
-        ("bogus", "1", JournalOptionError::Unknown("bogus".into())),
-        ("journalflags", "x", JournalOptionError::Flags("x".into())),
+    for (options, error) in [
+        (vec![("bogus", "1")], JournalOptionError::Unknown("bogus".into())),
         (
-            "journalpath",
-            "/nonexistent-here",
+            vec![("bogus", "1"), ("journalflags", "x")],
+            JournalOptionError::Flags("x".into()),
+        ),
+        (
+            vec![("journalpath", "/nonexistent-here")],
             JournalOptionError::Path("/nonexistent-here".into()),
         ),
     ] {
-        assert_eq!(JournalOptions::parse([(option, value)]), Err(error));
+        assert_eq!(JournalOptions::parse(options), Err(error));
     }
 }
 
@@ -279,10 +392,11 @@ fn read_a_real_journal() {
     send("sshd", b"two\nlines \xff");
     let start = JournalStart {
         after: None,
+        cursor: None,
         since: wall_clock().plus_seconds(-60),
     };
     let sshd = matches("SYSLOG_IDENTIFIER=sshd");
-    journal.add(ONE, JournalOptions::default(), sshd.clone(), start);
+    journal.add(ONE, JournalOptions::default(), sshd.clone(), start.clone());
     let mut read = |count: usize| -> Vec<String> {
         let mut told = Vec::new();
         for _ in 0..1000 {
@@ -324,11 +438,13 @@ fn read_a_real_journal() {
         );
     }
     let position = journal.position(ONE);
+    let cursor = journal.cursor(ONE).map(str::to_owned);
     drop(journal);
     send("sshd", b"while away");
     let mut journal = Journal::new();
     let start = JournalStart {
         after: position,
+        cursor,
         ..start
     };
     journal.add(ONE, JournalOptions::default(), sshd, start);
@@ -411,6 +527,7 @@ impl Place {
             matches(wanted),
             JournalStart {
                 after: after.map(Timestamp::from_seconds),
+                cursor: None,
                 since: Timestamp::from_seconds(since),
             },
         );
