@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::io::Errno;
@@ -328,6 +329,7 @@ impl Control {
             };
             let right = self.admission.of(&stream);
             if right.0 == Right::Nothing {
+                hang_up(&stream);
                 self.send_away(right.1);
                 continue;
             }
@@ -392,6 +394,7 @@ impl Control {
         if let Some(client) = self.clients.remove(&id) {
             // The descriptor leaves the set with its closing in any case.
             let _ = poller.remove(&client.stream);
+            hang_up(&client.stream);
             self.buffered -= client.counted;
             if client.listens.is_some() {
                 self.listeners -= 1;
@@ -574,6 +577,12 @@ impl Client {
         self.unsent.shrink_to(BLOCK);
         Ok(())
     }
+}
+
+/// Says to a client that there will be no more; closing the descriptor alone does not, while a process that has just been
+/// forked holds a copy of it.
+fn hang_up(stream: &UnixStream) {
+    let _ = stream.shutdown(Shutdown::Both);
 }
 
 fn spare() -> Option<File> {

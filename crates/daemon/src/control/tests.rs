@@ -203,6 +203,18 @@ fn bytes_that_are_no_request_are_answered_with_an_error() {
 }
 
 #[test]
+fn a_connection_ends_even_where_a_child_holds_a_copy_of_it() {
+    let mut stand = Stand::new();
+    let mut stream = stand.connect();
+    assert!(stand.send(&mut stream, &ask(1)));
+    assert_eq!(stand.read(&mut stream), (vec![Value::pair(0, "x")], false));
+    let client = stand.control.clients.values().next().unwrap();
+    let _copy = client.stream.try_clone().unwrap();
+    assert!(stand.send(&mut stream, &framed(CLOSE)));
+    assert_eq!(stand.read(&mut stream), (vec![], true));
+}
+
+#[test]
 fn requests_are_answered_in_their_order_until_the_client_takes_its_leave() {
     let mut stand = Stand::new();
     let mut stream = stand.connect();
