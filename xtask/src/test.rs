@@ -8,6 +8,7 @@
 //!
 //! Invariant: with `CI=true` in the environment a skipped test is a failure.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ const SIMULATION: &str = "sim";
 /// What the names of the end-to-end tests begin with.
 const END_TO_END: &str = "e2e::";
 
+/// How many failed tests of a program are run once more, each by itself: more than that is no accident.
+const AGAIN: usize = 3;
+
 /// What a test that cannot run here prints, followed by the reason, before it returns.
 const SKIPPED: &str = "skipped: ";
 
@@ -42,6 +46,8 @@ struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Of those that passed: how many did so at the second attempt.
+    unsteady: u64,
 }
 
 impl Tally {
@@ -49,17 +55,36 @@ impl Tally {
         passed: 1,
         failed: 0,
         skipped: 0,
+        unsteady: 0,
     };
     const FAILED: Self = Self {
         passed: 0,
         failed: 1,
         skipped: 0,
+        unsteady: 0,
     };
 
     fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.unsteady += other.unsteady;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+            unsteady,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        if *unsteady > 0 {
+            write!(f, " ({unsteady} passed only when run again)")?;
+        }
+        Ok(())
     }
 }
 
@@ -88,9 +113,13 @@ pub(crate) fn chore() -> Result<bool, Trouble> {
         passed,
         failed,
         skipped,
+        unsteady,
     } = run.total;
     if run.ci && skipped > 0 {
         println!("CI=true: what was skipped counts as failed");
+    }
+    if unsteady > 0 {
+        println!("{unsteady} passed only when run again: see `again` above");
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(failed == 0 && !(run.ci && skipped > 0))
@@ -162,7 +191,7 @@ impl Run {
             command
                 .current_dir(&root)
                 .args(["test", "--quiet", "--workspace", "--doc"]);
-            run_program(&mut command)
+            Ok(run_program(&mut command)?.tally)
         });
         self.step("simulation", || run_tests(of(&programs, SIMULATION), &[]));
         self.step("conformance", || {
@@ -183,18 +212,13 @@ impl Run {
             println!("{}", trouble.chain());
             Tally::FAILED
         });
-        let Tally {
-            passed,
-            failed,
-            skipped,
-        } = tally;
-        let verdict = if failed > 0 || (self.ci && skipped > 0) {
+        let verdict = if tally.failed > 0 || (self.ci && tally.skipped > 0) {
             "FAILED"
         } else {
             "ok"
         };
         let line = format!(
-            "{name:<22}{verdict:<8}{:>7.1} s   {passed} passed, {failed} failed, {skipped} skipped",
+            "{name:<22}{verdict:<8}{:>7.1} s   {tally}",
             start.elapsed().as_secs_f64(),
         );
         println!("{line}");
@@ -266,24 +290,55 @@ fn of<'a>(programs: &'a [TestProgram], krate: &'a str) -> impl Iterator<Item = &
     programs.iter().filter(move |program| program.krate == krate)
 }
 
+impl TestProgram {
+    /// Runs some of its tests.
+    fn run(&self, words: &[&str]) -> Result<Outcome, Trouble> {
+        let mut command = Command::new(&self.executable);
+        command
+            .arg("--show-output")
+            .args(words)
+            .current_dir(&self.manifest_directory)
+            .env("CARGO_MANIFEST_DIR", &self.manifest_directory);
+        run_program(&mut command)
+    }
+}
+
 /// Runs test programs one after another; their threads keep the processors busy.
+///
+/// Many tests have real programs do real things beside each other, on machines that are shared: what has failed is run
+/// once more by itself, and both is told.
 fn run_tests<'a>(programs: impl Iterator<Item = &'a TestProgram>, words: &[&str]) -> Result<Tally, Trouble> {
     let mut total = Tally::default();
     for program in programs {
         println!("-- {}: {}", program.krate, program.executable.display());
-        let mut command = Command::new(&program.executable);
-        command
-            .arg("--show-output")
-            .args(words)
-            .current_dir(&program.manifest_directory)
-            .env("CARGO_MANIFEST_DIR", &program.manifest_directory);
-        total.add(run_program(&mut command)?);
+        let Outcome { mut tally, failed } = program.run(words)?;
+        if failed.len() <= AGAIN {
+            for test in failed {
+                println!("-- again: {test}");
+                let again = program.run(&["--exact", &test])?.tally;
+                if again.failed == 0 {
+                    tally.failed = tally.failed.saturating_sub(1);
+                    tally.add(Tally {
+                        unsteady: again.passed,
+                        ..again
+                    });
+                }
+            }
+        }
+        total.add(tally);
     }
     Ok(total)
 }
 
+/// What became of the tests of one program.
+struct Outcome {
+    tally: Tally,
+    /// The names of those that failed.
+    failed: Vec<String>,
+}
+
 /// Runs one command that speaks as the standard test harness does.
-fn run_program(command: &mut Command) -> Result<Tally, Trouble> {
+fn run_program(command: &mut Command) -> Result<Outcome, Trouble> {
     let mut report = Report::default();
     let status = process::lines(command, TEST_LIMIT, |line| {
         if let Some(line) = report.read(line) {
@@ -295,7 +350,10 @@ fn run_program(command: &mut Command) -> Result<Tally, Trouble> {
         println!("{status}");
         tally.failed = 1;
     }
-    Ok(tally)
+    Ok(Outcome {
+        tally,
+        failed: report.failed,
+    })
 }
 
 /// What a test program says, line by line: its counts, and of the rest what is worth passing on.
@@ -309,6 +367,8 @@ struct Report {
     successes: bool,
     /// Whose output that is.
     test: String,
+    /// Which tests have failed.
+    failed: Vec<String>,
 }
 
 impl Report {
@@ -329,6 +389,12 @@ impl Report {
                 .unwrap_or_default()
                 .clone_into(&mut self.test);
         }
+        if let Some(test) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            self.failed.push(test.to_owned());
+        }
         match line.strip_prefix(SKIPPED) {
             Some(why) if self.successes => {
                 self.skipped += 1;
@@ -342,15 +408,10 @@ impl Report {
     }
 
     fn tally(&self) -> Tally {
-        let Tally {
-            passed,
-            failed,
-            skipped,
-        } = self.counted;
         Tally {
-            passed: passed.saturating_sub(self.skipped),
-            failed,
-            skipped: skipped + self.skipped,
+            passed: self.counted.passed.saturating_sub(self.skipped),
+            skipped: self.counted.skipped + self.skipped,
+            ..self.counted
         }
     }
 }
@@ -368,6 +429,7 @@ fn result(line: &str) -> Option<Tally> {
         passed: count("passed")?,
         failed: count("failed")?,
         skipped: count("ignored")?,
+        unsteady: 0,
     })
 }
 
@@ -442,5 +504,6 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
             (1, 1, 1),
             "what is counted"
         );
+        assert_eq!(report.failed, ["three"], "what is run again");
     }
 }
