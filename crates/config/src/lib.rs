@@ -62,6 +62,5 @@ pub use steps::Step;
 pub use suggest::nearest;
 pub use trial::{NO_JAIL, Trial, TrialError};
 pub use vocabulary::{
-    BACKENDS, CACHE_PARAMETERS, Entry, FALSE, Fallback, Group, INCLUDES, LEVELS, TARGETS, TRUE, ValueKind,
-    Vocabulary,
+    CACHE_PARAMETERS, Entry, FALSE, Fallback, Group, INCLUDES, LEVELS, TARGETS, TRUE, ValueKind, Vocabulary,
 };

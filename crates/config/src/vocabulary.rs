@@ -7,6 +7,8 @@
 //! Invariant: an option that the reader or the daemon knows by its name stands here, once for each place it can be
 //! written at.
 
+use stockade_protocol::backend::BACKENDS;
+
 /// A kind of file or section with options of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Vocabulary {
@@ -128,8 +130,6 @@ pub const LEVELS: [&str; 9] = [
 ];
 /// Where is logged to, besides files.
 pub const TARGETS: [&str; 5] = ["STDOUT", "STDERR", "SYSOUT", "SYSLOG", "SYSTEMD-JOURNAL"];
-/// The backends.
-pub const BACKENDS: [&str; 5] = ["auto", "pyinotify", "polling", "systemd", "syslog"];
 /// The parameters of [`ValueKind::Cache`].
 pub const CACHE_PARAMETERS: [&str; 3] = ["key", "max-count", "max-time"];
 

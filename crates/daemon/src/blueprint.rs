@@ -13,6 +13,7 @@ use stockade_datetime::{Number, duration};
 use stockade_filter::{Filter, Mode, Regex, RegexError, Structure, StructureOptions, UseDns};
 use stockade_jail::formula::{self, Formula, FormulaError};
 use stockade_jail::{self as jail, BanTime, Entry, FactorError, IgnoreCache, IgnoreList, Increment};
+use stockade_protocol::backend::BACKENDS;
 use stockade_protocol::{Failure, Reply, Value, definition};
 
 use crate::methods::{self, Call};
@@ -111,9 +112,6 @@ pub struct ActionBlueprint {
     /// The parameters of such an action that are texts.
     pub parameters: Vec<(String, String)>,
 }
-
-/// The backends by name, as they are tried.
-const BACKENDS: [&str; 3] = ["pyinotify", "polling", "systemd"];
 
 impl Blueprint {
     /// A jail that does nothing yet, with the values that hold where nothing is said.
@@ -263,9 +261,13 @@ impl Blueprint {
                 ))),
             },
             _ => {
-                let known = Value::list(BACKENDS).repr();
+                // In the words of the reference, which has no `syslog`.
+                let known = BACKENDS
+                    .into_iter()
+                    .filter(|known| !["auto", SYSLOG].contains(known));
                 Err(Failure::value_error(format!(
-                    "Unknown backend {name}. Must be among {known} or 'auto'"
+                    "Unknown backend {name}. Must be among {} or 'auto'",
+                    Value::list(known).repr()
                 )))
             }
         }

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use stockade_config::{
-    BACKENDS, CACHE_PARAMETERS, FALSE, Group, HOLE, InspectedJail, Kind, LEVELS, TARGETS, TRUE, Text,
-    ValueKind, Vocabulary, is_level, nearest,
+    CACHE_PARAMETERS, FALSE, Group, HOLE, InspectedJail, Kind, LEVELS, TARGETS, TRUE, Text, ValueKind,
+    Vocabulary, is_level, nearest,
 };
 use stockade_datetime::{Number, duration};
 use stockade_filter::{Address, Encoding, Filter, MAX_MAXLINES, Mode, UseDns};
 use stockade_jail::formula::Formula;
 use stockade_jail::{FactorError, Increment};
+use stockade_protocol::backend::{self, BACKENDS};
 use stockade_protocol::{Value, definition};
 
 use crate::context::Context;
@@ -583,6 +584,8 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
         }
     };
     let (name, lower) = (&definition.name, definition.name.to_lowercase());
+    let known = backend::parameters(&lower);
+    let mut parameters = definition.parameters.iter();
     if lower == "gamin" {
         wrong(
             context,
@@ -597,8 +600,7 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
             "inotify" => Some("did you mean `pyinotify`?".to_owned()),
             _ => did_you_mean(&lower, BACKENDS),
         };
-        let help = help
-            .unwrap_or_else(|| "the backends are auto, pyinotify, polling, systemd and syslog".to_owned());
+        let help = help.unwrap_or_else(|| format!("the backends are {}", BACKENDS.join(", ")));
         let message = format!("there is no backend {}", shown(name));
         wrong(context, Code::BadBackend, text, message, Some(help));
     } else if lower == "systemd" && *name != lower {
@@ -610,12 +612,7 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
             message,
             Some("write `systemd` in lower case".to_owned()),
         );
-    } else if let Some(known) = parameters_of(&lower)
-        && let Some((parameter, _)) = definition
-            .parameters
-            .iter()
-            .find(|(name, _)| !known.contains(&name.as_str()))
-    {
+    } else if let Some((parameter, _)) = parameters.find(|(name, _)| !known.contains(&name.as_str())) {
         let help = match (did_you_mean(parameter, known.iter().copied()), known) {
             (Some(help), _) => help,
             (None, []) => format!("write `backend = {lower}`; only `systemd` and `syslog` have parameters"),
@@ -623,21 +620,6 @@ fn backend(context: &mut Context<'_>, text: &Text, value: &str) {
         };
         let message = format!("the backend `{lower}` has no parameter {}", shown(parameter));
         wrong(context, Code::BadBackend, text, message, Some(help));
-    }
-}
-
-/// The parameters that a backend has, where they are checked here.
-fn parameters_of(backend: &str) -> Option<&'static [&'static str]> {
-    match backend {
-        "auto" | "pyinotify" | "polling" => Some(&[]),
-        "systemd" => Some(&[
-            "journalpath",
-            "journalfiles",
-            "journalflags",
-            "namespace",
-            "rotated",
-        ]),
-        _ => None,
     }
 }
 

@@ -22,6 +22,7 @@ use jiff::tz::TimeZone;
 use rustix::net::{RecvFlags, recv, sockopt};
 use stockade_datetime::Timestamp;
 use stockade_filter::Address;
+use stockade_protocol::backend;
 use stockade_sys::{Interest, Poller, Ready, Token};
 
 use super::local::{LocalAddress, LocalSocket};
@@ -94,7 +95,8 @@ impl Selector {
                 "host" => selector.hosts.extend(words.map(str::to_owned)),
                 _ => {
                     return Err(format!(
-                        "there is no `{name}`; syslog has `facility`, `tag` and `host`"
+                        "there is no `{name}`; syslog has {}",
+                        backend::parameters("syslog").join(", ")
                     ));
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stockade_datetime::Timestamp;
 use stockade_filter::Encoding;
+use stockade_protocol::backend;
 
 use super::{Journal, JournalEvent, JournalOptionError, JournalOptions, JournalStart};
 use crate::source::{JournalMatch, Matches, ReaderId, SourceState};
@@ -322,6 +323,9 @@ fn options_say_which_journal() {
         ),
     ] {
         assert_eq!(JournalOptions::parse(options), Err(error));
+    }
+    for known in backend::parameters("systemd") {
+        assert!(JournalOptions::read([(*known, "1")]).is_ok(), "{known}");
     }
 }
 
