@@ -4,7 +4,7 @@ use std::thread;
 
 use stockade_conformance::{Machine, Running, Subject, can_make_machines, join, run, until};
 
-use super::{Daemon, Log, PATIENCE, TARGET, services, ssh, start_logging};
+use super::{Daemon, Log, PATIENCE, TARGET, services, ssh, start_logging, until_banned};
 
 /// What the embedded configuration has for `maxretry`.
 const MAXRETRY: usize = 5;
@@ -101,8 +101,7 @@ fn out_of_the_box_by_the_journal() {
     let (target, network) = (Machine::start("target"), Machine::start("network"));
     let (_logging, _sshd) = connect(&target, &network, Log::Journal);
     let daemon = Daemon::start(&target, Subject::Ours);
-    ssh::attack(&network, "192.0.2.66", TARGET[0], MAXRETRY);
-    daemon.says_within(PATIENCE, "[sshd] Ban 192.0.2.66");
+    until_banned(&network, "192.0.2.66", TARGET[0], MAXRETRY, &daemon);
     check_bans(&target, &network, &daemon);
 }
 

@@ -124,13 +124,7 @@ fn a_ban_from_its_cause_to_its_end(log: Log, base: Base, guests: &[Guests]) {
     assert_eq!(daemon.banned(), Vec::<String>::new(), "at first nobody is banned");
 
     for guests in guests {
-        ssh::attack(&network, guests.attacker, guests.target, MAXRETRY);
-        let ban = format!("[sshd] Ban {}", guests.attacker);
-        // On a busy machine the last attempt may have come to nothing, which ssh does not tell from a ban.
-        if within(PATIENCE / 2, || daemon.log().contains(&ban).then_some(())).is_none() {
-            ssh::attack(&network, guests.attacker, guests.target, 1);
-        }
-        daemon.says_within(PATIENCE, &ban);
+        until_banned(&network, guests.attacker, guests.target, MAXRETRY, &daemon);
     }
     let banned = Instant::now();
     check_refused(&network, guests, &daemon);
@@ -188,6 +182,18 @@ fn a_ban_from_its_cause_to_its_end(log: Log, base: Base, guests: &[Guests]) {
     assert_eq!(left, "", "a clean stop leaves no rule behind");
     let left = target.sh("find /run/fail2ban/ -type s -o -type f").stdout;
     assert_eq!(left, "", "a clean stop leaves neither socket nor pid file behind");
+}
+
+/// Attacks the server of OpenSSH so many times, which is a ban.
+fn until_banned(network: &Machine, attacker: &str, target: &str, times: usize, daemon: &Daemon<'_>) {
+    ssh::attack(network, attacker, target, times);
+    let ban = format!("[sshd] Ban {attacker}");
+    // On a busy machine the last attempt may have come to nothing, which ssh does not tell from a ban; and the journal
+    // does not know whose a message was where the process had gone before it looked.
+    if within(PATIENCE / 2, || daemon.log().contains(&ban).then_some(())).is_none() {
+        ssh::attack(network, attacker, target, 1);
+    }
+    daemon.says_within(PATIENCE, &ban);
 }
 
 /// The reference writes down how far it has read every ten seconds at most, and only when it reads. Killed before
