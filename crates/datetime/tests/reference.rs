@@ -568,7 +568,8 @@ impl Reference {
     }
 
     fn ask(&mut self, request: &Value) -> String {
-        writeln!(self.requests, "{request}").expect("it listens");
+        let line = format!("{request}\n");
+        self.requests.write_all(line.as_bytes()).expect("it listens");
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("it answers");
         serde_json::from_str(&answer).expect("the answer is JSON")

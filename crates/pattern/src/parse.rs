@@ -5,6 +5,8 @@
 //!
 //! Invariant: recursion is bounded by [`limits::NESTING`]; the tree is no deeper than a few times that.
 
+mod start;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use crate::error::PatternError;
 use crate::limits;
 use crate::tokens::Tokens;
 use crate::unicode::{self, ClassItem, Classes, Fold};
+
+use start::Scoped;
 
 /// Python's `MAXREPEAT`: no repeat count may reach it.
 const MAX_REPEAT: u64 = u32::MAX as u64;
@@ -40,6 +44,7 @@ pub(crate) fn parse(source: &str, multiline: bool, ignore_case: bool) -> Result<
         referred: BTreeMap::new(),
         literals: HashMap::new(),
         variable_look_behind: false,
+        scoped: Scoped::default(),
     };
     let root = parser.alternatives(None, 0)?;
     parser.finish(root)
@@ -167,6 +172,8 @@ struct Parser<'a> {
     referred: BTreeMap<u32, usize>,
     literals: HashMap<(u32, bool), Node>,
     variable_look_behind: bool,
+    /// The classes under another flag `a` or `u` than the whole expression has.
+    scoped: Scoped,
 }
 
 impl<'a> Parser<'a> {
@@ -201,7 +208,10 @@ impl<'a> Parser<'a> {
             .drain(..)
             .map(|group| Group { name: group.name })
             .collect();
-        Ok(Ast { root, groups })
+        Ok(Ast {
+            root: self.scoped.limit(root),
+            groups,
+        })
     }
 
     fn group_count(&self) -> u32 {
@@ -391,6 +401,7 @@ impl<'a> Parser<'a> {
         let mut capture = None;
         let mut atomic = false;
         let mut inner = flags;
+        let mut has_flags = false;
         if !self.tokens.accept("?")? {
             capture = Some(self.open_group(None, start)?);
         } else {
@@ -422,7 +433,10 @@ impl<'a> Parser<'a> {
                 "(" => return self.conditional(start, flags, depth).map(GroupKind::Part),
                 ">" => atomic = true,
                 _ if option == "-" || FLAGS.contains(option) => match self.flag_group(option)? {
-                    Some((add, remove)) => inner = flags.changed(add, remove),
+                    Some((add, remove)) => {
+                        inner = flags.changed(add, remove);
+                        has_flags = true;
+                    }
                     None if at_beginning => return Ok(GroupKind::Flags),
                     None => {
                         let message = "global flags not at the start of the expression";
@@ -449,6 +463,8 @@ impl<'a> Parser<'a> {
                 Node::Capture(group, Box::new(node))
             }
             None if atomic => Node::Atomic(Box::new(node)),
+            // To Python it remains a group among alternatives of one character.
+            None if has_flags && !self.scoped.is_empty() => Node::Concat(vec![node]),
             None => node,
         }))
     }
@@ -705,7 +721,15 @@ impl<'a> Parser<'a> {
             _ => {}
         }
         if let Some(set) = category(token, flags) {
-            return Ok((Part::Item, Node::Set(Arc::clone(set))));
+            let mut set = Arc::clone(set);
+            if flags.ascii != self.flags.ascii
+                && let Some(outer) = category(token, self.flags)
+            {
+                set = Arc::new(CharSet::clone(&set));
+                let outer = vec![ClassItem::Category(Arc::clone(outer))];
+                self.scoped.note(&set, outer, false, flags.fold());
+            }
+            return Ok((Part::Item, Node::Set(set)));
         }
         let code = match token.as_bytes() {
             [_, b'0'] => octal(self.escaped(at, 2, |byte| matches!(byte, b'0'..=b'7'))?.get(1..)),
@@ -802,6 +826,24 @@ impl<'a> Parser<'a> {
 
     /// A bracketed class, of which the bracket at `start` has been taken.
     fn class(&mut self, start: usize, flags: Flags) -> Result<Node, PatternError> {
+        let tokens = self.tokens.clone();
+        let (items, negated) = self.class_items(start, flags)?;
+        let node = class_node(&items, negated, flags.fold());
+        if flags.ascii == self.flags.ascii || is_literal(&items) {
+            return Ok(node);
+        }
+        let Node::Set(set) = &node else { return Ok(node) };
+        let set = Arc::new(CharSet::clone(set));
+        // It is read once more, as if the flags of the whole expression held.
+        self.tokens = tokens;
+        let Flags { ascii, .. } = self.flags;
+        let (outer, _) = self.class_items(start, Flags { ascii, ..flags })?;
+        self.scoped.note(&set, outer, negated, flags.fold());
+        Ok(Node::Set(set))
+    }
+
+    /// What a bracketed class consists of, and whether it is negated.
+    fn class_items(&mut self, start: usize, flags: Flags) -> Result<(Vec<ClassItem>, bool), PatternError> {
         let mut items = Vec::new();
         let negated = self.tokens.accept("^")?;
         let unterminated = |tokens: &Tokens<'_>| tokens.error("unterminated character set", start);
@@ -844,7 +886,7 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        Ok(class_node(&items, negated, flags.fold()))
+        Ok((items, negated))
     }
 
     fn class_item(&mut self, token: &str, at: usize, flags: Flags) -> Result<ClassItem, PatternError> {
@@ -959,15 +1001,15 @@ fn category(token: &str, flags: Flags) -> Option<&'static Arc<CharSet>> {
     }
 }
 
+/// Whether a class has one character, which Python treats as that character.
+fn is_literal(items: &[ClassItem]) -> bool {
+    matches!(items, [first @ ClassItem::Literal(_), rest @ ..] if rest.iter().all(|item| item == first))
+}
+
 fn class_node(items: &[ClassItem], negated: bool, fold: Fold) -> Node {
     let set = match items {
-        // Python treats a class of one character as that character, which ignores case a little differently.
-        [first, rest @ ..]
-            if matches!(first, ClassItem::Literal(_)) && rest.iter().all(|item| item == first) =>
-        {
-            let ClassItem::Literal(code) = first else {
-                return Node::Empty;
-            };
+        // Case is ignored a little differently for one character.
+        [ClassItem::Literal(code), ..] if is_literal(items) => {
             let set = unicode::literal(*code, fold);
             if negated { set.negated() } else { set }
         }

@@ -6,6 +6,7 @@
 use crate::error::PatternError;
 
 /// The tokens of an expression.
+#[derive(Clone)]
 pub(crate) struct Tokens<'a> {
     source: &'a str,
     /// Where the token after `next` begins.

@@ -150,6 +150,19 @@ pub(crate) enum ClassItem {
     Category(Arc<CharSet>),
 }
 
+/// Whether any character of a class has a case, or may have for all Python knows.
+pub(crate) fn has_case(items: &[ClassItem], fold: Fold) -> bool {
+    const LAST: u32 = 0xFFFF;
+    fold != Fold::None
+        && items.iter().any(|item| match item {
+            ClassItem::Literal(code) => is_cased(*code, fold),
+            ClassItem::Range(first, last) => {
+                *last > LAST || (*first..=*last).any(|code| is_cased(code, fold))
+            }
+            ClassItem::Category(_) => false,
+        })
+}
+
 /// What a bracketed class accepts.
 ///
 /// Ignoring case, the reference lowers the character and looks that up in a map of the lowered class.
