@@ -435,7 +435,37 @@ fn result(line: &str) -> Option<Tally> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, result};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Report, TestProgram, result, run_tests};
+
+    #[test]
+    fn what_has_failed_is_run_once_more_by_itself() {
+        let place = std::env::temp_dir().join(format!("stockade-xtask-{}", std::process::id()));
+        fs::create_dir(&place).expect("a directory of our own");
+        let executable = place.join("program");
+        let script = "#!/bin/sh\n\
+            case \"$*\" in\n\
+            *'--exact shaky') echo 'test result: ok. 1 passed; 0 failed; 0 ignored' ;;\n\
+            *'--exact broken') echo 'test result: FAILED. 0 passed; 1 failed; 0 ignored'; exit 1 ;;\n\
+            *) echo 'test shaky ... FAILED'; echo 'test broken ... FAILED'\n\
+               echo 'test result: FAILED. 5 passed; 2 failed; 0 ignored'; exit 1 ;;\n\
+            esac\n";
+        fs::write(&executable, script).expect("a program");
+        fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+        let program = TestProgram {
+            krate: String::new(),
+            manifest_directory: place.clone(),
+            executable,
+        };
+        let tally = run_tests([program].iter(), &[]).expect("it runs");
+        fs::remove_dir_all(place).expect("a directory of our own");
+        assert_eq!(
+            tally.to_string(),
+            "6 passed, 1 failed, 0 skipped (1 passed only when run again)"
+        );
+    }
 
     #[test]
     fn counts_what_the_harness_says() {
