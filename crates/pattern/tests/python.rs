@@ -84,6 +84,26 @@ fn classes_under_flags_of_their_own_match_as_in_python() {
     });
 }
 
+/// Python makes a class of alternatives of one character each, and of such letters a class ignores no case. Once it finds
+/// them, too, the row of the ledger is out of date.
+#[test]
+fn a_capital_letter_of_a_rare_script_is_found_among_others() {
+    let Some(mut python) = Python::start() else { return };
+    let ignoring = Options {
+        ignore_case: true,
+        ..Options::default()
+    };
+    for (source, finds) in [("a|𐐀", false), (r"[\W_]|𐐀", false), ("𐐀", true), ("a|𐐀|bc", true)] {
+        let request = json!({
+            "pattern": source, "multiline": false, "ignore_case": true, "texts": [["𐐀", 0]],
+        });
+        let found = python.ask(&request)["found"][0] != Value::Null;
+        assert_eq!(found, finds, "{source}: Python");
+        let pattern = Pattern::compile(source, ignoring).unwrap();
+        assert!(pattern.is_match("𐐀").unwrap(), "{source}");
+    }
+}
+
 #[test]
 fn random_token_soup_is_refused_as_in_python() {
     compare(0x5EED_0002, |random| {
@@ -142,7 +162,9 @@ fn compare(seed: u64, mut next: impl FnMut(&mut Random) -> (String, Vec<String>)
         let answer = python.ask(&json!({
             "pattern": source, "multiline": options.multiline, "ignore_case": options.ignore_case, "texts": texts,
         }));
-        if answer.get("skip").is_some() {
+        // See `a_capital_letter_of_a_rare_script_is_found_among_others`.
+        let is_known = source.contains('|') && source.chars().any(|c| c > '\u{ffff}' && is_cased(c));
+        if is_known || answer.get("skip").is_some() {
             skipped += 1;
             continue;
         }
@@ -204,7 +226,7 @@ fn compare(seed: u64, mut next: impl FnMut(&mut Random) -> (String, Vec<String>)
         }
     }
     println!(
-        "{done} pairs, {regular} of them regular: {matches} matches, {errors} equal errors, {skipped} too much for Python, {gave_up} for us"
+        "{done} pairs, {regular} of them regular: {matches} matches, {errors} equal errors, {skipped} left out, {gave_up} too much for us"
     );
     assert!(
         differences.is_empty(),
@@ -212,6 +234,10 @@ fn compare(seed: u64, mut next: impl FnMut(&mut Random) -> (String, Vec<String>)
         differences.len(),
         differences.join("\n")
     );
+}
+
+fn is_cased(c: char) -> bool {
+    c.is_lowercase() || c.is_uppercase()
 }
 
 fn number(variable: &str) -> Option<u64> {
